@@ -1,1 +1,496 @@
 //! The ports in memory: the shortest adapter there is.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use events::{
+    CustomerId, OrderId, ProductId, Quantity, RecordedEvent, Shortage, Sku, StockDelta, Timestamp,
+};
+use payments::intent::Intent;
+use tokio::sync::Notify;
+
+use crate::intents::{IntentStore, Versioned};
+use crate::log::{Appended, ChangeFeed, EventLog, LogScan, Position, ScanPage, Segment, StoreError, check};
+use crate::rows::{
+    CustomerRow, DeliveryRow, LedgerEntry, OrderRow, OrderRows, PaymentRow, Personal, ProductRow, StockRow,
+    View, ViewRow,
+};
+use crate::shadow::{Copy, Progress, ShadowViews};
+use crate::views::{After, CatalogViews, Direction, OrderQuery, OrderViews, Page, StockViews, Window};
+
+/// All ports over maps in memory. What it answers is what every adapter should; how fast, and whether
+/// anything outlives the process, is not its concern.
+#[derive(Default)]
+pub struct MemoryStore {
+    world: Mutex<World>,
+    grown: Notify,
+}
+
+#[derive(Default)]
+struct World {
+    /// In the order of append; the n-th has position n, counted from 1.
+    log: Vec<Arc<RecordedEvent>>,
+    slots: BTreeMap<(Arc<str>, Arc<str>), Arc<RecordedEvent>>,
+    live: Table,
+    shadow: Table,
+    progress: BTreeMap<View, Progress>,
+    intents: BTreeMap<OrderId, Versioned>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> MemoryStore {
+        MemoryStore::default()
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().expect("no call panics while it holds the lock")
+    }
+}
+
+#[async_trait]
+impl EventLog for MemoryStore {
+    async fn append(&self, event: RecordedEvent) -> Result<Appended, StoreError> {
+        check(&event)?;
+        let mut world = self.world();
+        let slot = (event.pk.clone(), event.sk.clone());
+        if let Some(settled) = world.slots.get(&slot) {
+            return Ok(Appended::Taken(settled.clone()));
+        }
+        let moved = match stock_after(&event, &world.live) {
+            Ok(moved) => moved,
+            Err(short) => return Ok(Appended::Short(short)),
+        };
+        let event = Arc::new(event);
+        moved.into_iter().for_each(|row| world.live.put(ViewRow::Stock(row)));
+        world.slots.insert(slot, event.clone());
+        world.log.push(event.clone());
+        drop(world);
+        self.grown.notify_waiters();
+        Ok(Appended::Stored(event))
+    }
+
+    async fn read_stream(&self, pk: &str) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        Ok(self.world().stream(pk))
+    }
+
+    async fn read_slot(&self, pk: &str, sk: &str) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
+        Ok(self.world().slots.get(&(pk.into(), sk.into())).cloned())
+    }
+}
+
+#[async_trait]
+impl LogScan for MemoryStore {
+    async fn scan(
+        &self,
+        segment: Segment,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ScanPage, StoreError> {
+        let world = self.world();
+        let mut pks: Vec<&str> = world.slots.keys().map(|(pk, _)| &**pk).collect();
+        pks.dedup();
+        pks.retain(|pk| segment_of(pk, segment.of) == segment.index && after.is_none_or(|after| *pk > after));
+        let (mut streams, mut events) = (Vec::new(), 0);
+        for pk in &pks {
+            if events >= limit.max(1) {
+                break;
+            }
+            let stream: Vec<_> = world.stream(pk).iter().map(|event| (**event).clone()).collect();
+            events += stream.len();
+            streams.push(stream);
+        }
+        let next = (streams.len() < pks.len()).then(|| pks[streams.len() - 1].to_owned());
+        Ok(ScanPage { streams, next })
+    }
+
+    async fn size(&self) -> Result<u64, StoreError> {
+        Ok(self.world().log.len() as u64)
+    }
+}
+
+#[async_trait]
+impl ChangeFeed for MemoryStore {
+    async fn follow(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<(Position, Arc<RecordedEvent>)>, StoreError> {
+        loop {
+            // Listens before it looks, so that nothing is appended unheard between the two.
+            let grown = self.grown.notified();
+            let found = self.world().behind(after, limit);
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            grown.await;
+        }
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        Ok(Position(self.world().log.len() as u64))
+    }
+}
+
+#[async_trait]
+impl OrderViews for MemoryStore {
+    async fn put(&self, rows: OrderRows) -> Result<bool, StoreError> {
+        let live = &mut self.world().live;
+        let id = rows.order.order_id.to_string();
+        if !live.put_newer(ViewRow::Order(rows.order)) {
+            return Ok(false);
+        }
+        live.set(View::Payments, &id, rows.payment.map(ViewRow::Payment));
+        live.set(View::Deliveries, &id, rows.delivery.map(ViewRow::Delivery));
+        Ok(true)
+    }
+
+    async fn order(&self, id: &OrderId) -> Result<Option<OrderRow>, StoreError> {
+        Ok(self.world().live.get(id.as_str()))
+    }
+
+    async fn payment(&self, id: &OrderId) -> Result<Option<PaymentRow>, StoreError> {
+        Ok(self.world().live.get(id.as_str()))
+    }
+
+    async fn delivery(&self, id: &OrderId) -> Result<Option<DeliveryRow>, StoreError> {
+        Ok(self.world().live.get(id.as_str()))
+    }
+
+    async fn orders(&self, query: &OrderQuery) -> Result<Page<OrderRow>, StoreError> {
+        Ok(self.world().live.page(&query.window, |row| is_asked_for(row, query)))
+    }
+
+    async fn payments(&self, window: &Window) -> Result<Page<PaymentRow>, StoreError> {
+        Ok(self.world().live.page(window, |_| true))
+    }
+}
+
+#[async_trait]
+impl StockViews for MemoryStore {
+    async fn stock(&self, sku: &Sku) -> Result<Option<StockRow>, StoreError> {
+        Ok(self.world().live.get(sku.as_str()))
+    }
+
+    async fn stocks(&self, window: &Window) -> Result<Page<StockRow>, StoreError> {
+        Ok(self.world().live.page(window, |_| true))
+    }
+
+    async fn ledger(&self, sku: &Sku, after: u64, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+        let world = self.world();
+        let entries = world.log.iter().filter_map(|event| ledger_entry(event, sku));
+        Ok(entries.skip(after as usize).take(limit).collect())
+    }
+}
+
+#[async_trait]
+impl CatalogViews for MemoryStore {
+    async fn put_customer(&self, row: CustomerRow) -> Result<bool, StoreError> {
+        let live = &mut self.world().live;
+        let row = keep_personal(row, live);
+        Ok(live.put_newer(ViewRow::Customer(row)))
+    }
+
+    async fn put_personal(&self, id: &CustomerId, personal: Personal) -> Result<bool, StoreError> {
+        let live = &mut self.world().live;
+        match live.get::<CustomerRow>(id.as_str()) {
+            Some(row) if !row.erased => live.put(ViewRow::Customer(CustomerRow { personal, ..row })),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    async fn customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, StoreError> {
+        Ok(self.world().live.get(id.as_str()))
+    }
+
+    async fn customers(&self, window: &Window) -> Result<Page<CustomerRow>, StoreError> {
+        Ok(self.world().live.page(window, |_| true))
+    }
+
+    async fn put_product(&self, row: ProductRow) -> Result<bool, StoreError> {
+        Ok(self.world().live.put_newer(ViewRow::Product(row)))
+    }
+
+    async fn product(&self, id: &ProductId) -> Result<Option<ProductRow>, StoreError> {
+        Ok(self.world().live.get(id.as_str()))
+    }
+
+    async fn product_by_sku(&self, sku: &Sku) -> Result<Option<ProductRow>, StoreError> {
+        Ok(self.world().live.first_listed(|row| row.sku == *sku))
+    }
+
+    async fn product_by_name(&self, name: &str) -> Result<Option<ProductRow>, StoreError> {
+        Ok(self.world().live.first_listed(|row| row.name == name))
+    }
+
+    async fn products(&self, window: &Window) -> Result<Page<ProductRow>, StoreError> {
+        Ok(self.world().live.page(window, |_| true))
+    }
+}
+
+#[async_trait]
+impl ShadowViews for MemoryStore {
+    async fn rows(
+        &self,
+        view: View,
+        copy: Copy,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ViewRow>, StoreError> {
+        Ok(self.world().copy(copy).behind(view, after).take(limit).cloned().collect())
+    }
+
+    async fn row(&self, view: View, copy: Copy, id: &str) -> Result<Option<ViewRow>, StoreError> {
+        Ok(self.world().copy(copy).row(view, id).cloned())
+    }
+
+    async fn put_shadow(&self, view: View, rows: Vec<ViewRow>, progress: Progress) -> Result<(), StoreError> {
+        let mut world = self.world();
+        rows.into_iter().for_each(|row| world.shadow.put(row));
+        world.progress.insert(view, progress);
+        Ok(())
+    }
+
+    async fn progress(&self, view: View) -> Result<Option<Progress>, StoreError> {
+        Ok(self.world().progress.get(&view).cloned())
+    }
+
+    async fn adopt(&self, rows: Vec<ViewRow>, view: View, gone: Vec<String>) -> Result<(), StoreError> {
+        let live = &mut self.world().live;
+        for row in rows {
+            if live.row(view, row.id()).is_some_and(|stored| stored.seen() > row.seen()) {
+                continue;
+            }
+            live.put(match row {
+                ViewRow::Customer(row) => ViewRow::Customer(keep_personal(row, live)),
+                row => row,
+            });
+        }
+        gone.iter().for_each(|id| live.set(view, id, None));
+        Ok(())
+    }
+
+    async fn discard(&self, view: View) -> Result<(), StoreError> {
+        let mut world = self.world();
+        world.shadow.0.remove(&view);
+        world.progress.remove(&view);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl IntentStore for MemoryStore {
+    async fn load(&self, order: &OrderId) -> Result<Versioned, StoreError> {
+        Ok(self.world().intents.get(order).cloned().unwrap_or_default())
+    }
+
+    async fn save(&self, order: &OrderId, intent: Intent, computed_from: u64) -> Result<bool, StoreError> {
+        let intents = &mut self.world().intents;
+        if intents.get(order).map_or(0, |stored| stored.version) != computed_from {
+            return Ok(false);
+        }
+        intents.insert(order.clone(), Versioned { intent, version: computed_from + 1 });
+        Ok(true)
+    }
+}
+
+impl World {
+    fn stream(&self, pk: &str) -> Vec<Arc<RecordedEvent>> {
+        let slots = self.slots.range((Arc::from(pk), Arc::from(""))..);
+        let mut stream: Vec<_> =
+            slots.take_while(|((of, _), _)| &**of == pk).map(|(_, event)| event.clone()).collect();
+        stream.sort_by_key(|event| event.event_id);
+        stream
+    }
+
+    fn behind(&self, after: Position, limit: usize) -> Vec<(Position, Arc<RecordedEvent>)> {
+        let numbered = (1..).map(Position).zip(self.log.iter().cloned());
+        numbered.skip(after.0 as usize).take(limit).collect()
+    }
+
+    fn copy(&self, copy: Copy) -> &Table {
+        match copy {
+            Copy::Live => &self.live,
+            Copy::Shadow => &self.shadow,
+        }
+    }
+}
+
+fn segment_of(pk: &str, of: u32) -> u32 {
+    pk.bytes().map(u32::from).sum::<u32>() % of
+}
+
+/// The counters as they stand when the event has moved them, or what is short. A SKU that the event
+/// names twice moves by the sum.
+fn stock_after(event: &RecordedEvent, live: &Table) -> Result<Vec<StockRow>, Vec<Shortage>> {
+    let mut deltas: BTreeMap<&Sku, StockDelta> = BTreeMap::new();
+    for moved in &event.counters {
+        let none = StockDelta { sku: moved.sku.clone(), available: 0, reserved: 0, sold: 0 };
+        let sum = deltas.entry(&moved.sku).or_insert(none);
+        sum.available += moved.available;
+        sum.reserved += moved.reserved;
+        sum.sold += moved.sold;
+    }
+    let (mut moved, mut short) = (Vec::new(), Vec::new());
+    for delta in deltas.into_values() {
+        match moved_by(&delta, live.get(delta.sku.as_str()), event.occurred_at) {
+            Ok(row) => moved.push(row),
+            Err(shortage) => short.push(shortage),
+        }
+    }
+    if short.is_empty() { Ok(moved) } else { Err(short) }
+}
+
+fn moved_by(delta: &StockDelta, stored: Option<StockRow>, now: Timestamp) -> Result<StockRow, Shortage> {
+    let available = stored.as_ref().map(|row| row.available);
+    let mut row = stored.unwrap_or(StockRow {
+        sku: delta.sku.clone(),
+        available: 0,
+        reserved: 0,
+        sold: 0,
+        created_at: now,
+        updated_at: now,
+    });
+    row.updated_at = now;
+    let counters = [
+        (&mut row.available, delta.available),
+        (&mut row.reserved, delta.reserved),
+        (&mut row.sold, delta.sold),
+    ];
+    for (counter, change) in counters {
+        *counter += change;
+        if *counter < 0 && change < 0 {
+            let units = change.unsigned_abs().min(u64::from(Quantity::MAX));
+            let requested = Quantity::new(units).expect("a change below zero asks for at least one unit");
+            return Err(Shortage { sku: row.sku, requested, available });
+        }
+    }
+    Ok(row)
+}
+
+fn ledger_entry(event: &RecordedEvent, sku: &Sku) -> Option<LedgerEntry> {
+    let moved: Vec<&StockDelta> = event.counters.iter().filter(|delta| delta.sku == *sku).collect();
+    (!moved.is_empty()).then(|| LedgerEntry {
+        event_id: event.event_id,
+        event_name: event.event_name.to_string(),
+        pk: event.pk.to_string(),
+        occurred_at: event.occurred_at,
+        available: moved.iter().map(|delta| delta.available).sum(),
+        reserved: moved.iter().map(|delta| delta.reserved).sum(),
+        sold: moved.iter().map(|delta| delta.sold).sum(),
+    })
+}
+
+fn is_asked_for(row: &OrderRow, query: &OrderQuery) -> bool {
+    query.customer_id.as_ref().is_none_or(|customer| row.customer_id == *customer)
+        && query.status.is_none_or(|status| row.status == status)
+        && query.from.is_none_or(|from| row.created_at >= from)
+        && query.until.is_none_or(|until| row.created_at < until)
+        && query.open.is_none_or(|open| row.open == open)
+}
+
+/// The row with the personal data that is stored, whatever the row itself carries.
+fn keep_personal(row: CustomerRow, live: &Table) -> CustomerRow {
+    let stored = live.get::<CustomerRow>(row.customer_id.as_str()).filter(|_| !row.erased);
+    CustomerRow { personal: stored.map(|stored| stored.personal).unwrap_or_default(), ..row }
+}
+
+/// One copy of every read model, each in the order of its keys.
+#[derive(Default)]
+struct Table(BTreeMap<View, BTreeMap<String, ViewRow>>);
+
+impl Table {
+    fn row(&self, view: View, id: &str) -> Option<&ViewRow> {
+        self.0.get(&view)?.get(id)
+    }
+
+    fn behind<'a>(&'a self, view: View, after: Option<&'a str>) -> impl Iterator<Item = &'a ViewRow> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = self.0.get(&view).map(|rows| rows.range::<str, _>((from, Bound::Unbounded)));
+        rows.into_iter().flatten().map(|(_, row)| row)
+    }
+
+    fn get<Row: RowOfView>(&self, id: &str) -> Option<Row> {
+        self.row(Row::VIEW, id).and_then(Row::out_of).cloned()
+    }
+
+    fn put(&mut self, row: ViewRow) {
+        self.0.entry(row.view()).or_default().insert(row.id().to_owned(), row);
+    }
+
+    fn put_newer(&mut self, row: ViewRow) -> bool {
+        let newer = self.row(row.view(), row.id()).is_none_or(|stored| stored.seen() < row.seen());
+        if newer {
+            self.put(row);
+        }
+        newer
+    }
+
+    fn set(&mut self, view: View, id: &str, row: Option<ViewRow>) {
+        match row {
+            Some(row) => self.put(row),
+            None => drop(self.0.entry(view).or_default().remove(id)),
+        }
+    }
+
+    fn page<Row: RowOfView>(&self, window: &Window, wanted: impl Fn(&Row) -> bool) -> Page<Row> {
+        let rows = self.behind(Row::VIEW, None).filter_map(Row::out_of);
+        let mut rows: Vec<Row> = rows.filter(|row| wanted(row)).cloned().collect();
+        rows.sort_by_key(place);
+        let after = window.after.as_ref().map(|after| (after.created_at, after.id.clone()));
+        match window.direction {
+            Direction::Ascending => rows.retain(|row| after.as_ref().is_none_or(|after| place(row) > *after)),
+            Direction::Descending => {
+                rows.reverse();
+                rows.retain(|row| after.as_ref().is_none_or(|after| place(row) < *after));
+            }
+        }
+        let more = rows.len() > window.limit;
+        rows.truncate(window.limit);
+        let last = rows.last().filter(|_| more).map(place);
+        Page { rows, next: last.map(|(created_at, id)| After { created_at, id }) }
+    }
+
+    fn first_listed(&self, wanted: impl Fn(&ProductRow) -> bool) -> Option<ProductRow> {
+        let window = Window { limit: 1, after: None, direction: Direction::Ascending };
+        self.page(&window, |row: &ProductRow| !row.withdrawn && wanted(row)).rows.pop()
+    }
+}
+
+fn place<Row: RowOfView>(row: &Row) -> (Timestamp, String) {
+    let (created_at, id) = row.place();
+    (created_at, id.to_owned())
+}
+
+/// A row that knows its read model, and its place in a list.
+trait RowOfView: Clone {
+    const VIEW: View;
+    fn out_of(row: &ViewRow) -> Option<&Self>;
+    fn place(&self) -> (Timestamp, &str);
+}
+
+macro_rules! rows_of_views {
+    ($($view:ident: $variant:ident($row:ident) by $id:ident;)*) => {$(
+        impl RowOfView for $row {
+            const VIEW: View = View::$view;
+            fn out_of(row: &ViewRow) -> Option<&Self> {
+                if let ViewRow::$variant(row) = row { Some(row) } else { None }
+            }
+            fn place(&self) -> (Timestamp, &str) {
+                (self.created_at, self.$id.as_str())
+            }
+        }
+    )*};
+}
+
+rows_of_views! {
+    Orders: Order(OrderRow) by order_id;
+    Payments: Payment(PaymentRow) by order_id;
+    Deliveries: Delivery(DeliveryRow) by order_id;
+    Customers: Customer(CustomerRow) by customer_id;
+    Products: Product(ProductRow) by product_id;
+    Stock: Stock(StockRow) by sku;
+}

@@ -1,1 +1,123 @@
-//! .
+//! The ports over one SQLite file: one writer, group commit, and nothing acknowledged before it is synced.
+//!
+//! Every write goes to one thread ([`writer`]), which puts all that are waiting into one transaction and
+//! answers them when its commit has been synced. Reads use connections of their own, or memory where
+//! [`recent`] knows the answer.
+
+mod catalog;
+mod checkpoint;
+mod events_table;
+mod intents;
+mod log;
+mod open;
+mod orders;
+mod queues;
+mod recent;
+mod shadow;
+mod stock;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use ::event_store::StoreError;
+use rusqlite::Connection;
+
+pub use open::OpenError;
+pub use queues::{DeadLetter, ParkedMessage, QueueChange, QueueStore};
+
+/// A store in a folder. Cheap to clone; the last clone closes it.
+#[derive(Clone)]
+pub struct EmbeddedStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    writer: writer::Writer,
+    recent: Arc<recent::Recent>,
+    readers: Mutex<Vec<Connection>>,
+    // Closed last: while it lives, no second process opens the folder.
+    _lock: open::FolderLock,
+    #[cfg(feature = "temporary")]
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// At most so many idle connections are kept for reading.
+const IDLE_READERS: usize = 8;
+
+impl EmbeddedStore {
+    /// Opens the store in a folder, or makes one where the folder is empty or missing.
+    ///
+    /// # Errors
+    /// [`OpenError`]: another process has it, it has another format, it is damaged. Nothing is changed then.
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        let (lock, path, connection) = open::open(folder)?;
+        let recent = Arc::new(recent::Recent::new(open::head(&connection)?));
+        let writer = writer::Writer::start(connection, recent.clone(), &path)
+            .map_err(|cause| OpenError::Io { path: path.clone(), cause })?;
+        let inner = Inner {
+            path,
+            writer,
+            recent,
+            readers: Mutex::new(Vec::new()),
+            _lock: lock,
+            #[cfg(feature = "temporary")]
+            _folder: None,
+        };
+        Ok(EmbeddedStore { inner: Arc::new(inner) })
+    }
+
+    /// A store in a new folder that is removed with its last clone.
+    #[cfg(feature = "temporary")]
+    pub fn temporary() -> Self {
+        let folder = tempfile::tempdir().expect("the system's folder for temporary files can be written");
+        let mut store = Self::open(folder.path()).expect("an empty folder can be opened");
+        let inner = Arc::get_mut(&mut store.inner).expect("the store was not cloned yet");
+        inner._folder = Some(folder);
+        store
+    }
+
+    /// Reads with a connection of its own. For look-ups of microseconds: it runs where it is called.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        self.inner.read(work)
+    }
+
+    /// Reads on a thread that may block. For lists and scans.
+    async fn read_long<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = self.inner.clone();
+        let done = tokio::task::spawn_blocking(move || inner.read(work)).await;
+        done.unwrap_or_else(|_| Err(StoreError::Unavailable("the store is closing".into())))
+    }
+}
+
+impl Inner {
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let idle = self.readers.lock().expect("no reader panics while it holds the list").pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open::reader(&self.path).map_err(|cause| unavailable(&cause))?,
+        };
+        let answer = work(&connection).map_err(|cause| unavailable(&cause));
+        let mut readers = self.readers.lock().expect("no reader panics while it holds the list");
+        if readers.len() < IDLE_READERS {
+            readers.push(connection);
+        }
+        answer
+    }
+}
+
+/// What SQLite says, with what to do about it.
+fn unavailable(cause: &rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, DiskFull, NotADatabase};
+    StoreError::Unavailable(match cause.sqlite_error_code() {
+        Some(DiskFull) => "the disk is full; make room, nothing is lost".to_owned(),
+        Some(DatabaseCorrupt | NotADatabase) => {
+            format!("the store is damaged ({cause}); stop, and restore the folder from a copy")
+        }
+        _ => cause.to_string(),
+    })
+}

@@ -1,0 +1,166 @@
+//! Counters: what is short, how they move with an event, and their ledger.
+
+use ::event_store::{
+    After, Direction, LedgerEntry, Page, Position, StockRow, StockViews, StoreError, Window,
+};
+use async_trait::async_trait;
+use events::{Quantity, RecordedEvent, Shortage, Sku, StockDelta, Timestamp, Ulid};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::EmbeddedStore;
+use crate::orders::list_sql;
+
+/// The SKUs of which there is not enough for the counters to move.
+pub(crate) fn shortages(sql: &Connection, deltas: &[StockDelta]) -> rusqlite::Result<Vec<Shortage>> {
+    let mut short = Vec::new();
+    for delta in deltas {
+        let taken = [delta.available, delta.reserved, delta.sold].into_iter().min().unwrap_or(0);
+        if taken >= 0 {
+            continue;
+        }
+        let mut find = sql.prepare_cached("SELECT available, reserved, sold FROM stock WHERE sku = ?1")?;
+        let counters = |row: &Row<'_>| Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?]);
+        let stored = find.query_row([delta.sku.as_str()], counters).optional()?;
+        let moves = [delta.available, delta.reserved, delta.sold];
+        let enough = stored.is_some_and(|stored| stored.iter().zip(moves).all(|(there, by)| there + by >= 0));
+        if !enough {
+            short.push(Shortage {
+                sku: delta.sku.clone(),
+                requested: Quantity::new(taken.unsigned_abs()).unwrap_or_else(|_| {
+                    Quantity::new(u64::from(Quantity::MAX)).expect("the largest quantity is one")
+                }),
+                available: stored.map(|[available, _, _]| available),
+            });
+        }
+    }
+    Ok(short)
+}
+
+/// Moves the counters of an event that will stand at `position`.
+pub(crate) fn move_counters(
+    sql: &Connection,
+    event: &RecordedEvent,
+    position: Position,
+) -> rusqlite::Result<()> {
+    for delta in &event.counters {
+        let mut add = sql.prepare_cached(
+            "INSERT INTO stock (sku, available, reserved, sold, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+             ON CONFLICT (sku) DO UPDATE SET available = available + ?2, reserved = reserved + ?3,
+                 sold = sold + ?4, updated_at = ?5
+             RETURNING number",
+        )?;
+        let (available, reserved, sold) = (delta.available, delta.reserved, delta.sold);
+        let at = event.occurred_at.millis();
+        let moved = params![delta.sku.as_str(), available, reserved, sold, at];
+        let number: i64 = add.query_row(moved, |row| row.get(0))?;
+        let mut note = sql.prepare_cached(
+            "INSERT INTO stock_moves (number, position, available, reserved, sold) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        note.execute(params![number, position.0 as i64, available, reserved, sold])?;
+    }
+    Ok(())
+}
+
+const COLUMNS: &str = "sku, available, reserved, sold, created_at, updated_at";
+
+pub(crate) fn stock_row(row: &Row<'_>) -> rusqlite::Result<StockRow> {
+    Ok(StockRow {
+        sku: sku(row, 0)?,
+        available: row.get(1)?,
+        reserved: row.get(2)?,
+        sold: row.get(3)?,
+        created_at: Timestamp::from_millis(row.get(4)?),
+        updated_at: Timestamp::from_millis(row.get(5)?),
+    })
+}
+
+fn sku(row: &Row<'_>, column: usize) -> rusqlite::Result<Sku> {
+    Sku::recorded(row.get_ref(column)?.as_str()?).map_err(|cause| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(cause))
+    })
+}
+
+pub(crate) fn one(sql: &Connection, sku: &str) -> rusqlite::Result<Option<StockRow>> {
+    let mut find = sql.prepare_cached(&format!("SELECT {COLUMNS} FROM stock WHERE sku = ?1"))?;
+    find.query_row([sku], stock_row).optional()
+}
+
+pub(crate) fn by_key(sql: &Connection, after: &str, limit: usize) -> rusqlite::Result<Vec<StockRow>> {
+    let next = format!("SELECT {COLUMNS} FROM stock WHERE sku > ?1 ORDER BY sku LIMIT ?2");
+    let mut read = sql.prepare_cached(&next)?;
+    read.query_map(params![after, limit as i64], stock_row)?.collect()
+}
+
+#[async_trait]
+impl StockViews for EmbeddedStore {
+    async fn stock(&self, sku: &Sku) -> Result<Option<StockRow>, StoreError> {
+        self.read(|sql| one(sql, sku.as_str()))
+    }
+
+    async fn stocks(&self, window: &Window) -> Result<Page<StockRow>, StoreError> {
+        let window = window.clone();
+        self.read_long(move |sql| {
+            let list = list_sql(COLUMNS, "stock", "created_at", "sku", "1", &window);
+            let mut read = sql.prepare_cached(&list)?;
+            let (at, id) = place(&window);
+            let rows = read.query_map(params![at, id, window.limit as i64], stock_row)?;
+            let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok(page(rows, &window, |row| (row.created_at, row.sku.as_str())))
+        })
+        .await
+    }
+
+    async fn ledger(&self, sku: &Sku, after: u64, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+        let sku = sku.clone();
+        self.read_long(move |sql| {
+            let mut read = sql.prepare_cached(
+                "SELECT e.event_id, e.event_name, s.pk, e.occurred_at, m.available, m.reserved, m.sold
+                 FROM stock JOIN stock_moves m USING (number) JOIN events e USING (position)
+                     JOIN streams s USING (stream)
+                 WHERE stock.sku = ?1 ORDER BY m.position LIMIT ?3 OFFSET ?2",
+            )?;
+            let rows = read.query_map(params![sku.as_str(), after as i64, limit as i64], |row| {
+                Ok(LedgerEntry {
+                    event_id: Ulid::from_string(row.get_ref(0)?.as_str()?).unwrap_or_default(),
+                    event_name: row.get(1)?,
+                    pk: row.get(2)?,
+                    occurred_at: Timestamp::from_millis(row.get(3)?),
+                    available: row.get(4)?,
+                    reserved: row.get(5)?,
+                    sold: row.get(6)?,
+                })
+            })?;
+            rows.collect()
+        })
+        .await
+    }
+}
+
+/// Where a window begins, as the two values that [`list_sql`] compares with.
+pub(crate) fn place(window: &Window) -> (Option<i64>, Option<&str>) {
+    let after = window.after.as_ref();
+    (after.map(|after| after.created_at.millis()), after.map(|after| after.id.as_str()))
+}
+
+/// The page that these rows make: full ones say where to go on.
+pub(crate) fn page<Row>(
+    rows: Vec<Row>,
+    window: &Window,
+    key: impl Fn(&Row) -> (Timestamp, &str),
+) -> Page<Row> {
+    let full = !rows.is_empty() && rows.len() >= window.limit;
+    let next = rows.last().filter(|_| full).map(|row| {
+        let (created_at, id) = key(row);
+        After { created_at, id: id.to_owned() }
+    });
+    Page { rows, next }
+}
+
+/// `>` or `<`, and `ASC` or `DESC`.
+pub(crate) fn way(direction: Direction) -> (&'static str, &'static str) {
+    match direction {
+        Direction::Ascending => (">", "ASC"),
+        Direction::Descending => ("<", "DESC"),
+    }
+}
