@@ -1,3 +1,47 @@
 //! Read models from the log: the projections, and what rebuilds and checks them.
+//!
+//! Nothing here wakes a worker or reaches a gateway: replay and audit only read the log and rows, and
+//! write rows.
 
+pub mod audit;
+pub mod compare;
 pub mod project;
+pub mod replay;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use event_store::{ChangeFeed, EventLog, IntentStore, LogScan, ShadowViews, StockViews};
+
+pub use audit::{AuditReport, audit};
+pub use compare::Difference;
+pub use replay::{Mode, ReplayReport, replay};
+
+/// What replay and audit need of the world.
+#[derive(Clone)]
+pub struct Ports {
+    /// Single streams, strongly consistent.
+    pub log: Arc<dyn EventLog>,
+    /// The whole log.
+    pub scan: Arc<dyn LogScan>,
+    /// What was appended since.
+    pub feed: Arc<dyn ChangeFeed>,
+    /// Live rows and rebuilt ones.
+    pub rows: Arc<dyn ShadowViews>,
+    /// The counters' ledger.
+    pub stock: Arc<dyn StockViews>,
+    /// The built-in gateway's intents, where it is the gateway.
+    pub intents: Option<Arc<dyn IntentStore>>,
+    /// Waiting a moment for a worker that is about to catch up.
+    pub pause: Arc<dyn Pause>,
+}
+
+/// Waiting a moment, by whatever clock there is.
+#[async_trait]
+pub trait Pause: Send + Sync {
+    /// Waits a few milliseconds.
+    async fn pause(&self);
+}
+
+/// Told how far a long run has come: events read so far, and about how many there are.
+pub type Observe<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);

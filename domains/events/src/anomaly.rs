@@ -40,8 +40,13 @@ pub enum Why {
 
 impl fmt::Display for Anomaly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}: ", self.pk, self.sk, self.event_name)?;
-        match &self.why {
+        write!(f, "{} {} {}: {}", self.pk, self.sk, self.event_name, self.why)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Why::Undecodable(cause) => cause.fmt(f),
             Why::Contradicts { slot, settled_by } => write!(f, "{slot} was already settled by {settled_by}"),
             Why::Orphan => f.write_str("its stream never began"),

@@ -194,6 +194,15 @@ pub fn reservation_failed(order_id: &OrderId, shortages: Vec<Shortage>) -> Event
     })
 }
 
+/// The fact that an order asks for more than can ever be held at once.
+pub fn reservation_refused(order_id: &OrderId, reason: &str) -> Event {
+    Event::InventoryReservationFailed(InventoryReservationFailed {
+        order_id: order_id.clone(),
+        reason: reason.to_owned(),
+        shortages: Vec::new(),
+    })
+}
+
 /// The fact that a lot was counted onto the shelf, and how the counters move with it.
 pub fn receive(lot: &SkuRestocked) -> (Event, Vec<StockDelta>) {
     let received = StockReceived { sku: lot.sku.clone(), units: lot.units, lot_id: lot.lot_id.clone() };

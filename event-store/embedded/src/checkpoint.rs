@@ -70,7 +70,7 @@ impl Checkpointer {
         if size >= START_BYTES && frames_waiting(connection) {
             self.busy.store(true, Ordering::Release);
             if let Some(start) = &self.start {
-                drop(start.send(()));
+                start.send(()).ok();
             }
         }
     }

@@ -1,0 +1,64 @@
+//! The orders worker: asks for the stock of a placed order, and keeps the order's rows.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use event_store::{EventLog, OrderViews, Stamper};
+use events::{Event, RecordedEvent, ReserveInventory, StreamKey};
+use orders::{Owed, stock_lines};
+use views::project::order_rows;
+
+use crate::reconcile::{MAX_STEPS, append, too_many_steps};
+use crate::{Nudge, Reconcile, WorkerError};
+
+/// What the orders worker needs.
+pub struct OrdersWorker {
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// Where it keeps the rows.
+    pub views: Arc<dyn OrderViews>,
+    /// Its clock and ids.
+    pub stamper: Arc<dyn Stamper>,
+}
+
+#[async_trait]
+impl Reconcile for OrdersWorker {
+    async fn reconcile(&self, stream: &StreamKey, _nudge: &Nudge) -> Result<(), WorkerError> {
+        let StreamKey::Order(_) = stream else { return Ok(()) };
+        let pk = stream.pk();
+        for _ in 0..MAX_STEPS {
+            let events = self.log.read_stream(&pk).await?;
+            if !self.settle(&events).await? {
+                return self.show(&events).await;
+            }
+        }
+        Err(too_many_steps(stream))
+    }
+}
+
+impl OrdersWorker {
+    /// Does the next thing owed; says whether there was one.
+    async fn settle(&self, events: &[Arc<RecordedEvent>]) -> Result<bool, WorkerError> {
+        let facts = orders::fold(events.iter().map(|item| &**item));
+        let (Some(Owed::RequestInventory(placed)), Some(because_of)) =
+            (orders::decide(&facts), facts.placed.by())
+        else {
+            return Ok(false);
+        };
+        let request = Event::ReserveInventory(ReserveInventory {
+            order_id: placed.order_id.clone(),
+            customer_id: placed.customer_id.clone(),
+            items: stock_lines(placed),
+        });
+        append(&*self.log, &*self.stamper, events, request, Vec::new(), because_of).await?;
+        Ok(true)
+    }
+
+    /// Writes the order's rows, unless newer ones are there.
+    async fn show(&self, events: &[Arc<RecordedEvent>]) -> Result<(), WorkerError> {
+        if let Some(rows) = order_rows(events) {
+            self.views.put(rows).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! What every worker's loop has in common: being woken, and appending what is owed.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use event_store::{Appended, EventLog, Stamper};
+use events::{Event, RecordedEvent, StockDelta, StreamKey};
+
+use crate::{Nudge, WorkerError};
+
+/// A worker: looks at a stream and does what it owes it, until it owes nothing.
+#[async_trait]
+pub trait Reconcile: Send + Sync {
+    /// Looks at the stream that the nudge names. Doing it twice is doing it once.
+    async fn reconcile(&self, stream: &StreamKey, nudge: &Nudge) -> Result<(), WorkerError>;
+}
+
+/// More steps than any history can owe; a loop that takes them is a mistake in `decide`.
+pub(crate) const MAX_STEPS: u32 = 64;
+
+pub(crate) fn too_many_steps(stream: &StreamKey) -> WorkerError {
+    WorkerError::Permanent(format!("{stream} still owes something after {MAX_STEPS} steps"))
+}
+
+/// Appends an event that is owed because of another one; `stream` is what it was decided from.
+///
+/// # Errors
+/// The store's; or [`WorkerError::Permanent`] when the slot is taken by something that does not settle
+/// it, which only a raw event can do: then no repetition will ever settle it.
+pub(crate) async fn append(
+    log: &dyn EventLog,
+    stamper: &dyn Stamper,
+    stream: &[Arc<RecordedEvent>],
+    event: Event,
+    counters: Vec<StockDelta>,
+    because_of: &RecordedEvent,
+) -> Result<Appended, WorkerError> {
+    let latest = stream.iter().map(|item| item.event_id).max();
+    let slot = event.slot();
+    let item = RecordedEvent::new(event, counters, stamper.stamp(latest), because_of.causes_next());
+    let (pk, name) = (item.pk.clone(), item.event_name.clone());
+    let appended = log.append(item).await?;
+    let outcome = match &appended {
+        Appended::Stored(_) => "stored",
+        Appended::Short(_) => "short",
+        Appended::Taken(taken) => {
+            let settles_it = taken.event().is_ok_and(|event| event.slot() == slot);
+            if !settles_it {
+                let name = &taken.event_name;
+                return Err(WorkerError::Permanent(format!("{pk} {slot} is blocked by a raw event {name}")));
+            }
+            "taken"
+        }
+    };
+    tracing::info!(stream = %pk, event = %name, outcome, "decided");
+    Ok(appended)
+}

@@ -1,0 +1,95 @@
+//! The sweeper: finds orders that have stood still, and nudges whoever owes them something.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use event_store::{Direction, EventLog, OrderQuery, OrderRow, OrderViews, Stamper, Window};
+use events::{Priority, RecordedEvent, StreamKey, Timestamp};
+
+use crate::{Worker, WorkerError};
+
+/// Sending a message to a worker's queue by hand.
+#[async_trait]
+pub trait Nudges: Send + Sync {
+    /// Sends the event to the worker's queue, as if it had just been appended.
+    async fn nudge(&self, worker: Worker, lane: Priority, event: &RecordedEvent) -> Result<(), WorkerError>;
+}
+
+/// What the sweeper needs. The stream of a table keeps a day and a bus gives up after a day; the log
+/// keeps everything, so it, not the pipeline, is the promise.
+pub struct Sweeper {
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// Where open orders are found.
+    pub orders: Arc<dyn OrderViews>,
+    /// Whom to wake.
+    pub nudges: Arc<dyn Nudges>,
+    /// Its clock.
+    pub stamper: Arc<dyn Stamper>,
+    /// How long an order may stand still.
+    pub patience: Duration,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SweepReport {
+    /// Open orders that had stood still.
+    pub stood_still: u64,
+    /// Messages sent.
+    pub nudged: u64,
+}
+
+/// How many orders a sweep reads at once.
+const PAGE: usize = 200;
+
+impl Sweeper {
+    /// Looks at every open order once.
+    ///
+    /// # Errors
+    /// The ports'; the next sweep begins anew.
+    pub async fn sweep(&self) -> Result<SweepReport, WorkerError> {
+        let still_since =
+            Timestamp::from_millis(self.stamper.now().millis() - self.patience.as_millis() as i64);
+        let mut report = SweepReport::default();
+        let mut query = OrderQuery {
+            open: Some(true),
+            until: Some(still_since),
+            window: Window { limit: PAGE, after: None, direction: Direction::Ascending },
+            ..OrderQuery::default()
+        };
+        loop {
+            let page = self.orders.orders(&query).await?;
+            for row in page.rows.iter().filter(|row| row.updated_at < still_since) {
+                report.stood_still += 1;
+                report.nudged += self.nudge(row).await?;
+            }
+            match page.next {
+                Some(next) => query.window.after = Some(next),
+                None => return Ok(report),
+            }
+        }
+    }
+
+    async fn nudge(&self, row: &OrderRow) -> Result<u64, WorkerError> {
+        let events = self.log.read_stream(&StreamKey::Order(row.order_id.clone()).pk()).await?;
+        let Some(latest) = events.last() else { return Ok(0) };
+        let debtors = debtors(&events, row.seen);
+        for worker in &debtors {
+            self.nudges.nudge(*worker, row.priority, latest).await?;
+        }
+        Ok(debtors.len() as u64)
+    }
+}
+
+/// The workers that owe an order something. The orders worker also owes it rows that show all of it.
+pub fn debtors(stream: &[Arc<RecordedEvent>], shown: u32) -> Vec<Worker> {
+    let items = || stream.iter().map(|item| &**item);
+    let order = orders::fold(items());
+    let owes = [
+        (Worker::Orders, orders::decide(&order).is_some() || shown < order.seen()),
+        (Worker::Inventory, inventory::decide(&inventory::fold(items())).is_some()),
+        (Worker::Payments, payments::decide(&payments::fold(items())).is_some()),
+    ];
+    owes.into_iter().filter_map(|(worker, owes)| owes.then_some(worker)).collect()
+}
