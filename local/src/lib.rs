@@ -1,1 +1,18 @@
-//! .
+//! The whole system in one process: log, change feed, routing, queues, workers, read models and HTTP.
+//!
+//! The templates say which queues there are, which events reach them and which function reads them; the
+//! handlers are the ones that the Lambdas run.
+
+mod dispatch;
+mod feed;
+mod http;
+mod machine;
+mod ops;
+mod queue;
+mod queue_state;
+mod runs;
+mod schedule;
+mod wiring;
+
+pub use machine::{Machine, Settings};
+pub use runs::{offline_audit, offline_replay};

@@ -72,6 +72,7 @@ macro_rules! conformance {
                 a_scan_stops_after_about_as_many_events_as_it_may_give
                 a_scan_goes_on_from_any_cursor_it_gave
                 what_was_there_when_the_scan_began_is_given_though_the_log_grows
+                rows_of_read_models_are_no_part_of_the_log
                 the_size_is_never_more_than_there_is
             }
             feed {
@@ -187,11 +188,8 @@ mod tests {
         ];
         let named = include_str!("conformance.rs");
         for (suite, source) in suites {
-            let claims: Vec<&str> = source
-                .split("\npub async fn ")
-                .skip(1)
-                .filter_map(|rest| rest.split('(').next())
-                .collect();
+            let claims: Vec<&str> =
+                source.split("\npub async fn ").skip(1).filter_map(|rest| rest.split('(').next()).collect();
             let list = named.split(&format!("\n            {suite} {{")).nth(1).unwrap();
             let list: Vec<&str> = list.split('}').next().unwrap().split_whitespace().collect();
             assert_eq!(claims, list, "{suite}");

@@ -5,9 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use events::{
-    CustomerId, OrderId, ProductId, Quantity, RecordedEvent, Shortage, Sku, StockDelta, Timestamp,
-};
+use events::{CustomerId, OrderId, ProductId, Quantity, RecordedEvent, Shortage, Sku, StockDelta, Timestamp};
 use payments::intent::Intent;
 use tokio::sync::Notify;
 

@@ -59,18 +59,18 @@ pub fn causes() -> Causes {
 
 /// The n-th event of the world, under any key.
 pub fn noted(pk: &str, sk: &str, n: u64) -> RecordedEvent {
-    RecordedEvent::raw(
-        (pk, sk),
-        ("Noted", 1, &format!("{{\"n\":{n}}}")),
-        Vec::new(),
-        stamp(n),
-        causes(),
-    )
+    RecordedEvent::raw((pk, sk), ("Noted", 1, &format!("{{\"n\":{n}}}")), Vec::new(), stamp(n), causes())
+}
+
+/// The event, and what moves with it.
+pub fn moved(mut event: RecordedEvent, counters: Vec<StockDelta>) -> RecordedEvent {
+    event.counters = counters;
+    event
 }
 
 /// The n-th event of the world, and what it moves. It has its stream to itself.
 pub fn moving(n: u64, counters: Vec<StockDelta>) -> RecordedEvent {
-    RecordedEvent { counters, ..noted(&format!("MOVES#{n:04}"), "EVENT#Moved", n) }
+    moved(noted(&format!("MOVES#{n:04}"), "EVENT#Moved", n), counters)
 }
 
 /// A lot of so many units arrives.
@@ -124,7 +124,7 @@ pub fn random_append(world: &str, n: u64, rng: &mut fastrand::Rng) -> RecordedEv
             _ => {}
         }
     }
-    RecordedEvent { counters, ..noted(&pk, &sk, n) }
+    moved(noted(&pk, &sk, n), counters)
 }
 
 /// Waits for an answer that must come; ten seconds are for slow machines, not for polling.

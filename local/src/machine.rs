@@ -1,0 +1,275 @@
+//! Starting and stopping: opens the store, wires what the templates declare, serves HTTP.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use apis::{Api, Environment};
+use event_store::SystemStamper;
+use event_store_embedded::{EmbeddedStore, QueueChange};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use topology::{Parameters, Source, Topology};
+use workers::{FakeGateway, Ports, Sweeper, Worker, Workers};
+
+use crate::dispatch::Dispatch;
+use crate::feed::Feed;
+use crate::http;
+use crate::ops::Ops;
+use crate::queue::Queue;
+use crate::queue_state::Definition;
+use crate::runs::Runs;
+use crate::schedule::{LocalNudges, sweep_every};
+use crate::wiring::Wiring;
+
+/// What may be chosen at start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The store's folder.
+    pub data: PathBuf,
+    /// The port on 127.0.0.1; 0 takes any that is free.
+    pub port: u16,
+    /// `dev` or `prod`, as in the templates.
+    pub environment: String,
+    /// Which share of charges fails on the way, 0 to 1.
+    pub gateway_failures: f64,
+    /// Decides which.
+    pub gateway_seed: u64,
+    /// How long an order may stand still before the sweeper nudges.
+    pub patience: Duration,
+}
+
+/// The running system.
+pub struct Machine {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<std::io::Result<()>>,
+    dispatchers: Vec<JoinHandle<()>>,
+    background: Vec<JoinHandle<()>>,
+    queues: Vec<Arc<Queue>>,
+    store: EmbeddedStore,
+}
+
+/// The templates, as they were when this was built.
+const TEMPLATES: [Source<'static>; 2] = [
+    Source { name: "template-oms.yaml", text: include_str!("../../template-oms.yaml") },
+    Source { name: "template-ims.yaml", text: include_str!("../../template-ims.yaml") },
+];
+
+/// How often cursors are made durable. What was done since is done again after a crash.
+const SAVE_EVERY: Duration = Duration::from_millis(100);
+/// The name of the function that sweeps.
+const SWEEPER: &str = "oms-sweeper";
+
+impl Machine {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// The folder, the templates or the port: each says what to do.
+    pub async fn start(settings: &Settings) -> anyhow::Result<Machine> {
+        let parameters = Parameters::from([("Environment", settings.environment.as_str())]);
+        let topology = Topology::load(&TEMPLATES, &parameters).context("failed to read the templates")?;
+        let folder = settings.data.clone();
+        let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&folder)).await??;
+        let shared = Arc::new(store.clone());
+        let gateway = FakeGateway {
+            intents: shared.clone(),
+            failure_share: settings.gateway_failures,
+            seed: settings.gateway_seed,
+        };
+        let ports = Ports {
+            log: shared.clone(),
+            orders: shared.clone(),
+            catalog: shared.clone(),
+            gateway: Arc::new(gateway),
+        };
+        let workers = Arc::new(Workers::new(&ports, |binary| Arc::new(SystemStamper::new(binary))));
+
+        let room = Arc::new(Notify::new());
+        let wiring = Arc::new(Wiring::new(topology.clone())?);
+        let queues = open_queues(&wiring, &store, &room)?;
+        let (stop, stopped) = watch::channel(false);
+        let dispatchers = dispatchers(&wiring, &queues, &workers)?
+            .into_iter()
+            .map(|dispatch| tokio::spawn(dispatch.run(stopped.clone())))
+            .collect();
+        let feed = Feed { log: shared.clone(), wiring: wiring.clone(), queues: queues.clone(), room };
+        let mut background = vec![
+            tokio::spawn(feed.run()),
+            tokio::spawn(keep_time(queues.clone())),
+            tokio::spawn(save_cursors(queues.clone(), store.clone())),
+        ];
+        background.extend(sweepers(&topology, settings, &wiring, &queues, &shared)?);
+
+        let api = Arc::new(Api {
+            log: shared.clone(),
+            orders: shared.clone(),
+            stock: shared.clone(),
+            catalog: shared.clone(),
+            stamper: Arc::new(SystemStamper::new("oms-api")),
+            environment: environment(&settings.environment)?,
+        });
+        let ops = Arc::new(Ops {
+            feed: shared.clone(),
+            queues: queues.clone(),
+            wiring: wiring.clone(),
+            letters: store.queues(),
+            runs: Runs::new(crate::runs::ports(&store)),
+        });
+        let router = http::router(&topology, api, ops)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("failed to listen on {address}; stop what uses the port, or choose another with --port")
+        })?;
+        let address = listener.local_addr()?;
+        let mut asked_to_stop = stopped;
+        let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+            drop(asked_to_stop.wait_for(|stop| *stop).await);
+        });
+        let server = tokio::spawn(server.into_future());
+        Ok(Machine { address, stop, server, dispatchers, background, queues, store })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Finishes what is under way, makes every cursor durable, closes the store.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        let finish = async {
+            drop(self.server.await);
+            for dispatcher in self.dispatchers {
+                drop(dispatcher.await);
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(10), finish).await.is_err() {
+            tracing::warn!(
+                "some requests or batches did not finish; what they left is done at the next start"
+            );
+        }
+        for task in self.background {
+            task.abort();
+            drop(task.await);
+        }
+        save(&self.queues, &self.store).await;
+    }
+}
+
+fn environment(name: &str) -> anyhow::Result<Environment> {
+    match name {
+        "dev" => Ok(Environment::Dev),
+        "prod" => Ok(Environment::Prod),
+        other => bail!("there is no environment {other}; choose dev or prod"),
+    }
+}
+
+fn open_queues(
+    wiring: &Wiring,
+    store: &EmbeddedStore,
+    room: &Arc<Notify>,
+) -> anyhow::Result<Vec<Arc<Queue>>> {
+    let kept = Arc::new(store.queues());
+    let open = |source: &crate::wiring::Source| {
+        let queue = &source.queue;
+        let definition = Definition {
+            name: queue.name.clone(),
+            visibility_timeout: queue.visibility_timeout,
+            delay: queue.delay,
+            redrive: queue.redrive.clone(),
+        };
+        Queue::open(definition, kept.clone(), room.clone()).map(Arc::new)
+    };
+    wiring.queues.iter().map(open).collect()
+}
+
+/// A function without a limit of its own gets as many batches at once.
+const CONCURRENCY: u32 = 50;
+
+fn dispatchers(
+    wiring: &Wiring,
+    queues: &[Arc<Queue>],
+    workers: &Arc<Workers>,
+) -> anyhow::Result<Vec<Dispatch>> {
+    let dispatch = |(source, queue): (&crate::wiring::Source, &Arc<Queue>)| {
+        let binary = &source.function.binary;
+        let worker = Worker::of_binary(binary)
+            .with_context(|| format!("the templates name a worker that does not exist: {binary}"))?;
+        Ok(Dispatch {
+            queue: queue.clone(),
+            workers: workers.clone(),
+            worker,
+            batch_size: source.source.batch_size as usize,
+            batching_window: source.source.batching_window,
+            concurrency: source.source.maximum_concurrency.unwrap_or(CONCURRENCY) as usize,
+            function_timeout: source.function.timeout,
+            reports_failures: source.source.report_batch_item_failures,
+        })
+    };
+    wiring.queues.iter().zip(queues).map(dispatch).collect()
+}
+
+fn sweepers(
+    topology: &Topology,
+    settings: &Settings,
+    wiring: &Arc<Wiring>,
+    queues: &[Arc<Queue>],
+    store: &Arc<EmbeddedStore>,
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let mut running = Vec::new();
+    for function in &topology.functions {
+        for schedule in function.schedules.iter().filter(|schedule| schedule.enabled) {
+            if function.binary != SWEEPER {
+                bail!("the templates schedule {}, which has nothing to do by the clock", function.binary);
+            }
+            let sweeper = Sweeper {
+                log: store.clone(),
+                orders: store.clone(),
+                nudges: Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() }),
+                stamper: Arc::new(SystemStamper::new(SWEEPER)),
+                patience: settings.patience,
+            };
+            running.push(tokio::spawn(sweep_every(schedule.every, sweeper)));
+        }
+    }
+    Ok(running)
+}
+
+/// Takes back timed-out messages, until it is dropped.
+async fn keep_time(queues: Vec<Arc<Queue>>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for queue in &queues {
+            queue.time_out().await;
+        }
+    }
+}
+
+/// Makes cursors durable, until it is dropped.
+async fn save_cursors(queues: Vec<Arc<Queue>>, store: EmbeddedStore) {
+    loop {
+        tokio::time::sleep(SAVE_EVERY).await;
+        save(&queues, &store).await;
+    }
+}
+
+async fn save(queues: &[Arc<Queue>], store: &EmbeddedStore) {
+    let moved: Vec<(&Arc<Queue>, u64)> =
+        queues.iter().filter_map(|queue| Some((queue, queue.lock().cursor_to_save()?))).collect();
+    if moved.is_empty() {
+        return;
+    }
+    let change = |(queue, position): &(&Arc<Queue>, u64)| QueueChange::Cursor {
+        queue: queue.lock().name().to_owned(),
+        position: *position,
+    };
+    match store.queues().apply(moved.iter().map(change).collect()).await {
+        Ok(_) => moved.into_iter().for_each(|(queue, position)| queue.lock().saved(position)),
+        Err(error) => tracing::warn!(%error, "failed to save the queues' cursors; it is tried again"),
+    }
+}

@@ -1,0 +1,290 @@
+//! What an operator sees and does over HTTP: the feed, queues, dead letters, replays, audits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use apis::problem::Problem;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use event_store::{ChangeFeed, Position, StoreError, View};
+use event_store_embedded::{DeadLetter, QueueChange, QueueStore};
+use events::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use views::replay::Mode;
+
+use crate::queue::{Queue, now};
+use crate::runs::Runs;
+use crate::wiring::Wiring;
+
+pub(crate) struct Ops {
+    pub(crate) feed: Arc<dyn ChangeFeed>,
+    pub(crate) queues: Vec<Arc<Queue>>,
+    pub(crate) wiring: Arc<Wiring>,
+    pub(crate) letters: QueueStore,
+    pub(crate) runs: Arc<Runs>,
+}
+
+type Answer = Result<Response, Problem>;
+
+pub(crate) fn router(ops: Arc<Ops>) -> Router {
+    Router::new()
+        .route("/events", get(events))
+        .route("/ops/queues", get(queues))
+        .route("/ops/dead-letters", get(dead_letters))
+        .route("/ops/dead-letters/{id}", get(dead_letter))
+        .route("/ops/dead-letters/redrive", post(redrive))
+        .route("/ops/replays", post(start_replay))
+        .route("/ops/replays/{id}", get(show_replay))
+        .route("/ops/audits", post(start_audit))
+        .route("/ops/audits/{id}", get(show_audit))
+        .with_state(ops)
+}
+
+fn store(error: StoreError) -> Problem {
+    Problem::from(error)
+}
+
+fn bad_query(rejection: &QueryRejection) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad_query", rejection.body_text())
+}
+
+fn bad_body(rejection: &JsonRejection) -> Problem {
+    Problem::new(rejection.status(), "bad_body", rejection.body_text())
+}
+
+fn not_found(what: &str) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FeedQuery {
+    #[serde(default)]
+    after: u64,
+    #[serde(default = "page")]
+    limit: usize,
+    #[serde(default)]
+    event_name: String,
+    #[serde(default)]
+    wait: u64,
+}
+
+fn page() -> usize {
+    100
+}
+
+/// How many events behind a position are looked at for one answer.
+const LOOK: usize = 1_000;
+/// The longest wait for an event, in seconds.
+const MAX_WAIT: u64 = 30;
+
+async fn events(State(ops): State<Arc<Ops>>, query: Result<Query<FeedQuery>, QueryRejection>) -> Answer {
+    let Query(query) = query.map_err(|rejection| bad_query(&rejection))?;
+    let names: Vec<&str> = query.event_name.split(',').filter(|name| !name.is_empty()).collect();
+    let limit = query.limit.clamp(1, LOOK);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(query.wait.min(MAX_WAIT));
+    let (mut next, mut found) = (Position(query.after), Vec::new());
+    loop {
+        let page = tokio::time::timeout_at(deadline, ops.feed.follow(next, LOOK)).await;
+        let page = match page {
+            Ok(page) => page.map_err(store)?,
+            Err(_) => break,
+        };
+        for (position, event) in page {
+            next = position;
+            if names.is_empty() || names.contains(&&*event.event_name) {
+                let mut shown = json!(*event);
+                shown["position"] = position.0.into();
+                found.push(shown);
+                if found.len() == limit {
+                    break;
+                }
+            }
+        }
+        if !found.is_empty() {
+            break;
+        }
+    }
+    let head = ops.feed.head().await.map_err(store)?;
+    Ok(Json(json!({ "events": found, "next": next.0, "head": head.0 })).into_response())
+}
+
+async fn queues(State(ops): State<Arc<Ops>>) -> Answer {
+    let head = ops.feed.head().await.map_err(store)?.0;
+    let mut shown: Vec<Value> = Vec::new();
+    let mut dead_letter_queues: Vec<&str> = Vec::new();
+    for (source, queue) in ops.wiring.queues.iter().zip(&ops.queues) {
+        let (counts, position) = (queue.counts(), queue.lock().read_to());
+        shown.push(json!({
+            "name": source.queue.name,
+            "function": source.function.binary,
+            "dead_letter": false,
+            "visible": counts.visible,
+            "in_flight": counts.in_flight,
+            "delayed": counts.delayed,
+            "received": counts.received,
+            "deleted": counts.deleted,
+            "dead_lettered": counts.dead_lettered,
+            "position": position,
+            "behind": head.saturating_sub(position),
+        }));
+        dead_letter_queues
+            .extend(source.queue.redrive.as_ref().map(|redrive| redrive.dead_letter_queue.as_str()));
+    }
+    dead_letter_queues.sort_unstable();
+    dead_letter_queues.dedup();
+    let counts = ops.letters.dead_letter_counts().map_err(store)?;
+    for name in dead_letter_queues {
+        let visible = counts.iter().find(|(queue, _)| queue == name).map_or(0, |(_, count)| *count);
+        shown.push(json!({ "name": name, "function": null, "dead_letter": true, "visible": visible }));
+    }
+    Ok(Json(json!({ "queues": shown })).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LettersQuery {
+    queue: Option<String>,
+    #[serde(default)]
+    after: i64,
+    #[serde(default = "page")]
+    limit: usize,
+}
+
+async fn dead_letters(
+    State(ops): State<Arc<Ops>>,
+    query: Result<Query<LettersQuery>, QueryRejection>,
+) -> Answer {
+    let Query(query) = query.map_err(|rejection| bad_query(&rejection))?;
+    let limit = query.limit.clamp(1, LOOK);
+    let letters = ops.letters.dead_letters(query.queue.as_deref(), query.after, limit).map_err(store)?;
+    let shown: Vec<Value> = letters.iter().map(show_letter).collect();
+    Ok(Json(json!({ "dead_letters": shown })).into_response())
+}
+
+async fn dead_letter(State(ops): State<Arc<Ops>>, Path(id): Path<String>) -> Answer {
+    let Ok(id) = id.parse::<i64>() else { return Err(not_found("dead letter")) };
+    let before = id.saturating_sub(1);
+    let letters = ops.letters.dead_letters(None, before, 1).map_err(store)?;
+    match letters.first().filter(|letter| letter.id == id) {
+        Some(letter) => Ok(Json(show_letter(letter)).into_response()),
+        None => Err(not_found("dead letter")),
+    }
+}
+
+fn show_letter(letter: &DeadLetter) -> Value {
+    // What the message is about, where its body can be read at all.
+    let about: Value = serde_json::from_str(&letter.body).unwrap_or_default();
+    json!({
+        "id": letter.id,
+        "queue": letter.queue,
+        "source_queue": letter.source_queue,
+        "event_id": about["event_id"],
+        "event_name": about["event_name"],
+        "pk": about["pk"],
+        "sk": about["sk"],
+        "receive_count": letter.receive_count,
+        "error": letter.error,
+        "dead_at": Timestamp::from_millis(letter.dead_at),
+        "body": letter.body,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Redrive {
+    queue: Option<String>,
+    ids: Option<Vec<i64>>,
+    limit: Option<usize>,
+}
+
+/// Sends dead letters back to the queues they came from. Each is sent and taken away at once.
+async fn redrive(State(ops): State<Arc<Ops>>, body: Result<Json<Redrive>, JsonRejection>) -> Answer {
+    let Json(Redrive { queue, ids, limit }) = body.map_err(|rejection| bad_body(&rejection))?;
+    let limit = limit.unwrap_or(usize::MAX);
+    let (mut redriven, mut left, mut after) = (0, 0, 0);
+    loop {
+        let letters = ops.letters.dead_letters(queue.as_deref(), after, LOOK).map_err(store)?;
+        let Some(last) = letters.last() else { break };
+        after = last.id;
+        for letter in letters {
+            let chosen = ids.as_ref().is_none_or(|ids| ids.contains(&letter.id));
+            let source = ops.queues.iter().find(|queue| queue.lock().name() == letter.source_queue);
+            match source.filter(|_| chosen && redriven < limit) {
+                Some(source) => redriven += usize::from(send_back(&ops, source, &letter).await?),
+                None => left += 1,
+            }
+        }
+    }
+    Ok(Json(json!({ "redriven": redriven, "left": left })).into_response())
+}
+
+/// Whether it was still there.
+async fn send_back(ops: &Ops, source: &Queue, letter: &DeadLetter) -> Result<bool, Problem> {
+    let at = now();
+    let numbers = ops.letters.apply(vec![QueueChange::Redrive { id: letter.id, at }]).await.map_err(store)?;
+    let [Some(number)] = numbers[..] else { return Ok(false) };
+    let message = event_store_embedded::ParkedMessage {
+        position: None,
+        body: letter.body.clone(),
+        receive_count: 0,
+        visible_at: at,
+        sent_at: at,
+    };
+    source.lock().unpark(number, message);
+    source.ring();
+    Ok(true)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StartReplay {
+    view: String,
+    #[serde(default)]
+    diff: bool,
+    #[serde(default)]
+    swap: bool,
+}
+
+async fn start_replay(State(ops): State<Arc<Ops>>, body: Result<Json<StartReplay>, JsonRejection>) -> Answer {
+    let Json(StartReplay { view, diff, swap }) = body.map_err(|rejection| bad_body(&rejection))?;
+    let Some(view) = View::parse(&view) else {
+        let views = View::ALL.map(View::as_str).join(", ");
+        let detail = format!("there is no view {view}; choose one of {views}");
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_view", detail));
+    };
+    match ops.runs.replay(view, Mode { diff, swap }) {
+        Some(id) => Ok(started("replays", id)),
+        None => {
+            let detail = format!("a replay of {view} is running; wait for its end");
+            Err(Problem::new(StatusCode::CONFLICT, "already_running", detail))
+        }
+    }
+}
+
+async fn start_audit(State(ops): State<Arc<Ops>>) -> Answer {
+    Ok(started("audits", ops.runs.audit()))
+}
+
+fn started(kind: &str, id: u64) -> Response {
+    let location = [("location", format!("/ops/{kind}/{id}"))];
+    (StatusCode::ACCEPTED, location, Json(json!({ "id": id }))).into_response()
+}
+
+async fn show_replay(State(ops): State<Arc<Ops>>, Path(id): Path<String>) -> Answer {
+    show(&ops, "replay", &id)
+}
+
+async fn show_audit(State(ops): State<Arc<Ops>>, Path(id): Path<String>) -> Answer {
+    show(&ops, "audit", &id)
+}
+
+fn show(ops: &Ops, kind: &str, id: &str) -> Answer {
+    let shown = id.parse().ok().and_then(|id| ops.runs.show(kind, id));
+    shown.map(|shown| Json(shown).into_response()).ok_or_else(|| not_found(kind))
+}

@@ -1,0 +1,201 @@
+//! Replays and audits under way: started by a request, watched by others.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use event_store::View;
+use event_store_embedded::EmbeddedStore;
+use serde_json::{Value, json};
+use views::replay::Mode;
+use views::{AuditReport, Pause, Ports, ReplayReport, audit, replay};
+
+/// Waits by the machine's clock.
+struct Moment;
+
+#[async_trait]
+impl Pause for Moment {
+    async fn pause(&self) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The ports of replay and audit over a store.
+pub(crate) fn ports(store: &EmbeddedStore) -> Ports {
+    let shared = Arc::new(store.clone());
+    Ports {
+        log: shared.clone(),
+        scan: shared.clone(),
+        feed: shared.clone(),
+        rows: shared.clone(),
+        stock: shared.clone(),
+        intents: Some(shared),
+        pause: Arc::new(Moment),
+    }
+}
+
+/// A replay reads the log in so many segments.
+const SEGMENTS: u32 = 2;
+
+/// Replays over the store in a folder that no server has open. `observe` is told how far it is.
+///
+/// # Errors
+/// Opening or reading the store.
+pub async fn offline_replay(
+    data: &Path,
+    view: View,
+    mode: Mode,
+    observe: views::Observe<'_>,
+) -> anyhow::Result<ReplayReport> {
+    let store = EmbeddedStore::open(data)?;
+    Ok(replay(&ports(&store), view, mode, SEGMENTS, observe).await?)
+}
+
+/// Audits the store in a folder that no server has open.
+///
+/// # Errors
+/// Opening or reading the store.
+pub async fn offline_audit(data: &Path, observe: views::Observe<'_>) -> anyhow::Result<AuditReport> {
+    let store = EmbeddedStore::open(data)?;
+    Ok(audit(&ports(&store), observe).await?)
+}
+
+/// What was started, by its number. The latest [`KEPT`] are kept.
+pub(crate) struct Runs {
+    ports: Ports,
+    next: AtomicU64,
+    running: Mutex<BTreeMap<u64, Arc<Run>>>,
+}
+
+const KEPT: usize = 100;
+
+struct Run {
+    kind: &'static str,
+    about: Value,
+    began: Instant,
+    events: AtomicU64,
+    total: AtomicU64,
+    outcome: Mutex<Option<(Value, Duration)>>,
+}
+
+impl Runs {
+    pub(crate) fn new(ports: Ports) -> Arc<Self> {
+        Arc::new(Runs { ports, next: AtomicU64::new(1), running: Mutex::default() })
+    }
+
+    /// Starts a replay and gives its number; `None` if one of that view is running.
+    pub(crate) fn replay(&self, view: View, mode: Mode) -> Option<u64> {
+        let about = json!({ "view": view });
+        let is_same = |run: &Arc<Run>| run.kind == "replay" && run.about == about && run.is_running();
+        if self.lock().values().any(is_same) {
+            return None;
+        }
+        let (id, run) = self.begin("replay", about);
+        let ports = self.ports.clone();
+        tokio::spawn(async move {
+            let done = replay(&ports, view, mode, SEGMENTS, &run.observe()).await;
+            run.finish(done.map(|report| json!(report)));
+        });
+        Some(id)
+    }
+
+    /// Starts an audit and gives its number.
+    pub(crate) fn audit(&self) -> u64 {
+        let (id, run) = self.begin("audit", json!({}));
+        let ports = self.ports.clone();
+        tokio::spawn(async move {
+            let done = audit(&ports, &run.observe()).await;
+            run.finish(done.map(|report| {
+                let mut shown = json!(report);
+                shown["clean"] = report.is_clean().into();
+                shown
+            }));
+        });
+        id
+    }
+
+    /// What a replay or audit shows of itself.
+    pub(crate) fn show(&self, kind: &str, id: u64) -> Option<Value> {
+        let run = self.lock().get(&id).filter(|run| run.kind == kind)?.clone();
+        Some(run.show(id))
+    }
+
+    fn begin(&self, kind: &'static str, about: Value) -> (u64, Arc<Run>) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let run = Arc::new(Run {
+            kind,
+            about,
+            began: Instant::now(),
+            events: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            outcome: Mutex::new(None),
+        });
+        let mut running = self.lock();
+        running.insert(id, run.clone());
+        while running.len() > KEPT {
+            running.pop_first();
+        }
+        (id, run)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Run>>> {
+        self.running.lock().expect("nobody panics while holding the runs")
+    }
+}
+
+impl Run {
+    fn observe(self: &Arc<Self>) -> impl Fn(u64, u64) + Send + Sync + use<> {
+        let run = self.clone();
+        move |events, total| {
+            run.events.store(events, Ordering::Relaxed);
+            run.total.store(total, Ordering::Relaxed);
+        }
+    }
+
+    fn outcome(&self) -> std::sync::MutexGuard<'_, Option<(Value, Duration)>> {
+        self.outcome.lock().expect("nobody panics while holding the outcome")
+    }
+
+    fn is_running(&self) -> bool {
+        self.outcome().is_none()
+    }
+
+    fn finish(&self, done: Result<Value, event_store::StoreError>) {
+        let outcome = match done {
+            Ok(mut report) => {
+                report["state"] = "done".into();
+                report
+            }
+            Err(error) => json!({ "state": "failed", "error": error.to_string() }),
+        };
+        *self.outcome() = Some((outcome, self.began.elapsed()));
+    }
+
+    fn show(&self, id: u64) -> Value {
+        let events = self.events.load(Ordering::Relaxed);
+        let outcome = self.outcome().clone();
+        let took = outcome.as_ref().map_or_else(|| self.began.elapsed(), |(_, took)| *took);
+        let mut shown = json!({
+            "id": id,
+            "state": "running",
+            "events": events,
+            "total": self.total.load(Ordering::Relaxed),
+            "events_per_second": (events as f64 / took.as_secs_f64().max(1e-6)) as u64,
+        });
+        let parts = [Some(self.about.clone()), outcome.map(|(outcome, _)| outcome)];
+        for (field, value) in parts.into_iter().flatten().filter_map(object).flatten() {
+            shown[field] = value;
+        }
+        shown
+    }
+}
+
+fn object(value: Value) -> Option<serde_json::Map<String, Value>> {
+    match value {
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    }
+}
