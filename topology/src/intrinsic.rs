@@ -8,8 +8,8 @@ use std::cell::RefCell;
 pub(crate) struct Evaluator<'a> {
     templates: &'a Templates,
     stack: &'a Stack,
-    /// What is being evaluated right now, so that a circle is seen instead of followed.
-    trail: RefCell<Vec<String>>,
+    /// What is being evaluated right now, of which template, so that a circle is seen instead of followed.
+    trail: RefCell<Vec<(String, String)>>,
 }
 
 /// What could not be evaluated, and where: the innermost step comes first.
@@ -368,10 +368,11 @@ impl<'a> Evaluator<'a> {
     }
 
     fn guarded<T>(&self, what: String, evaluate: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-        if self.trail.borrow().contains(&what) {
-            return Err(format!("{what} depends on itself, break the circle").into());
+        let step = (self.stack.template.clone(), what);
+        if self.trail.borrow().contains(&step) {
+            return Err(format!("{} depends on itself, break the circle", step.1).into());
         }
-        self.trail.borrow_mut().push(what);
+        self.trail.borrow_mut().push(step);
         let result = evaluate();
         self.trail.borrow_mut().pop();
         result

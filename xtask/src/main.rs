@@ -1,1 +1,124 @@
-fn main(){}
+//! The project's everyday commands: `cargo xtask <command>`.
+
+mod arrows;
+mod tools;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  test            everything that CI checks: lint, then every test there is, then the release build
+  test AREA       the tests of one area: domains, store, topology, workers, api, local, cli
+  lint            format, clippy, arrows, templates, licences
+  arrows          which crate may depend on which
+  release         build the one-machine binary and check what is in it";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> anyhow::Result<()> {
+    match words {
+        ["test"] => test_everything(),
+        ["test", area] => test_area(area),
+        ["lint"] => lint(),
+        ["arrows"] => arrows::check(&root()),
+        ["release"] => release(),
+        _ => bail!("{USAGE}"),
+    }
+}
+
+/// The project's folder.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("xtask is a folder of the project").to_owned()
+}
+
+fn test_everything() -> anyhow::Result<()> {
+    lint()?;
+    step("test", cargo(&["test", "--workspace", "--all-features"]))?;
+    release()
+}
+
+fn test_area(area: &str) -> anyhow::Result<()> {
+    let packages: &[&str] = match area {
+        "domains" => &["events", "orders", "inventory", "payments", "catalog"],
+        "store" => &["event-store", "event-store-embedded"],
+        "topology" => &["topology"],
+        "workers" => &["views", "workers"],
+        "api" => &["apis"],
+        "local" => &["local"],
+        "cli" => &["sagaline"],
+        other => bail!("there is no area {other}\n\n{USAGE}"),
+    };
+    let mut test = cargo(&["test", "--all-features"]);
+    for package in packages {
+        test.args(["--package", package]);
+    }
+    step("test", test)
+}
+
+fn lint() -> anyhow::Result<()> {
+    step("format", cargo(&["fmt", "--all", "--check"]))?;
+    println!("--- arrows");
+    arrows::check(&root())?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+    step("clippy", cargo(&clippy))?;
+    let tools = tools::install(&root())?;
+    let mut templates = Command::new(tools.join("cfn-lint"));
+    templates.args(["template-oms.yaml", "template-ims.yaml"]).current_dir(root());
+    step("templates", templates)?;
+    let mut licences = Command::new(tools.join("cargo-deny"));
+    licences.args(["--offline", "--log-level", "error", "check", "licenses", "bans", "sources"]);
+    licences.current_dir(root());
+    step("licences", licences)
+}
+
+/// Builds the binary that users run, and proves that no AWS crate is in it.
+fn release() -> anyhow::Result<()> {
+    step("release build", cargo(&["build", "--release", "--package", "sagaline"]))?;
+    let tree = cargo(&["tree", "--package", "sagaline", "--edges", "normal,build", "--prefix", "none"])
+        .output()
+        .context("failed to run cargo tree")?;
+    let tree = String::from_utf8_lossy(&tree.stdout).into_owned();
+    let is_of_aws = |name: &&str| name.starts_with("aws") || name.starts_with("lambda_");
+    let found: Vec<&str> =
+        tree.lines().filter_map(|line| line.split_whitespace().next()).filter(is_of_aws).collect();
+    if tree.is_empty() || !found.is_empty() {
+        bail!("the one-machine binary must contain no AWS crate, and has {found:?}");
+    }
+    println!("--- no AWS crate among the {} of the one-machine binary", tree.lines().count());
+    Ok(())
+}
+
+fn cargo(words: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(words).current_dir(root());
+    command
+}
+
+/// Runs a command and shows what it takes.
+fn step(name: &str, mut command: Command) -> anyhow::Result<()> {
+    println!("--- {name}");
+    let began = Instant::now();
+    let status = command.status().with_context(|| format!("failed to run {command:?}"))?;
+    if !status.success() {
+        bail!("{name} failed ({status}): {command:?}");
+    }
+    println!("--- {name}: {} s", began.elapsed().as_secs());
+    Ok(())
+}

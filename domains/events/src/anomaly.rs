@@ -54,7 +54,8 @@ impl fmt::Display for Why {
     }
 }
 
-/// The anomalies of one stream, in the order of their ids. `stream` holds all of its events, in any order.
+/// The anomalies of one stream, in the order of their ids. `stream` holds all of its events, in any
+/// order and any number of times.
 pub fn anomalies<'a>(stream: impl IntoIterator<Item = &'a RecordedEvent>) -> Vec<Anomaly> {
     let mut found = Vec::new();
     let mut claims: BTreeMap<Slot, Vec<&RecordedEvent>> = BTreeMap::new();
@@ -66,8 +67,8 @@ pub fn anomalies<'a>(stream: impl IntoIterator<Item = &'a RecordedEvent>) -> Vec
     }
     let begun = claims.keys().any(begins_a_stream);
     for (slot, mut claimants) in claims {
-        claimants.sort_by_key(|item| (item.event_id, item.sk.clone()));
-        claimants.dedup_by_key(|item| item.event_id);
+        claimants.sort_by_key(|item| (item.event_id, &item.sk));
+        claimants.dedup_by_key(|item| (item.event_id, &item.sk));
         let settled_by = claimants[0].event_id;
         let losers = if begun { &claimants[1..] } else { &claimants[..] };
         found.extend(losers.iter().map(|item| {
@@ -75,7 +76,8 @@ pub fn anomalies<'a>(stream: impl IntoIterator<Item = &'a RecordedEvent>) -> Vec
             anomaly(item, if begun { contradicts } else { Why::Orphan })
         }));
     }
-    found.sort_by_key(|anomaly| anomaly.event_id);
+    found.sort_by(|one, other| (one.event_id, &one.sk).cmp(&(other.event_id, &other.sk)));
+    found.dedup();
     found
 }
 

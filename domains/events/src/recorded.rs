@@ -152,12 +152,15 @@ impl RecordedEvent {
     }
 }
 
-/// An id for a new event: of the time `now` if that is later than all it was decided from, else
-/// just above them, so that causes sort before effects whatever the clocks say.
+/// An id for a new event: of the time `now` if that is later than all it was decided from, else a
+/// little above them, so that causes sort before effects whatever the clocks say.
+///
+/// The step above them is drawn too, from 2^64 of the 2^80 ids of a millisecond: two writers that
+/// decide from the same events in the same millisecond must not take the same id.
 pub fn next_event_id(now: Timestamp, random: u128, after: Option<Ulid>) -> Ulid {
     let by_clock = Ulid::from_parts(now.millis().unsigned_abs(), random);
     match after {
-        Some(after) if by_clock <= after => Ulid(after.0.saturating_add(1)),
+        Some(after) if by_clock <= after => Ulid(after.0.saturating_add(1 + (random & u128::from(u64::MAX)))),
         _ => by_clock,
     }
 }

@@ -12,9 +12,14 @@ pub struct ReservationFacts<'a> {
     requested: Fact<'a, &'a ReserveInventory>,
     reservation: Fact<'a, Reservation<'a>>,
     payment: Fact<'a, Payment>,
-    settlement: Fact<'a, Settlement>,
+    settlement: Fact<'a, Settlement<'a>>,
     closing: Fact<'a, Closing>,
     returned: Fact<'a, ()>,
+    /// What counters say is held: the lines of the reservation that moved them, even where a forged
+    /// one claims the slot with a smaller id.
+    held: Fact<'a, &'a [StockLine]>,
+    /// What counters say was sold: the lines of the commitment that moved them.
+    sold: Fact<'a, &'a [StockLine]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,8 +35,8 @@ enum Payment {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Settlement {
-    Committed,
+enum Settlement<'a> {
+    Committed(&'a [StockLine]),
     Released,
 }
 
@@ -75,11 +80,21 @@ pub fn evolve<'a>(facts: &mut ReservationFacts<'a>, item: &'a RecordedEvent) {
     let Ok(event) = item.event() else { return };
     match event {
         Event::ReserveInventory(e) => facts.requested.fill(item, e),
-        Event::InventoryReserved(e) => facts.reservation.fill(item, Reservation::Reserved(&e.items)),
+        Event::InventoryReserved(e) => {
+            facts.reservation.fill(item, Reservation::Reserved(&e.items));
+            if item.moved_counters() {
+                facts.held.fill(item, &e.items);
+            }
+        }
         Event::InventoryReservationFailed(_) => facts.reservation.fill(item, Reservation::Failed),
         Event::OrderPaymentAccepted(_) => facts.payment.fill(item, Payment::Accepted),
         Event::OrderPaymentRejected(_) => facts.payment.fill(item, Payment::Rejected),
-        Event::InventoryCommitted(_) => facts.settlement.fill(item, Settlement::Committed),
+        Event::InventoryCommitted(e) => {
+            facts.settlement.fill(item, Settlement::Committed(&e.items));
+            if item.moved_counters() {
+                facts.sold.fill(item, &e.items);
+            }
+        }
         Event::InventoryReleased(_) => facts.settlement.fill(item, Settlement::Released),
         Event::OrderCancelled(_) => facts.closing.fill(item, Closing::Cancelled),
         Event::OrderShipped(_) => facts.closing.fill(item, Closing::Shipped),
@@ -118,7 +133,7 @@ pub fn decide<'a>(facts: &ReservationFacts<'a>) -> Option<Owed<'a>> {
     };
     let Reservation::Reserved(lines) = reservation.what else { return None };
     let Some(settlement) = facts.settlement.get() else {
-        let moves_counters = reservation.by.moved_counters();
+        let (lines, moves_counters) = facts.held.what().map_or((lines, false), |held| (*held, true));
         let owed = |what, because_of| Owed { what, lines, moves_counters, because_of };
         return match (cancelled, facts.payment.get()) {
             (Some(cancelled), _) => Some(owed(Move::ReleaseCancelled, cancelled.by)),
@@ -129,14 +144,11 @@ pub fn decide<'a>(facts: &ReservationFacts<'a>) -> Option<Owed<'a>> {
             (None, None) => None,
         };
     };
-    let cancelled = cancelled?;
-    let sold = settlement.what == Settlement::Committed && !facts.returned.is_settled();
-    sold.then_some(Owed {
-        what: Move::Return,
-        lines,
-        moves_counters: settlement.by.moved_counters(),
-        because_of: cancelled.by,
-    })
+    let (Settlement::Committed(lines), false) = (settlement.what, facts.returned.is_settled()) else {
+        return None;
+    };
+    let (lines, moves_counters) = facts.sold.what().map_or((lines, false), |sold| (*sold, true));
+    Some(Owed { what: Move::Return, lines, moves_counters, because_of: cancelled?.by })
 }
 
 impl Owed<'_> {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::EmbeddedStore;
 use crate::orders::{from_json, json, list_sql, number};
-use crate::stock::{page, place};
+use crate::stock::{asked, page, place};
 use crate::writer::Transaction;
 
 /// Writes what the log knows of a customer; with `newer_only`, only over an older row.
@@ -132,7 +132,7 @@ impl CatalogViews for EmbeddedStore {
             let list = list_sql("customer, personal", from, "created_at", "substr(pk, 20)", "1", &window);
             let (at, id) = place(&window);
             let mut read = sql.prepare_cached(&list)?;
-            let rows = read.query_map(params![at, id, window.limit as i64], customer_row)?;
+            let rows = read.query_map(params![at, id, asked(&window)], customer_row)?;
             let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
             Ok(page(rows, &window, |row| (row.created_at, row.customer_id.as_str())))
         })
@@ -162,7 +162,7 @@ impl CatalogViews for EmbeddedStore {
             let list = list_sql("product", from, "created_at", "substr(pk, 19)", "1", &window);
             let (at, id) = place(&window);
             let mut read = sql.prepare_cached(&list)?;
-            let rows = read.query_map(params![at, id, window.limit as i64], |row| from_json(row, 0))?;
+            let rows = read.query_map(params![at, id, asked(&window)], |row| from_json(row, 0))?;
             let rows = rows.collect::<rusqlite::Result<Vec<ProductRow>>>()?;
             Ok(page(rows, &window, |row| (row.created_at, row.product_id.as_str())))
         })

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::EmbeddedStore;
 use crate::log::{begin_stream, stream_number};
-use crate::stock::{page, place, way};
+use crate::stock::{asked, page, place, way};
 use crate::writer::Transaction;
 
 /// The number of a stream, new or old: rows may be put before the log's own stream is known here.
@@ -161,7 +161,7 @@ impl OrderViews for EmbeddedStore {
             );
             let (at, id) = place(&window);
             let mut read = sql.prepare_cached(&list)?;
-            let rows = read.query_map(params![at, id, window.limit as i64], |row| from_json(row, 0))?;
+            let rows = read.query_map(params![at, id, asked(&window)], |row| from_json(row, 0))?;
             let rows = rows.collect::<rusqlite::Result<Vec<PaymentRow>>>()?;
             Ok(page(rows, &window, |row| (row.created_at, row.order_id.as_str())))
         })
@@ -171,8 +171,7 @@ impl OrderViews for EmbeddedStore {
 
 fn orders(sql: &Connection, query: &OrderQuery) -> rusqlite::Result<Page<OrderRow>> {
     let (at, id) = place(&query.window);
-    let mut values: Vec<Value> =
-        vec![at.into(), id.map(str::to_owned).into(), (query.window.limit as i64).into()];
+    let mut values: Vec<Value> = vec![at.into(), id.map(str::to_owned).into(), asked(&query.window).into()];
     let mut condition = "1".to_owned();
     let mut also = |text: &str, value: Value| {
         values.push(value);

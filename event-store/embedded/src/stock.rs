@@ -43,17 +43,12 @@ pub(crate) fn move_counters(
     position: Position,
 ) -> rusqlite::Result<()> {
     for delta in &event.counters {
-        let mut add = sql.prepare_cached(
-            "INSERT INTO stock (sku, available, reserved, sold, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5)
-             ON CONFLICT (sku) DO UPDATE SET available = available + ?2, reserved = reserved + ?3,
-                 sold = sold + ?4, updated_at = ?5
-             RETURNING number",
-        )?;
         let (available, reserved, sold) = (delta.available, delta.reserved, delta.sold);
-        let at = event.occurred_at.millis();
-        let moved = params![delta.sku.as_str(), available, reserved, sold, at];
-        let number: i64 = add.query_row(moved, |row| row.get(0))?;
+        let moved = params![delta.sku.as_str(), available, reserved, sold, event.occurred_at.millis()];
+        let number: i64 = match sql.prepare_cached(MOVE)?.query_row(moved, |row| row.get(0)).optional()? {
+            Some(number) => number,
+            None => sql.prepare_cached(BEGIN)?.insert(moved)?,
+        };
         let mut note = sql.prepare_cached(
             "INSERT INTO stock_moves (number, position, available, reserved, sold) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?;
@@ -61,6 +56,13 @@ pub(crate) fn move_counters(
     }
     Ok(())
 }
+
+/// Moves the counters that are there. Not one upsert with [`BEGIN`]: its checks look at what would be
+/// inserted, and that may be below zero.
+const MOVE: &str = "UPDATE stock SET available = available + ?2, reserved = reserved + ?3, sold = sold + ?4,
+     updated_at = ?5 WHERE sku = ?1 RETURNING number";
+const BEGIN: &str = "INSERT INTO stock (sku, available, reserved, sold, created_at, updated_at)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?5)";
 
 const COLUMNS: &str = "sku, available, reserved, sold, created_at, updated_at";
 
@@ -104,7 +106,7 @@ impl StockViews for EmbeddedStore {
             let list = list_sql(COLUMNS, "stock", "created_at", "sku", "1", &window);
             let mut read = sql.prepare_cached(&list)?;
             let (at, id) = place(&window);
-            let rows = read.query_map(params![at, id, window.limit as i64], stock_row)?;
+            let rows = read.query_map(params![at, id, asked(&window)], stock_row)?;
             let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
             Ok(page(rows, &window, |row| (row.created_at, row.sku.as_str())))
         })
@@ -143,14 +145,20 @@ pub(crate) fn place(window: &Window) -> (Option<i64>, Option<&str>) {
     (after.map(|after| after.created_at.millis()), after.map(|after| after.id.as_str()))
 }
 
-/// The page that these rows make: full ones say where to go on.
+/// How many rows are asked for: one more than the page holds tells whether the list goes on.
+pub(crate) fn asked(window: &Window) -> i64 {
+    window.limit as i64 + 1
+}
+
+/// The page that these rows make; behind a full one the list may go on.
 pub(crate) fn page<Row>(
-    rows: Vec<Row>,
+    mut rows: Vec<Row>,
     window: &Window,
     key: impl Fn(&Row) -> (Timestamp, &str),
 ) -> Page<Row> {
-    let full = !rows.is_empty() && rows.len() >= window.limit;
-    let next = rows.last().filter(|_| full).map(|row| {
+    let goes_on = rows.len() > window.limit;
+    rows.truncate(window.limit);
+    let next = rows.last().filter(|_| goes_on).map(|row| {
         let (created_at, id) = key(row);
         After { created_at, id: id.to_owned() }
     });

@@ -1,0 +1,74 @@
+//! What a client gets when nothing is wrong: JSON, and headers that say how new it is.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use events::OrderId;
+use serde::Serialize;
+
+/// An answer with a JSON body.
+#[derive(Debug)]
+pub struct Answer {
+    status: StatusCode,
+    body: Vec<u8>,
+    seen: Option<u32>,
+    location: Option<String>,
+    order: Option<OrderId>,
+}
+
+/// The order that an answer is about, for the log: travels as an extension of the response.
+#[derive(Debug, Clone)]
+pub(crate) struct AboutOrder(pub(crate) OrderId);
+
+impl Answer {
+    /// 200 with this body.
+    pub fn ok(body: &impl Serialize) -> Self {
+        Answer {
+            status: StatusCode::OK,
+            body: serde_json::to_vec(body).expect("rows have only text keys and finite numbers"),
+            seen: None,
+            location: None,
+            order: None,
+        }
+    }
+
+    /// 201 with this body, to be found under `location`.
+    pub fn created(body: &impl Serialize, location: String) -> Self {
+        Answer { status: StatusCode::CREATED, location: Some(location), ..Answer::ok(body) }
+    }
+
+    /// 202 with this body.
+    pub fn accepted(body: &impl Serialize) -> Self {
+        Answer { status: StatusCode::ACCEPTED, ..Answer::ok(body) }
+    }
+
+    /// The `ETag`: from how many events the body was folded.
+    pub fn seen(self, seen: u32) -> Self {
+        Answer { seen: Some(seen), ..self }
+    }
+
+    /// Names the order it is about, for the log.
+    pub(crate) fn about(self, order: &OrderId) -> Self {
+        Answer { order: Some(order.clone()), ..self }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seen) = self.seen {
+            headers.insert(ETAG, HeaderValue::try_from(format!("\"{seen}\"")).expect("digits in quotes"));
+        }
+        if let Some(Ok(location)) = self.location.map(HeaderValue::try_from) {
+            headers.insert(LOCATION, location);
+        }
+        if let Some(order) = self.order {
+            response.extensions_mut().insert(AboutOrder(order));
+        }
+        response
+    }
+}

@@ -1,0 +1,75 @@
+//! The table of routes: what is registered is recorded, so that the two cannot differ.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::{MethodRouter, delete, get, patch, post};
+
+use crate::Api;
+
+/// Routes, and the router that serves them.
+#[derive(Default)]
+pub(crate) struct Table {
+    pub(crate) router: Router<Arc<Api>>,
+    pub(crate) routes: Vec<Route>,
+}
+
+/// One entry of the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Route {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) query: Query,
+}
+
+/// What becomes of a query string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Query {
+    /// The route takes none; one that is sent is refused before the handler runs.
+    Refused,
+    /// The handler reads it, and refuses what it does not know.
+    Read,
+    /// Nobody looks at it.
+    Ignored,
+}
+
+impl Table {
+    pub(crate) fn get<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        self.on("GET", path, Query::Refused, get(handler))
+    }
+
+    /// A GET whose handler takes [`crate::params::Params`].
+    pub(crate) fn list<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        self.on("GET", path, Query::Read, get(handler))
+    }
+
+    pub(crate) fn post<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        self.on("POST", path, Query::Refused, post(handler))
+    }
+
+    /// A POST of the compatibility API.
+    pub(crate) fn compat<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        self.on("POST", path, Query::Ignored, post(handler))
+    }
+
+    pub(crate) fn patch<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        self.on("PATCH", path, Query::Refused, patch(handler))
+    }
+
+    pub(crate) fn delete<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
+        self.on("DELETE", path, Query::Refused, delete(handler))
+    }
+
+    fn on(
+        mut self,
+        method: &'static str,
+        path: &'static str,
+        query: Query,
+        handler: MethodRouter<Arc<Api>>,
+    ) -> Self {
+        self.router = self.router.route(path, handler);
+        self.routes.push(Route { method, path, query });
+        self
+    }
+}

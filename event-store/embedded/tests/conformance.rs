@@ -1,0 +1,5 @@
+//! The embedded store passes every suite.
+
+use event_store_embedded::EmbeddedStore;
+
+event_store::conformance!(EmbeddedStore::temporary());

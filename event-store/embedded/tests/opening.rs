@@ -1,0 +1,119 @@
+//! Opening a folder: what is refused, with which words, and that nothing is changed then.
+
+use std::fs;
+use std::path::Path;
+
+use event_store::{Appended, EventLog};
+use event_store_embedded::{EmbeddedStore, OpenError};
+use events::{Causes, Priority, RecordedEvent, Stamp, Timestamp, Ulid};
+use tempfile::TempDir;
+
+fn noted(n: u64) -> RecordedEvent {
+    let stamp = Stamp {
+        event_id: Ulid::from_parts(n, 0),
+        occurred_at: Timestamp::from_millis(1_000),
+        producer: "a test".into(),
+    };
+    let causes = Causes {
+        priority: Priority::Standard,
+        correlation_id: "one".into(),
+        causation_id: None,
+        traceparent: None,
+    };
+    RecordedEvent::raw(("stream", &format!("slot {n}")), ("Noted", 1, "{}"), Vec::new(), stamp, causes)
+}
+
+fn refusal(folder: &Path) -> OpenError {
+    match EmbeddedStore::open(folder) {
+        Ok(_) => panic!("it opened"),
+        Err(error) => error,
+    }
+}
+
+async fn a_store_with_events(folder: &Path, events: u64) {
+    let store = EmbeddedStore::open(folder).unwrap();
+    for n in 1..=events {
+        assert!(matches!(store.append(noted(n)).await, Ok(Appended::Stored(_))));
+    }
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_when_it_is_opened_again() {
+    let folder = TempDir::new().unwrap();
+    a_store_with_events(folder.path(), 3).await;
+    let store = EmbeddedStore::open(folder.path()).unwrap();
+    assert_eq!(store.read_stream("stream").await.unwrap().len(), 3);
+    assert!(matches!(store.append(noted(2)).await, Ok(Appended::Taken(_))));
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_and_may_open_it_when_the_first_is_gone() {
+    let folder = TempDir::new().unwrap();
+    let first = EmbeddedStore::open(folder.path()).unwrap();
+    let error = refusal(folder.path());
+    assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+    drop(first);
+    assert!(EmbeddedStore::open(folder.path()).is_ok());
+}
+
+#[tokio::test]
+async fn another_format_is_refused() {
+    let folder = TempDir::new().unwrap();
+    a_store_with_events(folder.path(), 1).await;
+    let sql = rusqlite::Connection::open(folder.path().join("sagaline.db")).unwrap();
+    sql.pragma_update(None, "user_version", 99).unwrap();
+    drop(sql);
+    let error = refusal(folder.path());
+    assert!(matches!(error, OpenError::OtherFormat { found: 99, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn somebody_elses_database_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let sql = rusqlite::Connection::open(folder.path().join("sagaline.db")).unwrap();
+    sql.execute_batch("CREATE TABLE theirs (x)").unwrap();
+    drop(sql);
+    assert!(matches!(refusal(folder.path()), OpenError::NotOurs { .. }));
+}
+
+#[tokio::test]
+async fn a_store_whose_database_is_gone_is_never_an_empty_start() {
+    let folder = TempDir::new().unwrap();
+    a_store_with_events(folder.path(), 1).await;
+    fs::remove_file(folder.path().join("sagaline.db")).unwrap();
+    assert!(matches!(refusal(folder.path()), OpenError::Damaged { .. }));
+    assert!(!folder.path().join("sagaline.db").exists(), "nothing is made in its place");
+}
+
+#[tokio::test]
+async fn an_emptied_a_shortened_and_an_overwritten_database_are_refused() {
+    let damages: [(&str, fn(Vec<u8>) -> Vec<u8>); 4] = [
+        ("emptied", |_| Vec::new()),
+        ("shortened by half", |bytes| bytes[..bytes.len() / 2].to_vec()),
+        ("shortened by a page", |bytes| bytes[..bytes.len() - 4096].to_vec()),
+        ("no database", |bytes| vec![b'x'; bytes.len()]),
+    ];
+    for (damage, change) in damages {
+        let folder = TempDir::new().unwrap();
+        a_store_with_events(folder.path(), 200).await;
+        let file = folder.path().join("sagaline.db");
+        let damaged = change(fs::read(&file).unwrap());
+        fs::write(&file, &damaged).unwrap();
+        let error = refusal(folder.path());
+        assert!(matches!(error, OpenError::Damaged { .. }), "{damage}: {error}");
+        assert!(error.to_string().contains("restore the folder from a copy"), "{damage}: {error}");
+        assert_eq!(fs::read(&file).unwrap(), damaged, "{damage}: it was changed");
+    }
+}
+
+#[tokio::test]
+async fn anybody_can_read_the_log_with_sqlite() {
+    let folder = TempDir::new().unwrap();
+    a_store_with_events(folder.path(), 2).await;
+    let sql = rusqlite::Connection::open(folder.path().join("sagaline.db")).unwrap();
+    let one = "SELECT pk, sk, event_name, occurred_at FROM log WHERE position = 2";
+    let row: [String; 4] =
+        sql.query_row(one, [], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])).unwrap();
+    assert_eq!(row, ["stream", "slot 2", "Noted", "1970-01-01T00:00:01.000Z"]);
+}
