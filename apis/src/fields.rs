@@ -92,7 +92,7 @@ impl Fields {
 
     /// The text of a field exactly as it was sent. Of a field that is named twice, the last.
     pub(crate) fn text_of(&self, name: &str) -> Option<String> {
-        let fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(&self.text).ok()?;
+        let fields: BTreeMap<String, &RawValue> = serde_json::from_slice(&self.text).ok()?;
         fields.get(name).map(|raw| raw.get().to_owned())
     }
 

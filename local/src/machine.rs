@@ -71,7 +71,7 @@ impl Machine {
     /// # Errors
     /// The folder, the templates or the port: each says what to do.
     pub async fn start(settings: &Settings) -> anyhow::Result<Machine> {
-        let parameters = Parameters::from([("Environment", settings.environment.as_str())]);
+        let parameters: Parameters = [("Environment", settings.environment.as_str())].into_iter().collect();
         let topology = Topology::load(&TEMPLATES, &parameters).context("failed to read the templates")?;
         let folder = settings.data.clone();
         let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&folder)).await??;

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use events::RecordedEvent;
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
-use topology::{Detail, InputPath, Topology};
+use topology::{DetailType, JsonPath, Topology};
 
 /// A queue that an event reaches, by its place in [`Wiring::queues`].
 pub(crate) type QueueIndex = usize;
@@ -33,7 +33,7 @@ pub(crate) struct Source {
 struct Target {
     rule: usize,
     queue: QueueIndex,
-    input_path: Option<InputPath>,
+    input_path: Option<JsonPath>,
 }
 
 /// One way of an event: to which queue, and what of it.
@@ -48,7 +48,7 @@ enum Part {
     /// `$.detail`: what the pipe made of the item.
     Detail,
     /// Another part of the bus event, or all of it.
-    Other(Option<InputPath>),
+    Other(Option<JsonPath>),
 }
 
 /// At most so many routes are remembered; raw events may carry any number of names.
@@ -110,7 +110,7 @@ impl Wiring {
         let route = |target: &Target| Route {
             queue: target.queue,
             part: match &target.input_path {
-                Some(path) if path.is_detail() => Part::Detail,
+                Some(path) if path.dotted() == "detail" => Part::Detail,
                 other => Part::Other(other.clone()),
             },
         };
@@ -142,8 +142,8 @@ impl Wiring {
     fn bus_event(&self, event: &RecordedEvent, detail: &str) -> Value {
         let pipe = &self.topology.pipe;
         let detail_type = match &pipe.detail_type {
-            Detail::Literal(text) => text.clone(),
-            Detail::Path(path) => {
+            DetailType::Literal(text) => text.clone(),
+            DetailType::Path(path) => {
                 attribute(event, path.dotted()).map_or(String::new(), |text| text.into_owned())
             }
         };

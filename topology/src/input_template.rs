@@ -22,7 +22,9 @@ pub enum InputTemplateError {
     #[error("failed to read the input template: {0}")]
     Template(String),
     /// The record has no value at a placeholder without quotes.
-    #[error("failed to fill the input template: the record has nothing at $.{0}, put the placeholder in quotes")]
+    #[error(
+        "failed to fill the input template: the record has nothing at $.{0}, put the placeholder in quotes"
+    )]
     Absent(String),
     /// The record has an object or an array where the template wants text.
     #[error("failed to fill the input template: $.{0} is no text, take the placeholder out of its quotes")]
@@ -160,7 +162,9 @@ fn split(template: &str) -> Result<Vec<Part>, InputTemplateError> {
 
 fn placeholder(inside: &str) -> Result<JsonPath, InputTemplateError> {
     if inside.starts_with("aws.") {
-        return Err(fail(format!("the reserved variable <{inside}> is not supported, take the value from the record")));
+        return Err(fail(format!(
+            "the reserved variable <{inside}> is not supported, take the value from the record"
+        )));
     }
     JsonPath::parse(inside).map_err(|error| fail(error.to_string()))
 }
@@ -229,8 +233,18 @@ mod tests {
     #[test]
     fn a_template_that_could_yield_anything_but_a_json_object_is_refused() {
         let bad = [
-            "", "hello", "[1]", r#"{"a": }"#, r#"{"a": "<$.x"}"#, r#"{"a": "<x>"}"#, r#"{"a": <aws.pipes.pipe-name>}"#,
-            r#"{"a": "<$.x>}"#, r#"{"a": 1, "a": 2}"#, r#"{<$.x>: 1}"#, r#"{"a": 1<$.x>}"#, r#"{"a": "a < b"}"#,
+            "",
+            "hello",
+            "[1]",
+            r#"{"a": }"#,
+            r#"{"a": "<$.x"}"#,
+            r#"{"a": "<x>"}"#,
+            r#"{"a": <aws.pipes.pipe-name>}"#,
+            r#"{"a": "<$.x>}"#,
+            r#"{"a": 1, "a": 2}"#,
+            r#"{<$.x>: 1}"#,
+            r#"{"a": 1<$.x>}"#,
+            r#"{"a": "a < b"}"#,
         ];
         for text in bad {
             assert!(InputTemplate::parse(text).is_err(), "{text}");

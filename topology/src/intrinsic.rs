@@ -88,7 +88,7 @@ impl<'a> Evaluator<'a> {
                 self.arn("dynamodb", &format!("table/{}/stream/latest", name()?))
             }
             ("AWS::Events::EventBus", "Arn") => self.arn("events", &format!("event-bus/{}", name()?)),
-            ("AWS::Events::Rule", "Arn") => self.arn("events", &format!("rule/{}", name()?)),
+            ("AWS::Events::Rule", "Arn") => self.arn("events", &self.rule_path(logical_id)?),
             ("AWS::Pipes::Pipe", "Arn") => self.arn("pipes", &format!("pipe/{}", name()?)),
             ("AWS::Serverless::Function", "Arn") => self.arn("lambda", &format!("function:{}", name()?)),
             (
@@ -105,15 +105,30 @@ impl<'a> Evaluator<'a> {
         })
     }
 
+    /// A rule's ARN names its bus, unless that is the default one.
+    fn rule_path(&self, logical_id: &str) -> Result<String, Fault> {
+        let name = self.name_of(logical_id)?;
+        let Some(bus) = self.stack.properties(logical_id).get("EventBusName").cloned() else {
+            return Ok(format!("rule/{name}"));
+        };
+        let bus = self.text(&bus)?;
+        let bus = bus.rsplit('/').next().unwrap_or_default();
+        Ok(if bus == "default" { format!("rule/{name}") } else { format!("rule/{bus}/{name}") })
+    }
+
     /// Evaluates a value; `None` is `AWS::NoValue`, which takes its place in a list or mapping with it.
     pub(crate) fn value(&self, declared: &Value) -> Result<Option<Value>, Fault> {
         match declared {
             Value::Object(fields) => match single(fields) {
-                Some((name, argument)) if name == "Ref" || name.starts_with("Fn::") => self.call(name, argument),
+                Some((name, argument)) if name == "Ref" || name.starts_with("Fn::") => {
+                    self.call(name, argument)
+                }
                 _ => self.fields(fields).map(Value::Object).map(Some),
             },
             Value::Array(items) => self.items(items).map(Value::Array).map(Some),
-            Value::String(text) if text.contains("{{resolve:") => self.dynamic(text).map(Value::String).map(Some),
+            Value::String(text) if text.contains("{{resolve:") => {
+                self.dynamic(text).map(Value::String).map(Some)
+            }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(Some(declared.clone())),
         }
     }
@@ -133,7 +148,8 @@ impl<'a> Evaluator<'a> {
 
     fn items(&self, items: &[Value]) -> Result<Vec<Value>, Fault> {
         let evaluated = items.iter().enumerate();
-        let evaluated = evaluated.map(|(at, item)| self.value(item).map_err(|fault| fault.inside(at.to_string())));
+        let evaluated =
+            evaluated.map(|(at, item)| self.value(item).map_err(|fault| fault.inside(at.to_string())));
         evaluated.filter_map(Result::transpose).collect()
     }
 
@@ -176,9 +192,12 @@ impl<'a> Evaluator<'a> {
             },
             ("Fn::Select", Value::Array(parts)) => match parts.as_slice() {
                 [index, list] => {
-                    let index: usize = self.text(index)?.parse().map_err(|_| "Fn::Select takes a number first")?;
+                    let index: usize =
+                        self.text(index)?.parse().map_err(|_| "Fn::Select takes a number first")?;
                     let item = self.list(list)?.into_iter().nth(index);
-                    item.ok_or_else(|| format!("Fn::Select finds nothing at {index}, the list is shorter").into())
+                    item.ok_or_else(|| {
+                        format!("Fn::Select finds nothing at {index}, the list is shorter").into()
+                    })
                 }
                 _ => Err("Fn::Select takes an index and a list".into()),
             },
@@ -189,13 +208,15 @@ impl<'a> Evaluator<'a> {
                 _ => Err("Fn::Split takes a delimiter and a text".into()),
             },
             ("Fn::FindInMap", Value::Array(parts)) => match parts.as_slice() {
-                [map, top, second] => self.find_in_map(&self.text(map)?, &self.text(top)?, &self.text(second)?),
+                [map, top, second] => {
+                    self.find_in_map(&self.text(map)?, &self.text(top)?, &self.text(second)?)
+                }
                 _ => Err("Fn::FindInMap takes a map and two keys".into()),
             },
             ("Fn::ImportValue", export) => self.import(&self.text(export)?),
-            ("Fn::Equals" | "Fn::Not" | "Fn::And" | "Fn::Or", _) => {
-                self.decide(&Value::Object(Map::from_iter([(name.to_owned(), argument.clone())]))).map(Value::Bool)
-            }
+            ("Fn::Equals" | "Fn::Not" | "Fn::And" | "Fn::Or", _) => self
+                .decide(&Value::Object(Map::from_iter([(name.to_owned(), argument.clone())])))
+                .map(Value::Bool),
             _ => Err("this use of an intrinsic function is not supported, write the value out".into()),
         };
         result.map(Some).map_err(|fault| fault.inside(name))
@@ -286,17 +307,22 @@ impl<'a> Evaluator<'a> {
                 return evaluator.guarded(format!("the parameter {path}"), || evaluator.text(&value));
             }
         }
-        Err(format!("no template publishes {path}, load the one with an AWS::SSM::Parameter of that name").into())
+        Err(format!("no template publishes {path}, load the one with an AWS::SSM::Parameter of that name")
+            .into())
     }
 
     fn import(&self, name: &str) -> Result<Value, Fault> {
         for stack in &self.templates.stacks {
             let evaluator = Evaluator { templates: self.templates, stack, trail: self.trail.clone() };
             for output in stack.section("Outputs").into_iter().flat_map(Map::values) {
-                let Some(export) = output.get("Export").and_then(|export| export.get("Name")) else { continue };
+                let Some(export) = output.get("Export").and_then(|export| export.get("Name")) else {
+                    continue;
+                };
                 if evaluator.text(export)? == name {
                     let value = output.get("Value").cloned().unwrap_or_default();
-                    return evaluator.guarded(format!("the export {name}"), || evaluator.text(&value)).map(Value::from);
+                    return evaluator
+                        .guarded(format!("the export {name}"), || evaluator.text(&value))
+                        .map(Value::from);
                 }
             }
         }
@@ -310,7 +336,8 @@ impl<'a> Evaluator<'a> {
 
     fn condition(&self, name: &str) -> Result<bool, Fault> {
         let declared = self.stack.section("Conditions").and_then(|conditions| conditions.get(name));
-        let declared = declared.ok_or_else(|| format!("there is no condition {name}, declare it in Conditions"))?;
+        let declared =
+            declared.ok_or_else(|| format!("there is no condition {name}, declare it in Conditions"))?;
         self.guarded(format!("the condition {name}"), || self.decide(declared))
     }
 
@@ -324,7 +351,8 @@ impl<'a> Evaluator<'a> {
             }
             ("Fn::Not", Value::Array(parts)) if parts.len() == 1 => self.decide(&parts[0]).map(|it| !it),
             ("Fn::And" | "Fn::Or", Value::Array(parts)) if (2..=10).contains(&parts.len()) => {
-                let decided: Vec<bool> = parts.iter().map(|part| self.decide(part)).collect::<Result<_, _>>()?;
+                let decided: Vec<bool> =
+                    parts.iter().map(|part| self.decide(part)).collect::<Result<_, _>>()?;
                 Ok(if name == "Fn::And" { decided.into_iter().all(|it| it) } else { decided.contains(&true) })
             }
             _ => Err(SHAPE.into()),
@@ -346,7 +374,8 @@ impl<'a> Evaluator<'a> {
     fn kind(&self, logical_id: &str) -> Result<&'a str, Fault> {
         let kind = self.stack.resource(logical_id).and_then(|resource| resource.get("Type"));
         kind.and_then(Value::as_str).ok_or_else(|| {
-            format!("there is no parameter or resource {logical_id} in this template, correct its name").into()
+            format!("there is no parameter or resource {logical_id} in this template, correct its name")
+                .into()
         })
     }
 
@@ -356,14 +385,18 @@ impl<'a> Evaluator<'a> {
         }
         match self.is_deployed(logical_id)? {
             true => Ok(()),
-            false => Err(format!("{logical_id} is not deployed with these parameters, guard this with Fn::If").into()),
+            false => {
+                Err(format!("{logical_id} is not deployed with these parameters, guard this with Fn::If")
+                    .into())
+            }
         }
     }
 
     /// Whether SAM makes this resource out of one that is declared.
     fn is_generated(&self, logical_id: &str) -> bool {
         let base = ["Role", "Stage"].iter().find_map(|suffix| logical_id.strip_suffix(suffix));
-        let from_declared = base.is_some_and(|id| self.kind(id).is_ok_and(|it| it.starts_with("AWS::Serverless::")));
+        let from_declared =
+            base.is_some_and(|id| self.kind(id).is_ok_and(|it| it.starts_with("AWS::Serverless::")));
         from_declared || matches!(logical_id, "ServerlessRestApi" | "ServerlessHttpApi")
     }
 
@@ -486,7 +519,10 @@ Resources:
     fn parameters_are_overridden_and_checked() {
         assert_eq!(evaluate("!If [IsProd, 1, 2]", &[("Environment", "prod")]), Ok(json!(1)));
         let error = evaluate("1", &[("Environment", "test")]).unwrap_err();
-        assert!(error.ends_with("Parameters.Environment: \"test\" is not allowed, pass one of dev, prod"), "{error}");
+        assert!(
+            error.ends_with("Parameters.Environment: \"test\" is not allowed, pass one of dev, prod"),
+            "{error}"
+        );
         let error = evaluate("1", &[("Enviroment", "dev")]).unwrap_err();
         assert!(error.ends_with("no template has a parameter Enviroment, correct its name"), "{error}");
     }

@@ -38,7 +38,8 @@ impl JsonPath {
                     &after[end..]
                 }
                 (None, Some(after)) => {
-                    let (index, after) = after.split_once(']').ok_or_else(|| fail("a [ has no ], close it"))?;
+                    let (index, after) =
+                        after.split_once(']').ok_or_else(|| fail("a [ has no ], close it"))?;
                     let index = index.parse().map_err(|_| fail("only a number may stand in brackets"))?;
                     steps.push(Step::Index(index));
                     after
@@ -92,7 +93,9 @@ mod tests {
 
     #[test]
     fn a_path_eventbridge_would_not_take_is_refused() {
-        for path in ["", "detail", "$detail", "$.", "$..a", "$.a[", "$.a[x]", "$.a[*]", "$.*", "$.a b", "$.a]"] {
+        for path in
+            ["", "detail", "$detail", "$.", "$..a", "$.a[", "$.a[x]", "$.a[*]", "$.*", "$.a b", "$.a]"]
+        {
             assert!(JsonPath::parse(path).is_err(), "{path}");
         }
     }

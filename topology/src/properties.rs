@@ -54,7 +54,11 @@ impl<'a> Properties<'a> {
         self.text(name)?.ok_or_else(|| self.error(name, "is missing, add it"))
     }
 
-    pub(crate) fn number(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, TopologyError> {
+    pub(crate) fn number(
+        &self,
+        name: &str,
+        range: RangeInclusive<i64>,
+    ) -> Result<Option<i64>, TopologyError> {
         let Some(value) = self.value(name) else { return Ok(None) };
         let number = value.as_i64().or_else(|| value.as_str()?.parse().ok()).filter(|it| range.contains(it));
         let problem = || format!("is {value}, write a number from {} to {}", range.start(), range.end());
@@ -67,7 +71,11 @@ impl<'a> Properties<'a> {
         Ok(number.and_then(|number| u32::try_from(number).ok()))
     }
 
-    pub(crate) fn seconds(&self, name: &str, range: RangeInclusive<u32>) -> Result<Option<Duration>, TopologyError> {
+    pub(crate) fn seconds(
+        &self,
+        name: &str,
+        range: RangeInclusive<u32>,
+    ) -> Result<Option<Duration>, TopologyError> {
         Ok(self.count(name, range)?.map(|seconds| Duration::from_secs(seconds.into())))
     }
 
@@ -107,7 +115,8 @@ impl<'a> Properties<'a> {
         let items = self.list(name)?.iter().enumerate();
         let items = items.map(|(at, item)| {
             let path = format!("{}.{at}", self.path_of(name));
-            let fields = item.as_object().ok_or_else(|| self.error(name, format!("item {at} is not a mapping")))?;
+            let fields =
+                item.as_object().ok_or_else(|| self.error(name, format!("item {at} is not a mapping")))?;
             Ok(Properties { owner: self.owner, path, fields })
         });
         items.collect()

@@ -58,7 +58,9 @@ impl Templates {
         let templates = Templates { stacks: stacks.collect::<Result<_, _>>()? };
         for name in parameters.0.keys().filter(|name| !name.starts_with("AWS::")) {
             if !templates.stacks.iter().any(|stack| stack.parameters.contains_key(name)) {
-                return Err(TopologyError::Wiring(format!("no template has a parameter {name}, correct its name")));
+                return Err(TopologyError::Wiring(format!(
+                    "no template has a parameter {name}, correct its name"
+                )));
             }
         }
         Ok(templates)
@@ -66,11 +68,12 @@ impl Templates {
 
     /// Every resource that is deployed, of whatever type; those with a false condition are not.
     pub fn resources(&self) -> Result<Vec<Resource>, TopologyError> {
-        self.resources_of(|_| true)
+        self.resources_of(|_| Ok(true))
     }
 
-    /// The deployed resources of the types that are asked for. The others are not evaluated.
-    pub(crate) fn resources_of(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Resource>, TopologyError> {
+    /// The deployed resources of the types that are asked for. The others are not evaluated; a type
+    /// that has no place here is an error.
+    pub(crate) fn resources_of(&self, wanted: impl Fn(&str) -> Result<bool, String>) -> Result<Vec<Resource>, TopologyError> {
         let mut resources = Vec::new();
         for stack in &self.stacks {
             for (logical_id, declared) in stack.section("Resources").into_iter().flatten() {
@@ -78,7 +81,9 @@ impl Templates {
                 let kind = declared.get("Type").and_then(Value::as_str);
                 let kind = kind.ok_or_else(|| fail("Type", "is missing, name the resource's type".into()))?;
                 let evaluator = Evaluator::new(self, stack);
-                if !evaluator.is_deployed(logical_id).map_err(|fault| fail("Condition", fault))? || !wanted(kind) {
+                if !evaluator.is_deployed(logical_id).map_err(|fault| fail("Condition", fault))?
+                    || !wanted(kind).map_err(|problem| fail("Type", problem.into()))?
+                {
                     continue;
                 }
                 let evaluated = evaluator.object(&stack.properties(logical_id));
@@ -91,7 +96,10 @@ impl Templates {
                     name: evaluator.name_of(logical_id).map_err(|fault| fail("Properties", fault))?,
                     properties: evaluated.map_err(|fault| fail("", fault))?,
                     metadata,
-                    deletion_policy: declared.get("DeletionPolicy").and_then(Value::as_str).map(str::to_owned),
+                    deletion_policy: declared
+                        .get("DeletionPolicy")
+                        .and_then(Value::as_str)
+                        .map(str::to_owned),
                     arn: evaluator.attribute(logical_id, "Arn").ok(),
                     stream_arn: evaluator.attribute(logical_id, "StreamArn").ok(),
                 });
@@ -125,7 +133,11 @@ impl Stack {
             problem: error.problem,
         })?;
         let Value::Object(sections) = document else {
-            return Err(section_error(&template, "the template", "is not a mapping, write Resources: and so on"));
+            return Err(section_error(
+                &template,
+                "the template",
+                "is not a mapping, write Resources: and so on",
+            ));
         };
         for (name, section) in &sections {
             if !SECTIONS.contains(&name.as_str()) {
@@ -142,8 +154,8 @@ impl Stack {
         let mut parameters = BTreeMap::new();
         for (name, declared) in sections.get("Parameters").and_then(Value::as_object).into_iter().flatten() {
             let parameter = Parameter::new(declared, overrides.0.get(name));
-            let parameter =
-                parameter.map_err(|problem| section_error(&template, &format!("Parameters.{name}"), &problem))?;
+            let parameter = parameter
+                .map_err(|problem| section_error(&template, &format!("Parameters.{name}"), &problem))?;
             parameters.insert(name.clone(), parameter);
         }
         let pseudo = pseudo_parameters(&template, overrides);
@@ -186,7 +198,8 @@ impl Stack {
 impl Parameter {
     fn new(declared: &Value, given: Option<&String>) -> Result<Self, String> {
         let kind = declared.get("Type").and_then(Value::as_str).ok_or("has no Type, declare one")?;
-        let default = declared.get("Default").map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
+        let default =
+            declared.get("Default").map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
         let value = given.cloned().or(default).ok_or("has no default, pass a value for it")?;
         if let Some(allowed) = declared.get("AllowedValues").and_then(Value::as_array) {
             let texts: Vec<_> =

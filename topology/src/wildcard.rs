@@ -25,10 +25,12 @@ impl Wildcard {
                 continue;
             }
             let literal = match character {
-                '\\' => characters.next().filter(|escaped| matches!(escaped, '*' | '\\')).ok_or_else(|| {
-                    "a backslash may only stand before * or another backslash, write \\\\ for a backslash"
-                        .to_owned()
-                })?,
+                '\\' => {
+                    characters.next().filter(|escaped| matches!(escaped, '*' | '\\')).ok_or_else(|| {
+                        "a backslash may only stand before * or another backslash, write \\\\ for a backslash"
+                            .to_owned()
+                    })?
+                }
                 other => other,
             };
             if let Some(piece) = pieces.last_mut() {

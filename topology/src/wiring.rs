@@ -4,19 +4,15 @@ use crate::error::TopologyError;
 use crate::properties::Properties;
 use crate::template::{Resource, Templates};
 use crate::{
-    DetailType, EventPattern, Function, InputTemplate, JsonPath, PartialBatchFailure, Pipe, Queue, QueueSource,
-    Redrive, Route, Rule, Schedule, Table, Target, Topology,
+    DetailType, EventPattern, Function, InputTemplate, JsonPath, PartialBatchFailure, Pipe, Queue,
+    QueueSource, Redrive, Route, Rule, Schedule, Table, Target, Topology,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Wires the deployed resources together.
 pub(crate) fn wire(templates: &Templates) -> Result<Topology, TopologyError> {
-    let resources = templates.resources_of(|kind| !is_passed_over(kind))?;
-    if let Some(unknown) = resources.iter().find(|resource| !WIRED.contains(&resource.kind.as_str())) {
-        let problem = format!("{} is not supported, use one of {}", unknown.kind, WIRED.join(", "));
-        return Err(Properties::of(unknown).error("Type", problem));
-    }
+    let resources = templates.resources_of(is_wired)?;
     let map = Map { resources: &resources };
     let [pipe] = map.of(PIPE).collect::<Vec<_>>()[..] else {
         let found = map.of(PIPE).count();
@@ -78,8 +74,13 @@ const DAY_SECONDS: u32 = 86_400;
 /// Longer patterns are refused by `PutRule` and `CreatePipe`.
 const MAX_PATTERN_LENGTH: usize = 4_096;
 
-fn is_passed_over(kind: &str) -> bool {
-    PASSED_OVER.iter().any(|known| if known.ends_with("::") { kind.starts_with(known) } else { kind == *known })
+fn is_wired(kind: &str) -> Result<bool, String> {
+    let is = |known: &&str| if known.ends_with("::") { kind.starts_with(*known) } else { kind == *known };
+    match (WIRED.contains(&kind), PASSED_OVER.iter().any(|known| is(&known))) {
+        (true, _) => Ok(true),
+        (false, true) => Ok(false),
+        (false, false) => Err(format!("{kind} is not supported, use one of {}", WIRED.join(", "))),
+    }
 }
 
 /// All resources, to find by ARN what one of them refers to.
@@ -124,7 +125,9 @@ impl<'a> Map<'a> {
             "Tags",
         ])?;
         if resource.name.ends_with(".fifo") {
-            return Err(properties.error("QueueName", "FIFO queues are not supported, nothing here needs order"));
+            return Err(
+                properties.error("QueueName", "FIFO queues are not supported, nothing here needs order")
+            );
         }
         let visibility = properties.seconds("VisibilityTimeout", 0..=MAX_VISIBILITY_SECONDS)?;
         let retention = properties.seconds("MessageRetentionPeriod", 60..=MAX_RETENTION_SECONDS)?;
@@ -155,7 +158,15 @@ impl<'a> Map<'a> {
     /// A rule on the pipe's bus; `None` if it is disabled.
     fn rule(&self, resource: &Resource, bus: &str) -> Result<Option<Rule>, TopologyError> {
         let properties = Properties::of(resource);
-        properties.only(&["Name", "Description", "EventBusName", "EventPattern", "State", "Targets", "Tags"])?;
+        properties.only(&[
+            "Name",
+            "Description",
+            "EventBusName",
+            "EventPattern",
+            "State",
+            "Targets",
+            "Tags",
+        ])?;
         let on_bus = properties.text("EventBusName")?.unwrap_or("default");
         if on_bus != bus && !on_bus.ends_with(&format!(":event-bus/{bus}")) {
             let problem = format!("is {on_bus}, which nothing sends to, name the pipe's target {bus}");
@@ -214,7 +225,8 @@ impl<'a> Map<'a> {
             "Tags",
         ])?;
         if properties.text("DesiredState")?.unwrap_or("RUNNING") != "RUNNING" {
-            return Err(properties.error("DesiredState", "a pipe that does not run moves no event, set it to RUNNING"));
+            return Err(properties
+                .error("DesiredState", "a pipe that does not run moves no event, set it to RUNNING"));
         }
         let source = properties.required_text("Source")?;
         let table = self.of(TABLE).find(|table| table.stream_arn.as_deref() == Some(source));
@@ -258,14 +270,17 @@ impl<'a> Map<'a> {
             input_template: template.map_err(|error| target.error("InputTemplate", error))?,
             source_name: literal(&event, "Source")?,
             detail_type: detail_type(&event)?,
-            batch_size: batch_size.ok_or_else(|| stream.error("BatchSize", "is missing, write at most 10"))?,
+            batch_size: batch_size
+                .ok_or_else(|| stream.error("BatchSize", "is missing, write at most 10"))?,
             batching_window: stream.seconds("MaximumBatchingWindowInSeconds", 0..=300)?.unwrap_or_default(),
             maximum_retry_attempts: retries.and_then(|it| u32::try_from(it).ok()),
             maximum_record_age: age.and_then(|it| u64::try_from(it).ok()).map(Duration::from_secs),
             on_partial_batch_item_failure: match stream.text("OnPartialBatchItemFailure")? {
                 None => PartialBatchFailure::RetryWhole,
                 Some("AUTOMATIC_BISECT") => PartialBatchFailure::Bisect,
-                Some(_) => return Err(stream.error("OnPartialBatchItemFailure", "can only be AUTOMATIC_BISECT")),
+                Some(_) => {
+                    return Err(stream.error("OnPartialBatchItemFailure", "can only be AUTOMATIC_BISECT"));
+                }
             },
             dead_letter_queue: self.dead_letter_queue(&stream)?,
         })
@@ -297,7 +312,8 @@ impl<'a> Map<'a> {
                 }
                 "Api" | "HttpApi" => function.routes.push(route(&inner)?),
                 _ => {
-                    let problem = format!("{kind} is not supported, use SQS, Schedule, ScheduleV2, Api or HttpApi");
+                    let problem =
+                        format!("{kind} is not supported, use SQS, Schedule, ScheduleV2, Api or HttpApi");
                     return Err(event.error("Type", problem));
                 }
             }
@@ -357,7 +373,9 @@ fn filters(source: &Properties<'_>) -> Result<Vec<EventPattern>, TopologyError> 
         filter.only(&["Pattern"])?;
         let pattern = event_pattern(filter, "Pattern", filter.required_text("Pattern")?)?;
         match pattern.bus_only_operator() {
-            Some(operator) => Err(filter.error("Pattern", format!("a pipe does not support {operator}, a rule does"))),
+            Some(operator) => {
+                Err(filter.error("Pattern", format!("a pipe does not support {operator}, a rule does")))
+            }
             None => Ok(pattern),
         }
     });
@@ -389,9 +407,19 @@ fn detail_type(event: &Properties<'_>) -> Result<DetailType, TopologyError> {
 }
 
 fn route(event: &Properties<'_>) -> Result<Route, TopologyError> {
-    event.only(&["Path", "Method", "RestApiId", "ApiId", "Auth", "RequestParameters", "RequestModel", "TimeoutInMillis"])?;
+    event.only(&[
+        "Path",
+        "Method",
+        "RestApiId",
+        "ApiId",
+        "Auth",
+        "RequestParameters",
+        "RequestModel",
+        "TimeoutInMillis",
+    ])?;
     let method = event.required_text("Method")?.to_ascii_uppercase();
-    let method = if method == "*" || method == "X-AMAZON-APIGATEWAY-ANY-METHOD" { "ANY".to_owned() } else { method };
+    let method =
+        if method == "*" || method == "X-AMAZON-APIGATEWAY-ANY-METHOD" { "ANY".to_owned() } else { method };
     let known = ["ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
     if !known.contains(&method.as_str()) {
         return Err(event.error("Method", format!("is no method, use one of {}", known.join(", "))));
@@ -404,7 +432,16 @@ fn route(event: &Properties<'_>) -> Result<Route, TopologyError> {
 }
 
 fn schedule(event: &Properties<'_>, kind: &str, fallback: String) -> Result<Schedule, TopologyError> {
-    event.only(&["Schedule", "ScheduleExpression", "Name", "Description", "Enabled", "State", "RoleArn", "FlexibleTimeWindow"])?;
+    event.only(&[
+        "Schedule",
+        "ScheduleExpression",
+        "Name",
+        "Description",
+        "Enabled",
+        "State",
+        "RoleArn",
+        "FlexibleTimeWindow",
+    ])?;
     let property = if kind == "Schedule" { "Schedule" } else { "ScheduleExpression" };
     let every = rate(event.required_text(property)?).map_err(|problem| event.error(property, problem))?;
     let state = match event.text("State")? {
@@ -419,7 +456,8 @@ fn schedule(event: &Properties<'_>, kind: &str, fallback: String) -> Result<Sche
 
 /// Reads `rate(1 minute)`. AWS wants the singular for one and the plural for more.
 fn rate(expression: &str) -> Result<Duration, &'static str> {
-    const SHAPE: &str = "only a rate is supported, such as rate(1 minute), rate(5 minutes), rate(1 hour) or rate(7 days)";
+    const SHAPE: &str =
+        "only a rate is supported, such as rate(1 minute), rate(5 minutes), rate(1 hour) or rate(7 days)";
     let inner = expression.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(')')).ok_or(SHAPE)?;
     let (number, unit) = inner.trim().split_once(' ').ok_or(SHAPE)?;
     let number: u32 = number.parse().ok().filter(|number| *number > 0).ok_or(SHAPE)?;
@@ -480,7 +518,14 @@ mod tests {
         assert_eq!(rate("rate(5 minutes)"), Ok(Duration::from_secs(300)));
         assert_eq!(rate("rate(12 hours)"), Ok(Duration::from_secs(43_200)));
         assert_eq!(rate("rate(1 day)"), Ok(Duration::from_secs(86_400)));
-        for text in ["rate(1 minutes)", "rate(2 minute)", "rate(0 minutes)", "rate(1 week)", "cron(0 12 * * ? *)", "rate()"] {
+        for text in [
+            "rate(1 minutes)",
+            "rate(2 minute)",
+            "rate(0 minutes)",
+            "rate(1 week)",
+            "cron(0 12 * * ? *)",
+            "rate()",
+        ] {
             assert!(rate(text).is_err(), "{text}");
         }
     }
@@ -535,7 +580,12 @@ Resources:
         let topology = load(SMALL).unwrap();
         let dead = topology.queue("Dead").unwrap();
         assert_eq!(
-            (dead.visibility_timeout.as_secs(), dead.retention.as_secs(), dead.delay.as_secs(), &dead.redrive),
+            (
+                dead.visibility_timeout.as_secs(),
+                dead.retention.as_secs(),
+                dead.delay.as_secs(),
+                &dead.redrive
+            ),
             (30, 345_600, 0, &None)
         );
         let target = &topology.rules[0].targets[0];
@@ -561,33 +611,64 @@ Resources:
     #[test]
     fn what_is_not_understood_is_named_and_never_ignored() {
         let cases = [
-            ("maxReceiveCount: 3", "maxReceiveCount: 0", "resource Work, property RedrivePolicy.maxReceiveCount: is 0"),
+            (
+                "maxReceiveCount: 3",
+                "maxReceiveCount: 0",
+                "resource Work, property RedrivePolicy.maxReceiveCount: is 0",
+            ),
             ("VisibilityTimeout: 60", "VisibilityTimeout: 60000", "property VisibilityTimeout: is 60000"),
             ("VisibilityTimeout: 60", "FifoQueue: true", "property FifoQueue: is not supported"),
             ("VisibilityTimeout: 60", "VisibilityTimeout: 5", "queue Work shows a message again after 5 s"),
             ("QueueName: Dead }", "QueueName: Work }", "is the queue itself"),
             ("!GetAtt Dead.Arn", "arn:aws:sqs:x", "deadLetterTargetArn: arn:aws:sqs:x is no queue"),
             ("!GetAtt Log.StreamArn", "!GetAtt Log.Arn", "resource Pipe, property Source: is no stream"),
-            ("Target: !GetAtt Bus.Arn", "Target: !GetAtt Work.Arn", "resource Pipe, property Target: is no bus"),
+            (
+                "Target: !GetAtt Bus.Arn",
+                "Target: !GetAtt Work.Arn",
+                "resource Pipe, property Target: is no bus",
+            ),
             ("BatchSize: 10,", "BatchSize: 100,", "DynamoDBStreamParameters.BatchSize: is 100"),
-            ("[\\\"INSERT\\\"]", "[{\\\"wildcard\\\": \\\"*\\\"}]", "Filters.0.Pattern: a pipe does not support wildcard"),
+            (
+                "[\\\"INSERT\\\"]",
+                "[{\\\"wildcard\\\": \\\"*\\\"}]",
+                "Filters.0.Pattern: a pipe does not support wildcard",
+            ),
             ("EventBusName: !Ref Bus", "Description: x", "EventBusName: is default, which nothing sends to"),
-            ("{ source: [log] }", "{ source: [{ like: x }] }", "EventPattern: failed to understand the event pattern at source"),
+            (
+                "{ source: [log] }",
+                "{ source: [{ like: x }] }",
+                "EventPattern: failed to understand the event pattern at source",
+            ),
             ("Arn: !GetAtt Work.Arn, In", "Arn: !GetAtt Bus.Arn, In", "Targets.0.Arn: arn:aws:events"),
             ("InputPath: $.detail", "Input: x", "Targets.0.Input: is not supported"),
             ("{ Queue: !GetAtt Work.Arn }", "{ BatchSize: 5 }", "Events.Work.Properties.Queue: is missing"),
-            ("{ Queue: !GetAtt Work.Arn }", "{ Queue: !GetAtt Work.Arn, BatchSize: 50 }", "BatchSize: is more than 10"),
+            (
+                "{ Queue: !GetAtt Work.Arn }",
+                "{ Queue: !GetAtt Work.Arn, BatchSize: 50 }",
+                "BatchSize: is more than 10",
+            ),
             ("Type: SQS", "Type: Kinesis", "Events.Work.Type: Kinesis is not supported"),
-            ("rate(1 minute)", "cron(* * * * ? *)", "Events.Tick.Properties.Schedule: only a rate is supported"),
+            (
+                "rate(1 minute)",
+                "cron(* * * * ? *)",
+                "Events.Tick.Properties.Schedule: only a rate is supported",
+            ),
             ("Binary: worker", "Other: worker", "property Metadata.BuildProperties.Binary: is missing"),
-            ("Type: AWS::IAM::Role", "Type: AWS::Kinesis::Stream", "resource Role, property Type: AWS::Kinesis::Stream is not supported"),
+            (
+                "Type: AWS::IAM::Role",
+                "Type: AWS::Kinesis::Stream",
+                "resource Role, property Type: AWS::Kinesis::Stream is not supported",
+            ),
             ("Type: AWS::Pipes::Pipe", "Type: AWS::IAM::Role", "there are 0 pipes"),
         ];
         for (right, wrong, expected) in cases {
             let (right, wrong) = (right.replace("\\\"", "\""), wrong.replace("\\\"", "\""));
             assert!(SMALL.contains(&right), "{right}");
             let error = load(&SMALL.replacen(&right, &wrong, 1)).expect_err(expected).to_string();
-            assert!(error.starts_with("failed to ") && error.contains(expected), "{right} -> {wrong}: {error}");
+            assert!(
+                error.starts_with("failed to ") && error.contains(expected),
+                "{right} -> {wrong}: {error}"
+            );
         }
     }
 }

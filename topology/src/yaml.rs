@@ -26,8 +26,23 @@ pub(crate) fn parse(text: &str) -> Result<Value, YamlError> {
 
 const MAX_DEPTH: usize = 100;
 const FUNCTIONS: [&str; 17] = [
-    "And", "Base64", "Cidr", "Equals", "FindInMap", "GetAZs", "GetAtt", "If", "ImportValue", "Join", "Not", "Or",
-    "Select", "Split", "Sub", "ToJsonString", "Length",
+    "And",
+    "Base64",
+    "Cidr",
+    "Equals",
+    "FindInMap",
+    "GetAZs",
+    "GetAtt",
+    "If",
+    "ImportValue",
+    "Join",
+    "Not",
+    "Or",
+    "Select",
+    "Split",
+    "Sub",
+    "ToJsonString",
+    "Length",
 ];
 
 struct Reader<'a> {
@@ -120,7 +135,9 @@ fn plain_scalar(text: &str) -> Value {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" => Value::Bool(true),
         "false" | "False" | "FALSE" => Value::Bool(false),
-        _ => text.parse().map_or_else(|_| Value::String(text.to_owned()), |number: Number| Value::Number(number)),
+        _ => text
+            .parse()
+            .map_or_else(|_| Value::String(text.to_owned()), |number: Number| Value::Number(number)),
     }
 }
 
@@ -132,7 +149,9 @@ fn tagged(value: Value, tag: &Cow<'_, Tag>) -> Result<Value, String> {
         ("!", name @ ("Ref" | "Condition")) => Ok(json!({ name: value })),
         ("!", "GetAtt") => match value.as_str().map(|text| text.split_once('.')) {
             Some(Some((resource, attribute))) => Ok(json!({"Fn::GetAtt": [resource, attribute]})),
-            Some(None) => Err("!GetAtt names a resource and an attribute, as in !GetAtt Queue.Arn".to_owned()),
+            Some(None) => {
+                Err("!GetAtt names a resource and an attribute, as in !GetAtt Queue.Arn".to_owned())
+            }
             None => Ok(json!({ "Fn::GetAtt": value })),
         },
         ("!", name) if FUNCTIONS.contains(&name) => Ok(json!({ format!("Fn::{name}"): value })),
@@ -156,7 +175,8 @@ mod tests {
 
     #[test]
     fn short_tags_are_written_out() {
-        let text = "a: !Ref X\nb: !GetAtt X.Y.Z\nc: !Sub ['${A}', {A: !Ref B}]\nd: !If [C, 1, !Ref AWS::NoValue]";
+        let text =
+            "a: !Ref X\nb: !GetAtt X.Y.Z\nc: !Sub ['${A}', {A: !Ref B}]\nd: !If [C, 1, !Ref AWS::NoValue]";
         let expected = json!({
             "a": {"Ref": "X"},
             "b": {"Fn::GetAtt": ["X", "Y.Z"]},

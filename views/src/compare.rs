@@ -136,7 +136,8 @@ pub(crate) async fn settled_counters(ports: &Ports, sku: &Sku) -> Result<Option<
                 row.available += entry.available;
                 row.reserved += entry.reserved;
                 row.sold += entry.sold;
-                row.updated_at = entry.occurred_at;
+                row.created_at = row.created_at.min(entry.occurred_at);
+                row.updated_at = row.updated_at.max(entry.occurred_at);
             }
             if !full {
                 break;

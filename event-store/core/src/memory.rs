@@ -352,7 +352,8 @@ fn moved_by(delta: &StockDelta, stored: Option<StockRow>, now: Timestamp) -> Res
         created_at: now,
         updated_at: now,
     });
-    row.updated_at = now;
+    row.created_at = row.created_at.min(now);
+    row.updated_at = row.updated_at.max(now);
     let counters = [
         (&mut row.available, delta.available),
         (&mut row.reserved, delta.reserved),

@@ -202,9 +202,9 @@ pub struct StockRow {
     pub reserved: i64,
     /// Sold.
     pub sold: i64,
-    /// When the first event moved them.
+    /// The earliest time of an event that moved them, by the clocks of who appended them.
     pub created_at: Timestamp,
-    /// When the latest event moved them.
+    /// The latest such time.
     pub updated_at: Timestamp,
 }
 

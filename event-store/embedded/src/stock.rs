@@ -60,7 +60,7 @@ pub(crate) fn move_counters(
 /// Moves the counters that are there. Not one upsert with [`BEGIN`]: its checks look at what would be
 /// inserted, and that may be below zero.
 const MOVE: &str = "UPDATE stock SET available = available + ?2, reserved = reserved + ?3, sold = sold + ?4,
-     updated_at = ?5 WHERE sku = ?1 RETURNING number";
+     created_at = min(created_at, ?5), updated_at = max(updated_at, ?5) WHERE sku = ?1 RETURNING number";
 const BEGIN: &str = "INSERT INTO stock (sku, available, reserved, sold, created_at, updated_at)
      VALUES (?1, ?2, ?3, ?4, ?5, ?5)";
 

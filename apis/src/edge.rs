@@ -1,0 +1,144 @@
+//! What every request goes through: an id and a trace, strict query strings, CORS, one line in the log.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::Router;
+
+use crate::Api;
+use crate::answer::AboutOrder;
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::request::Caller;
+use crate::table::{Query, Route, Table};
+
+/// The router of a table, with the edge around it.
+pub(crate) fn around(table: Table, api: Arc<Api>) -> Router {
+    let edge = Arc::new(Edge { api: api.clone(), routes: table.routes });
+    table
+        .router
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(api)
+        .layer(from_fn_with_state(edge, pass))
+}
+
+struct Edge {
+    api: Arc<Api>,
+    routes: Vec<Route>,
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+async fn no_such_route() -> Problem {
+    Problem::not_found("route_not_found", "there is nothing under this path")
+}
+
+async fn no_such_method() -> Problem {
+    let detail = "this path does not take this method; the Allow header names those it takes";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+    let caller = Caller::of(request.headers(), &*edge.api.stamper);
+    let method = request.method().clone();
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let shared = is_compat(request.uri().path());
+    request.extensions_mut().insert(caller.clone());
+
+    let mut response = if shared && method == Method::OPTIONS {
+        preflight(request.headers())
+    } else if let Err(problem) = edge.check_query(&request, path.as_ref()) {
+        problem.into_response()
+    } else {
+        next.run(request).await
+    };
+
+    let problem = response.extensions_mut().remove::<Problem>();
+    if let Some(problem) = &problem {
+        response = with_instance(problem, &caller, response);
+    }
+    let headers = response.headers_mut();
+    if shared {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
+    }
+    if let Ok(id) = HeaderValue::from_str(&caller.request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    log(&method, path.as_ref(), &caller, &response, problem.as_ref());
+    response
+}
+
+impl Edge {
+    /// Refuses a query string where the route takes none.
+    fn check_query(&self, request: &Request, path: Option<&MatchedPath>) -> Result<(), Problem> {
+        let (Some(path), Some(1..)) = (path, request.uri().query().map(str::len)) else { return Ok(()) };
+        let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
+        let route = self.routes.iter().find(|route| route.path == path.as_str() && route.method == method);
+        match route.map(|route| route.query) {
+            Some(Query::Refused) => Params::of(request.uri())?.finish(),
+            Some(Query::Read | Query::Ignored) | None => Ok(()),
+        }
+    }
+}
+
+fn is_compat(path: &str) -> bool {
+    path.starts_with("/api/v1/")
+}
+
+/// The answer to a browser that asks whether a page of any origin may send a request.
+fn preflight(asked: &HeaderMap) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let usual = HeaderValue::from_static("content-type, authorization, x-api-key, x-request-id, traceparent");
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, OPTIONS"));
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        asked.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned().unwrap_or(usual),
+    );
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+    response
+}
+
+/// The problem's answer again, now with the request's id in it. What was put beside it stays.
+fn with_instance(problem: &Problem, caller: &Caller, before: Response) -> Response {
+    let mut response = problem.response(Some(&caller.request_id));
+    let (before, _) = before.into_parts();
+    *response.extensions_mut() = before.extensions;
+    if let Some(allow) = before.headers.get(axum::http::header::ALLOW) {
+        response.headers_mut().insert(axum::http::header::ALLOW, allow.clone());
+    }
+    response
+}
+
+/// One line per decision. Never a body, never a raw path or query: they may hold personal data.
+fn log(
+    method: &Method,
+    path: Option<&MatchedPath>,
+    caller: &Caller,
+    response: &Response,
+    problem: Option<&Problem>,
+) {
+    let status = response.status();
+    let path = path.map_or("unmatched", MatchedPath::as_str);
+    let order_id = response.extensions().get::<AboutOrder>().map(|AboutOrder(id)| id.as_str());
+    let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
+    let (request_id, status) = (&*caller.request_id, status.as_u16());
+    if status >= 500 {
+        tracing::warn!(%method, path, status, request_id, order_id, code, cause, "answered");
+    } else if *method == Method::GET || *method == Method::HEAD || *method == Method::OPTIONS {
+        tracing::debug!(%method, path, status, request_id, order_id, code, "answered");
+    } else {
+        tracing::info!(%method, path, status, request_id, order_id, code, "answered");
+    }
+}

@@ -1,0 +1,262 @@
+//! What a request brings along: who asks in which trace, the body, and the id in its path.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use event_store::Stamper;
+use events::{Causes, CustomerId, OrderId, Priority, ProductId, Sku};
+use serde_json::Value;
+
+use crate::fields::{Bad, Fields};
+use crate::json::{self, Twice};
+use crate::problem::Problem;
+
+/// The largest body that is read, in bytes.
+pub(crate) const MAX_BODY: usize = 64 * 1024;
+
+/// The request and the trace that an answer and its events belong to.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) request_id: Arc<str>,
+    traceparent: Arc<str>,
+}
+
+impl Caller {
+    /// Continues the caller's `X-Request-Id` and `traceparent`; makes what is missing or no good.
+    pub(crate) fn of(headers: &HeaderMap, stamper: &dyn Stamper) -> Caller {
+        let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let request_id = header("x-request-id").filter(|id| is_request_id(id));
+        let traceparent = header("traceparent").and_then(continued_trace);
+        if let (Some(request_id), Some(traceparent)) = (request_id, &traceparent) {
+            return Caller { request_id: request_id.into(), traceparent: traceparent.as_str().into() };
+        }
+        // One ULID serves as both: whoever has the request's id finds its trace.
+        let made = stamper.stamp(None).event_id;
+        let request_id = request_id.map_or_else(|| made.to_string().into(), Arc::from);
+        let traceparent = traceparent.unwrap_or_else(|| new_trace(made.0));
+        Caller { request_id, traceparent: traceparent.into() }
+    }
+
+    /// What an event appended for this request carries: no event caused it, the request did.
+    pub(crate) fn causes(&self, priority: Priority) -> Causes {
+        Causes {
+            priority,
+            correlation_id: self.request_id.clone(),
+            causation_id: None,
+            traceparent: Some(self.traceparent.clone()),
+        }
+    }
+}
+
+fn is_request_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A valid W3C `traceparent`. A later version than 00 is continued with the part that 00 knows, as
+/// the recommendation asks ("Versioning of traceparent", W3C Trace Context).
+fn continued_trace(text: &str) -> Option<String> {
+    let known = text.get(..55)?;
+    let mut parts = known.split('-');
+    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_hex = |part: &str, digits: usize| {
+        part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_id = |part: &str, digits| is_hex(part, digits) && part.bytes().any(|byte| byte != b'0');
+    let ends = match &text[55..] {
+        "" => true,
+        more => version != "00" && more.starts_with('-'),
+    };
+    let valid = is_hex(version, 2) && version != "ff" && is_id(trace, 32) && is_id(span, 16);
+    (valid && is_hex(flags, 2) && ends).then(|| format!("00-{trace}-{span}-{flags}"))
+}
+
+fn new_trace(random: u128) -> String {
+    // An id of zeros is not valid; 1 is as good as any other.
+    format!("00-{:032x}-{:016x}-01", random.max(1), (random as u64).max(1))
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        caller.ok_or_else(|| Problem::internal("a route was served without the layer around it"))
+    }
+}
+
+/// Why no body could be read.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// It is larger than [`MAX_BODY`].
+    TooLarge,
+    /// The connection broke.
+    Broken,
+}
+
+/// The whole body.
+pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Unread> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(Unread::TooLarge);
+    }
+    to_bytes(body, MAX_BODY).await.map_err(|error| {
+        let source = std::error::Error::source(&error);
+        let too_large = source.is_some_and(|source| source.to_string().contains("length limit"));
+        if too_large { Unread::TooLarge } else { Unread::Broken }
+    })
+}
+
+/// A JSON object in the body.
+impl<S: Sync> FromRequest<S> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
+            let detail = "send the body as JSON, with content-type: application/json";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+        }
+        let text = read_body(&parts.headers, body).await.map_err(|unread| match unread {
+            Unread::TooLarge => {
+                let detail = format!("a body has at most {MAX_BODY} bytes");
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+            }
+            Unread::Broken => {
+                Problem::new(StatusCode::BAD_REQUEST, "broken_body", "the body ended before its announced end")
+            }
+        })?;
+        match json::parse(&text, Twice::Refused) {
+            Ok(Value::Object(object)) => Ok(Fields::new(object, text)),
+            Ok(_) => {
+                let mut fields = Fields::new(serde_json::Map::new(), text);
+                fields.refuse_at(String::new(), Bad::kind("must be an object"));
+                fields.finish(None)
+            }
+            Err(cause) => {
+                let detail = format!("the body is no JSON: {cause}");
+                Err(Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail))
+            }
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(announced)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
+    let kind = announced.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// The id in the path. One that nothing can have is as unknown as one that nothing has: 404.
+#[derive(Debug, Clone)]
+pub(crate) struct Named<Id>(pub(crate) Id);
+
+/// An id that stands in paths.
+pub(crate) trait PathId: Sized {
+    /// The code of the 404.
+    const NOT_FOUND: &'static str;
+    /// What it names.
+    const WHAT: &'static str;
+    /// Reads it; looser than for new ids, because older events and the compatibility API name things too.
+    fn read(text: &str) -> Option<Self>;
+}
+
+macro_rules! path_id {
+    ($id:ident, $what:literal, $code:literal) => {
+        impl PathId for $id {
+            const NOT_FOUND: &'static str = $code;
+            const WHAT: &'static str = $what;
+            fn read(text: &str) -> Option<Self> {
+                $id::recorded(text).ok()
+            }
+        }
+    };
+}
+
+path_id!(OrderId, "order", "order_not_found");
+path_id!(CustomerId, "customer", "customer_not_found");
+path_id!(ProductId, "product", "product_not_found");
+path_id!(Sku, "SKU", "sku_not_found");
+
+/// 404 for the thing with this id.
+pub(crate) fn unknown<Id: PathId>() -> Problem {
+    Problem::not_found(Id::NOT_FOUND, format!("there is no {} with this id", Id::WHAT))
+}
+
+impl<Id: PathId, S: Send + Sync> FromRequestParts<S> for Named<Id> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        text.ok().and_then(|Path(text)| Id::read(&text)).map(Named).ok_or_else(unknown::<Id>)
+    }
+}
+
+/// The name in the path; `None` if it is no text.
+#[derive(Debug, Clone)]
+pub(crate) struct PathText(pub(crate) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(PathText(Path::from_request_parts(parts, state).await.ok().map(|Path(text)| text)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use event_store::SystemStamper;
+
+    use super::*;
+
+    const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn caller(headers: &[(&'static str, &str)]) -> Caller {
+        let headers = headers.iter().map(|(name, value)| {
+            (axum::http::HeaderName::from_static(name), value.parse().unwrap())
+        });
+        Caller::of(&headers.collect(), &SystemStamper::new("test"))
+    }
+
+    #[test]
+    fn a_valid_request_id_and_trace_are_continued() {
+        let caller = caller(&[("x-request-id", "r-1"), ("traceparent", TRACE)]);
+        assert_eq!((&*caller.request_id, &*caller.traceparent), ("r-1", TRACE));
+    }
+
+    #[test]
+    fn a_request_id_that_is_no_good_is_replaced_by_a_ulid() {
+        for bad in ["", "two words", &"x".repeat(129), "ünicode"] {
+            assert_eq!(caller(&[("x-request-id", bad)]).request_id.len(), 26, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_trace_that_is_no_good_is_replaced_and_a_later_version_is_continued_as_00() {
+        let zeros = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
+        let late = TRACE.replacen("00", "cc", 1) + "-what-the-future-will-bring";
+        assert_eq!(continued_trace(&late).as_deref(), Some(TRACE));
+        let upper = TRACE.to_uppercase();
+        let longer = format!("{TRACE}-x");
+        let odd = format!("{}é", &TRACE[..54]);
+        for bad in ["", zeros, &TRACE[..54], &upper, &longer, &TRACE.replacen("00", "ff", 1), &odd] {
+            assert_eq!(continued_trace(bad), None, "{bad}");
+        }
+        for random in [0, 1, u128::MAX, 1 << 64] {
+            let made = new_trace(random);
+            assert_eq!(continued_trace(&made), Some(made.clone()));
+        }
+    }
+
+    #[test]
+    fn json_has_several_names() {
+        let is = |text: &'static str| is_json(&[(CONTENT_TYPE, text.parse().unwrap())].into_iter().collect());
+        assert!(is("application/json; charset=utf-8") && is("Application/JSON") && is("application/merge-patch+json"));
+        assert!(!is("text/plain") && !is("application/jsonp") && !is("") && !is_json(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,80 @@
+//! What raw events can do to the workers: nothing that lasts.
+
+mod world;
+
+use orders::Status;
+use workers::{Worker, WorkerError};
+use world::World;
+
+const PK: &str = "EVENTS#ORDER_ID#order-1";
+
+#[tokio::test]
+async fn an_order_in_the_older_systems_words_runs_to_its_end() {
+    let world = World::new();
+    world
+        .append_raw(
+            "EVENTS#SKU#sku-1",
+            "EVENT#1",
+            "SKU_RESTOCKED_EVENT",
+            r#"{"sku":"sku-1","units":5,"lotId":"lot-9"}"#,
+        )
+        .await;
+    world.run("EVENTS#SKU#sku-1").await;
+    let order = r#"{"orderId":"order-1","sku":"sku-1","units":2,"price":9.5,"userId":"user-1"}"#;
+    world.append_raw(PK, "EVENT#ORDER_PLACED_EVENT", "ORDER_PLACED_EVENT", order).await;
+    world.run(PK).await;
+    assert_eq!(world.status("order-1").await, Some(Status::Paid));
+    assert_eq!(world.counters("sku-1").await, [3, 0, 2]);
+}
+
+#[tokio::test]
+async fn a_forged_reservation_moves_no_counter_and_neither_does_what_settles_it() {
+    let world = World::new();
+    world.receive("sku-1", 5).await;
+    let forged = r#"{"order_id":"order-1","items":[{"sku":"sku-1","quantity":2}]}"#;
+    world.append_raw(PK, "EVENT#Reservation", "InventoryReserved", forged).await;
+    world.place("order-1", &[("sku-1", 2)], 500).await;
+    world.run(PK).await;
+    assert_eq!(world.status("order-1").await, Some(Status::Paid));
+    world.cancel("order-1").await;
+    world.run(PK).await;
+    assert_eq!(world.status("order-1").await, Some(Status::Cancelled));
+    assert_eq!(world.counters("sku-1").await, [5, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_slot_blocked_by_nonsense_is_a_permanent_failure_and_no_endless_loop() {
+    let world = World::new();
+    world.receive("sku-1", 5).await;
+    world.append_raw(PK, "EVENT#Reservation", "NOBODY_KNOWS_ME", "{}").await;
+    let placed = world.place("order-1", &[("sku-1", 2)], 500).await;
+    world.wake(Worker::Orders, &placed).await.unwrap();
+    let failed = world.wake(Worker::Inventory, &placed).await;
+    assert!(matches!(&failed, Err(WorkerError::Permanent(why)) if why.contains("blocked")), "{failed:?}");
+    assert_eq!(world.counters("sku-1").await, [5, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_shipment_that_came_before_the_payment_takes_effect_by_itself() {
+    let world = World::new();
+    world.receive("sku-1", 5).await;
+    let order = r#"{"order_id":"order-1"}"#;
+    world.append_raw(PK, "EVENT#Delivery", "OrderDelivered", order).await;
+    world.append_raw(PK, "EVENT#Closing", "OrderShipped", order).await;
+    world.place("order-1", &[("sku-1", 2)], 500).await;
+    world.run(PK).await;
+    assert_eq!(world.status("order-1").await, Some(Status::Delivered));
+}
+
+#[tokio::test]
+async fn an_order_of_more_skus_than_can_be_held_at_once_is_refused_and_not_left_open() {
+    let world = World::new();
+    let lines: Vec<String> = (0..120).map(|n| format!(r#"{{"sku":"sku-{n:03}","quantity":1}}"#)).collect();
+    let order = format!(
+        r#"{{"order_id":"order-1","customer_id":"user-1","items":[{}],"total":5,"currency":"USD"}}"#,
+        lines.join(",")
+    );
+    world.append_raw(PK, "EVENT#OrderPlaced", "OrderPlaced", &order).await;
+    world.run(PK).await;
+    assert_eq!(world.status("order-1").await, Some(Status::Cancelled));
+}
