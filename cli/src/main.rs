@@ -1,1 +1,140 @@
-fn main(){}
+//! `sagaline`: runs the whole system on this machine, and talks to one that runs.
+
+mod audit;
+mod client;
+mod customer;
+mod dlq;
+mod event;
+mod failure;
+mod import;
+mod load;
+mod long_run;
+mod offline;
+mod order;
+mod output;
+mod product;
+mod progress;
+mod queue;
+mod replay;
+mod seed;
+mod sku;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::client::{BaseUrl, Client};
+use crate::output::Format;
+
+/// Orders and stock as an event log, on one machine.
+///
+/// `up` runs everything; the other commands talk to it over HTTP.
+#[derive(Parser)]
+#[command(name = "sagaline", version)]
+struct Cli {
+    #[command(flatten)]
+    session: Session,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which server is talked to, and how answers are printed.
+#[derive(Args)]
+struct Session {
+    /// Where the server is.
+    #[arg(long, global = true, env = "SAGALINE_URL", default_value = "http://127.0.0.1:3000")]
+    url: BaseUrl,
+    /// How answers are printed; `json` is what the server says, word for word.
+    #[arg(short, long = "output", global = true, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+impl Session {
+    fn client(&self) -> Client {
+        Client::new(self.url.clone())
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs log, queues, workers, read models and HTTP in this process.
+    Up(up::Options),
+    /// Places orders, follows them, cancels, ships, delivers and pays them.
+    #[command(subcommand)]
+    Order(order::Command),
+    /// Stock: what there is, what comes in, and why it moved.
+    #[command(subcommand)]
+    Sku(sku::Command),
+    /// The customers.
+    #[command(subcommand)]
+    Customer(customer::Command),
+    /// The catalogue.
+    #[command(subcommand)]
+    Product(product::Command),
+    /// The log itself.
+    #[command(subcommand)]
+    Event(event::Command),
+    /// The queues between the log and the workers.
+    #[command(subcommand)]
+    Queue(queue::Command),
+    /// Messages that no worker could handle.
+    #[command(subcommand)]
+    Dlq(dlq::Command),
+    /// Rebuilds read models from the log alone, compares them with the live ones, puts them in their place.
+    Replay(replay::Options),
+    /// Folds the whole log and names whatever is stored differently. Exits with 1 if anything is.
+    Audit(audit::Options),
+    /// Plays the orders of a real shop from a CSV file. Doing it twice is doing it once.
+    Import(import::Options),
+    /// Places many orders and measures how soon they are accepted and settled. Loopback only.
+    Load(load::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match cli.command {
+        Command::Up(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
+        // A client has little to do, and leaves the other cores to the server.
+        _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+    };
+    let done = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(cli)));
+    failure::exit_code(done)
+}
+
+async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
+    match command {
+        Command::Up(options) => up::run(options).await,
+        Command::Order(command) => order::run(command, &session).await,
+        Command::Sku(command) => sku::run(command, &session).await,
+        Command::Customer(command) => customer::run(command, &session).await,
+        Command::Product(command) => product::run(command, &session).await,
+        Command::Event(command) => event::run(command, &session).await,
+        Command::Queue(command) => queue::run(command, &session).await,
+        Command::Dlq(command) => dlq::run(command, &session).await,
+        Command::Replay(options) => replay::run(options, &session).await,
+        Command::Audit(options) => audit::run(options, &session).await,
+        Command::Import(options) => import::run(options, &session).await,
+        Command::Load(options) => load::run(options, &session).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_is_declared_without_contradiction() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_exits_with_2() {
+        for wrong in [&["sagaline", "ordr"][..], &["sagaline", "--url", "https://x", "audit"]] {
+            let Err(error) = Cli::try_parse_from(wrong) else { panic!("{wrong:?} was accepted") };
+            assert_eq!(error.exit_code(), 2, "{error}");
+        }
+    }
+}

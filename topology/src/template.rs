@@ -73,7 +73,10 @@ impl Templates {
 
     /// The deployed resources of the types that are asked for. The others are not evaluated; a type
     /// that has no place here is an error.
-    pub(crate) fn resources_of(&self, wanted: impl Fn(&str) -> Result<bool, String>) -> Result<Vec<Resource>, TopologyError> {
+    pub(crate) fn resources_of(
+        &self,
+        wanted: impl Fn(&str) -> Result<bool, String>,
+    ) -> Result<Vec<Resource>, TopologyError> {
         let mut resources = Vec::new();
         for stack in &self.stacks {
             for (logical_id, declared) in stack.section("Resources").into_iter().flatten() {

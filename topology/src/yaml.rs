@@ -2,7 +2,6 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::{Map, Number, Value, json};
-use std::borrow::Cow;
 
 /// Where a template could not be read, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,7 +140,7 @@ fn plain_scalar(text: &str) -> Value {
     }
 }
 
-fn tagged(value: Value, tag: &Cow<'_, Tag>) -> Result<Value, String> {
+fn tagged(value: Value, tag: &Tag) -> Result<Value, String> {
     if tag.is_yaml_core_schema() && tag.suffix == "str" && value.is_string() {
         return Ok(value);
     }

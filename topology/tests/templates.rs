@@ -1,5 +1,7 @@
 //! What the two templates promise, whatever is added to them.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are tests, which clippy does not see
+
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -414,4 +416,19 @@ fn the_ims_template_does_not_stand_alone() {
             || error.contains("/sagaline/oms/"),
         "{error}"
     );
+}
+
+#[test]
+fn a_template_with_any_line_missing_is_loaded_or_refused_but_never_panics() {
+    let lines: Vec<&str> = SOURCES[1].text.lines().collect();
+    let mut refused = 0;
+    for missing in 0..lines.len() {
+        let text = [&lines[..missing], &lines[missing + 1..]].concat().join("\n");
+        let sources = [SOURCES[0], Source { name: SOURCES[1].name, text: &text }];
+        if let Err(error) = Topology::load(&sources, &Parameters::default()) {
+            assert!(error.to_string().starts_with("failed to "), "without line {}: {error}", missing + 1);
+            refused += 1;
+        }
+    }
+    assert!(refused > lines.len() / 10, "{refused} refused");
 }

@@ -45,6 +45,12 @@ fn any_event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// Every event there is, and every number that [`any_event`] draws.
+fn every_claim() -> impl Iterator<Item = Event> {
+    let numbered = (0..6).map(attempt).chain((0..4).map(|revision| repriced(revision, 9)));
+    EventName::ALL.iter().copied().map(event).chain(numbered)
+}
+
 /// Any item that a log can hold, forged or not, readable or not. Few ids, so that they collide.
 fn any_item() -> impl Strategy<Value = RecordedEvent> {
     let sk = prop_oneof![3 => Just(None), 2 => "[a-h]".prop_map(Some)];
@@ -123,16 +129,13 @@ proptest! {
     }
 
     #[test]
-    fn a_later_claim_of_a_settled_decision_changes_no_fact_of_any_domain(
-        set in any_set(1..=20), which: prop::sample::Index, later in any_event(),
-    ) {
-        let stands = which.get(&set);
-        let of_its_stream = later.stream() == stands.event().map_or(later.stream(), Event::stream);
-        let claims = stands.event().is_ok_and(|event| event.slot() == later.slot());
-        prop_assume!(claims && of_its_stream);
-        let mut forged = set.clone();
-        forged.push(under("forged later", &later, 1_000));
-        prop_assert_eq!(fold(&forged), fold(&set));
+    fn a_later_claim_of_a_settled_decision_changes_no_fact_of_any_domain(set in any_set(1..=20)) {
+        let settled: BTreeSet<_> =
+            set.iter().filter_map(|item| item.event().ok()).map(|event| (event.stream(), event.slot())).collect();
+        for later in every_claim().filter(|later| settled.contains(&(later.stream(), later.slot()))) {
+            let forged = under("forged later", &later, 1_000);
+            prop_assert_eq!(fold(set.iter().chain([&forged])), fold(&set));
+        }
     }
 
     #[test]
@@ -375,4 +378,25 @@ proptest! {
         prop_assert_eq!(orders::has_ended(&facts), facts.placed.is_settled(), "{:?}", order.stream);
         prop_assert_eq!(anomalies(&order.stream).is_empty(), facts.placed.is_settled() || order.stream.is_empty());
     }
+}
+
+#[test]
+fn zz_disagreements() {
+    let mut n = 0;
+    for order in every_combination() {
+        let facts = orders::fold(&order.stream);
+        use orders::Status::{Confirmed, PendingInventory};
+        let decided = !matches!(orders::status(&facts), None | Some(PendingInventory | Confirmed));
+        let ended = decided && order.debtors().is_empty();
+        if ended != orders::has_ended(&facts) {
+            n += 1;
+            let names: Vec<_> = order.stream.iter().map(|i| i.event_name.to_string()).collect();
+            println!(
+                "ended={ended} has_ended={} owe={:?} {names:?}",
+                orders::has_ended(&facts),
+                order.debtors()
+            );
+        }
+    }
+    println!("total {n}");
 }

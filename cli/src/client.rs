@@ -1,0 +1,225 @@
+//! HTTP to a server: JSON there and back, connections kept alive, refusals as [`Failure`]s.
+
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, CONTENT_TYPE};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+use crate::failure::{Failure, Refusal};
+
+/// A connection that is not there after this long is not there.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Longer than the longest wait that a server is asked for.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// Where a server is: `http://host[:port][/prefix]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    text: String,
+    host: String,
+    port: u16,
+}
+
+impl BaseUrl {
+    /// The host, without the brackets of an IPv6 address.
+    pub fn host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The path that every route hangs under; empty, or begins with a slash and ends without one.
+    pub fn prefix(&self) -> &str {
+        self.text["http://".len()..].find('/').map_or("", |slash| &self.text["http://".len() + slash..])
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim_end_matches('/');
+        let uri: Uri = text.parse().map_err(|error| format!("{error}; write http://host:port"))?;
+        let authority = uri.authority().ok_or("write http://host:port")?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return Err("sagaline speaks plain http only and has no TLS inside; \
+                    for a server behind https, forward a local port to it and name that one"
+                    .to_owned());
+            }
+            _ => return Err("write http://host:port".to_owned()),
+        }
+        if authority.as_str().contains('@') || uri.query().is_some() {
+            return Err("write http://host:port, without user, password or query".to_owned());
+        }
+        let port = authority.port_u16().unwrap_or(80);
+        Ok(BaseUrl { text: text.to_owned(), host: authority.host().to_owned(), port })
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What a server answered when it did not refuse.
+#[derive(Debug)]
+pub struct Answer {
+    /// 200, 201 or 202.
+    pub status: StatusCode,
+    /// The JSON; null when there was no body.
+    pub body: Value,
+}
+
+/// Talks to one server.
+pub struct Client {
+    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    url: BaseUrl,
+}
+
+impl Client {
+    pub fn new(url: BaseUrl) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(CONNECT));
+        Client { http: legacy::Client::builder(TokioExecutor::new()).build(connector), url }
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        Ok(self.send(Method::GET, path, None).await?.body)
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<Answer, Failure> {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    /// Like [`Client::send`], but asks again a few times when the store behind the server is not available
+    /// for the moment. For requests that may be repeated.
+    pub async fn insist(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
+        let mut pause = Duration::from_millis(100);
+        for _ in 0..5 {
+            match self.send(method.clone(), path, body).await {
+                Err(Failure::Refused(refusal)) if refusal.status == 503 => tokio::time::sleep(pause).await,
+                answer => return answer,
+            }
+            pause *= 2;
+        }
+        self.send(method, path, body).await
+    }
+
+    /// One request.
+    ///
+    /// # Errors
+    /// [`Failure::Unreachable`], [`Failure::Refused`] for every status but 2xx, [`Failure::NotSagaline`].
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
+        let body_bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let mut request =
+            Request::builder().method(method).uri(format!("{}{path}", self.url)).header(ACCEPT, "application/json");
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(Full::new(body_bytes)).map_err(|error| Failure::Usage(error.to_string()))?;
+        let (status, bytes) = tokio::time::timeout(ANSWER, self.exchange(request))
+            .await
+            .map_err(|_| self.unreachable(format!("no answer within {} seconds", ANSWER.as_secs())))??;
+        if !status.is_success() {
+            let problem = serde_json::from_slice(&bytes).unwrap_or_default();
+            return Err(Failure::Refused(Refusal::read(status.as_u16(), &problem)));
+        }
+        let body = match bytes.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&bytes)
+                .map_err(|_| Failure::NotSagaline { url: self.url.to_string(), status: status.as_u16() })?,
+        };
+        Ok(Answer { status, body })
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
+        let response = self.http.request(request).await.map_err(|error| self.unreachable(root(&error)))?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(|error| self.unreachable(root(&error)))?;
+        Ok((status, body.to_bytes()))
+    }
+
+    fn unreachable(&self, cause: String) -> Failure {
+        Failure::Unreachable { url: self.url.to_string(), cause }
+    }
+}
+
+/// The cause at the bottom: "Connection refused" says more than "client error (Connect)".
+fn root(error: &dyn Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+/// A path of segments, each escaped: an id may hold whatever a raw event may hold.
+pub fn path(segments: &[&str]) -> String {
+    segments.iter().flat_map(|segment| ["/".to_owned(), escaped(segment)]).collect()
+}
+
+/// A path with a query string of the parameters that have a value.
+pub fn query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let given = parameters.iter().filter_map(|(name, value)| value.map(|value| (name, value)));
+    let pairs: Vec<String> = given.map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
+fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<BaseUrl, String> {
+        text.parse()
+    }
+
+    #[test]
+    fn a_url_is_plain_http_with_a_host() {
+        let url = parsed("http://127.0.0.1:3000/").unwrap();
+        assert_eq!((url.host(), url.port(), url.prefix(), url.to_string().as_str()), ("127.0.0.1", 3000, "", "http://127.0.0.1:3000"));
+        let url = parsed("http://[::1]/dev").unwrap();
+        assert_eq!((url.host(), url.port(), url.prefix()), ("::1", 80, "/dev"));
+        for bad in ["127.0.0.1:3000", "localhost", "ftp://x", "http://", "http://u:p@127.0.0.1", "http://x?y", ""] {
+            assert!(parsed(bad).is_err(), "{bad}");
+        }
+        assert!(parsed("https://orders.example").unwrap_err().contains("no TLS"));
+    }
+
+    #[test]
+    fn an_id_cannot_break_out_of_its_segment() {
+        assert_eq!(path(&["orders", "a/b?c d", "events"]), "/orders/a%2Fb%3Fc%20d/events");
+        assert_eq!(query("/events", &[("after", Some("7")), ("event_name", None)]), "/events?after=7");
+        assert_eq!(query("/orders", &[("status", None)]), "/orders");
+    }
+}
