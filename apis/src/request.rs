@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use event_store::Stamper;
 use events::{Causes, CustomerId, OrderId, Priority, ProductId, Sku};
+use http_body_util::LengthLimitError;
 use serde_json::Value;
 
 use crate::fields::{Bad, Fields};
@@ -105,8 +106,7 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, 
         return Err(Unread::TooLarge);
     }
     to_bytes(body, MAX_BODY).await.map_err(|error| {
-        let source = std::error::Error::source(&error);
-        let too_large = source.is_some_and(|source| source.to_string().contains("length limit"));
+        let too_large = error.into_inner().is::<LengthLimitError>();
         if too_large { Unread::TooLarge } else { Unread::Broken }
     })
 }

@@ -7,6 +7,7 @@ mod dlq;
 mod event;
 mod failure;
 mod import;
+mod list;
 mod load;
 mod long_run;
 mod offline;

@@ -1,12 +1,99 @@
 //! `sagaline up`: the whole system in this process.
 
-use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use local::{Machine, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 
 /// How the system runs.
 #[derive(Args)]
-pub struct Options {}
+pub struct Options {
+    /// The port on 127.0.0.1; 0 takes any that is free.
+    #[arg(long, env = "SAGALINE_PORT", default_value_t = 3000)]
+    port: u16,
+    /// The folder of the store; made if it is missing.
+    #[arg(long, env = "SAGALINE_DATA", default_value = "sagaline-data")]
+    data: PathBuf,
+    /// Remove what is in the folder's store first.
+    #[arg(long)]
+    fresh: bool,
+    /// Who may call the API. `off`: whoever reaches the loopback address.
+    #[arg(long, env = "SAGALINE_AUTH", value_enum, default_value_t = Auth::Off)]
+    auth: Auth,
+    /// `prod` refuses raw events, as the templates do.
+    #[arg(long, env = "SAGALINE_ENVIRONMENT", default_value = "dev", value_parser = ["dev", "prod"])]
+    environment: String,
+    /// Which share of charges the built-in gateway fails on the way, 0 to 1.
+    #[arg(long, env = "SAGALINE_GATEWAY_FAILURES", default_value_t = 0.0, value_parser = share)]
+    gateway_failures: f64,
+    /// Decides which charges fail.
+    #[arg(long, env = "SAGALINE_GATEWAY_SEED", default_value_t = 1)]
+    gateway_seed: u64,
+    /// How many seconds an order may stand still before the sweeper nudges its workers.
+    #[arg(long, env = "SAGALINE_PATIENCE", default_value_t = 60)]
+    patience: u64,
+    /// What is logged to standard error: a level, or filters as of the crate `tracing-subscriber`.
+    #[arg(long, env = "SAGALINE_LOG", default_value = "warn")]
+    log: EnvFilter,
+}
 
+/// Who may call the API.
+#[derive(Clone, Copy, ValueEnum)]
+enum Auth {
+    /// Whoever reaches the loopback address.
+    Off,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("must be a number from 0 to 1, such as 0.7".to_owned()),
+    }
+}
+
+/// Runs until SIGINT or SIGTERM, then finishes what is under way.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let Options {} = options;
-    anyhow::bail!("not built yet")
+    // Nothing but the loopback address is listened on, so there is nobody to keep out yet.
+    let Auth::Off = options.auth;
+    tracing_subscriber::fmt().with_env_filter(options.log).with_writer(std::io::stderr).init();
+    let (mut interrupted, mut terminated) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let settings = Settings {
+        data: options.data,
+        fresh: options.fresh,
+        port: options.port,
+        environment: options.environment,
+        gateway_failures: options.gateway_failures,
+        gateway_seed: options.gateway_seed,
+        patience: Duration::from_secs(options.patience),
+    };
+    let machine = Machine::start(&settings).await?;
+    println!("{}", greeting(&machine, &settings));
+    tokio::select! {
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
+    println!("finishing what is under way");
+    machine.stop().await;
+    println!("stopped; everything is in {}", settings.data.display());
+    Ok(())
+}
+
+fn greeting(machine: &Machine, settings: &Settings) -> String {
+    let url = format!("http://{}", machine.address());
+    let data = settings.data.display();
+    let post = |path: &str, body: &str| format!("  curl -s {url}/api/v1/{path} -d '{body}'; echo");
+    [
+        format!("sagaline is up at {url}, its store is {data}, Ctrl-C stops it"),
+        String::new(),
+        "Try it: ten of a thing on the shelf, an order for two of them, and what became of it.".to_owned(),
+        String::new(),
+        post("inventory/restockSku", r#"{"sku":"TEAPOT","units":10,"lotId":"LOT-1"}"#),
+        post("orders/placeOrder", r#"{"orderId":"ORDER-1","sku":"TEAPOT","units":2,"price":25,"userId":"ANNA"}"#),
+        post("orders/listOrders", r#"{"orderId":"ORDER-1"}"#),
+    ]
+    .join("\n")
 }

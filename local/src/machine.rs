@@ -31,6 +31,8 @@ use crate::wiring::Wiring;
 pub struct Settings {
     /// The store's folder.
     pub data: PathBuf,
+    /// Whether what is in the folder is removed first.
+    pub fresh: bool,
     /// The port on 127.0.0.1; 0 takes any that is free.
     pub port: u16,
     /// `dev` or `prod`, as in the templates.
@@ -73,8 +75,14 @@ impl Machine {
     pub async fn start(settings: &Settings) -> anyhow::Result<Machine> {
         let parameters: Parameters = [("Environment", settings.environment.as_str())].into_iter().collect();
         let topology = Topology::load(&TEMPLATES, &parameters).context("failed to read the templates")?;
-        let folder = settings.data.clone();
-        let store = tokio::task::spawn_blocking(move || EmbeddedStore::open(&folder)).await??;
+        let Settings { data, fresh, .. } = settings.clone();
+        let open = move || {
+            if fresh {
+                EmbeddedStore::erase(&data)?;
+            }
+            EmbeddedStore::open(&data)
+        };
+        let store = tokio::task::spawn_blocking(open).await??;
         let shared = Arc::new(store.clone());
         let gateway = FakeGateway {
             intents: shared.clone(),

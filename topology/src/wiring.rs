@@ -12,18 +12,21 @@ use std::collections::BTreeSet;
 /// Wires the deployed resources together.
 pub(crate) fn wire(templates: &Templates) -> Result<Topology, TopologyError> {
     let resources = templates.resources_of(is_wired)?;
-    let map = Map { resources: &resources };
-    let [pipe] = map.of(PIPE).collect::<Vec<_>>()[..] else {
-        let found = map.of(PIPE).count();
+    let account = Account { resources: &resources };
+    let [pipe] = account.of(PIPE).collect::<Vec<_>>()[..] else {
+        let found = account.of(PIPE).count();
         return Err(TopologyError::Wiring(format!("there are {found} pipes, declare exactly one {PIPE}")));
     };
-    let pipe = map.pipe(pipe)?;
-    let rules = map.of(RULE).map(|rule| map.rule(rule, &pipe.bus)).filter_map(Result::transpose);
+    let pipe = account.pipe(pipe)?;
+    let rules = account.of(RULE).map(|rule| account.rule(rule, &pipe.bus)).filter_map(Result::transpose);
     let topology = Topology {
-        queues: map.of(QUEUE).map(|queue| map.queue(queue)).collect::<Result<_, _>>()?,
+        queues: account.of(QUEUE).map(|queue| account.queue(queue)).collect::<Result<_, _>>()?,
         rules: rules.collect::<Result<_, _>>()?,
-        functions: map.of(FUNCTION).map(|function| map.function(function)).collect::<Result<_, _>>()?,
-        tables: map.of(TABLE).map(table).collect(),
+        functions: account
+            .of(FUNCTION)
+            .map(|function| account.function(function))
+            .collect::<Result<_, _>>()?,
+        tables: account.of(TABLE).map(table).collect(),
         pipe,
     };
     refuse_double_names(&topology)?;
@@ -75,12 +78,12 @@ fn is_wired(kind: &str) -> Result<bool, String> {
     }
 }
 
-/// All resources, to find by ARN what one of them refers to.
-struct Map<'a> {
+/// The resources of one account, to find by ARN what one of them refers to.
+struct Account<'a> {
     resources: &'a [Resource],
 }
 
-impl<'a> Map<'a> {
+impl<'a> Account<'a> {
     fn of(&self, kind: &str) -> impl Iterator<Item = &'a Resource> {
         let of_kind = self.resources.iter().filter(move |resource| resource.kind == kind);
         of_kind.collect::<Vec<_>>().into_iter()
@@ -264,6 +267,11 @@ Resources:
                 "{ Queue: !GetAtt Work.Arn }",
                 "{ Queue: !GetAtt Work.Arn, BatchSize: 50 }",
                 "BatchSize: is more than 10",
+            ),
+            (
+                "Tick: {",
+                "Tick-Tock: {",
+                "Events.Tick-Tock.Type: the event's name may hold letters and digits only",
             ),
             ("Type: SQS", "Type: Kinesis", "Events.Work.Type: Kinesis is not supported"),
             (

@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("event-store-embedded", &["events", "orders", "payments", "event-store"]),
     // What puts it together.
     ("local", &["events", "event-store", "event-store-embedded", "views", "workers", "apis", "topology"]),
-    ("sagaline", &["event-store", "local", "views"]),
+    ("sagaline", &["events", "event-store", "local", "views"]),
     ("xtask", &[]),
 ];
 

@@ -212,19 +212,27 @@ pub fn decide<'a>(facts: &OrderFacts<'a>) -> Option<Owed<'a>> {
     }
 }
 
-/// Whether the order has reached its one end: cancelled with everything given back, or paid with
-/// everything settled. An attempt without an outcome may have moved money, so it is no end.
+/// Whether the order has reached its one end: it is decided, and no domain owes it anything. So it is
+/// cancelled with everything given back, or paid with everything settled; only forged events end it
+/// otherwise. An attempt without an outcome may have moved money, so it is no end.
 pub fn has_ended(facts: &OrderFacts<'_>) -> bool {
-    let stock_is_back = !facts.is_reserved()
-        || matches!(facts.settlement.what(), Some(Settlement::Released(_)))
-        || facts.returned.is_settled();
-    let money_is_back = !facts.is_paid() || facts.refund.is_settled() || !facts.is_cancelled();
-    let nothing_in_flight = facts.attempts.is_empty() || facts.payment.is_settled();
+    let cancelled = facts.is_cancelled();
+    let request_is_answered = cancelled || (facts.requested.is_settled() && facts.reservation.is_settled());
+    let stock_is_settled = !facts.is_reserved()
+        || match facts.settlement.what() {
+            None => false,
+            Some(Settlement::Committed(_)) => !cancelled || facts.returned.is_settled(),
+            Some(Settlement::Released(_)) => true,
+        };
+    let money_is_settled = match facts.payment.what() {
+        None => !facts.is_reserved() || facts.attempts.is_empty(),
+        Some(Payment::Accepted(_)) => !cancelled || facts.refund.is_settled(),
+        Some(Payment::Rejected(_)) => true,
+    };
     match status(facts) {
         None | Some(Status::PendingInventory | Status::Confirmed) => false,
-        Some(Status::Cancelled) => stock_is_back && money_is_back && nothing_in_flight,
-        Some(Status::Paid | Status::Shipped | Status::Delivered) => {
-            !facts.is_reserved() || matches!(facts.settlement.what(), Some(Settlement::Committed(_)))
+        Some(Status::Cancelled | Status::Paid | Status::Shipped | Status::Delivered) => {
+            request_is_answered && stock_is_settled && money_is_settled
         }
     }
 }

@@ -328,9 +328,9 @@ proptest! {
     }
 }
 
-/// What a client or an operator may append at any time, and a lone worker what it owes: every set of
-/// events that an unforged order can reach one step at a time.
-fn walk(order: &mut Order, choices: &[u8], mut visit: impl FnMut(&Order)) {
+/// What a client or an operator may append at any time, and a worker what it owes: every set of events
+/// that an unforged order can reach while nobody races. `saga_model.rs` has the races.
+fn walk(order: &mut Order, choices: &[u8]) {
     for choice in choices {
         let world = WORLDS[usize::from(choice / 16) % WORLDS.len()];
         let asked = |name| vec![(event(name), Vec::new())];
@@ -346,57 +346,50 @@ fn walk(order: &mut Order, choices: &[u8], mut visit: impl FnMut(&Order)) {
         };
         for (event, counters) in events {
             order.append(event, counters);
-            visit(order);
         }
+    }
+}
+
+/// Decided, and nobody owes it anything.
+fn is_done(order: &Order) -> bool {
+    use orders::Status::{Confirmed, PendingInventory};
+    let status = orders::status(&orders::fold(&order.stream));
+    !matches!(status, None | Some(PendingInventory | Confirmed)) && order.debtors().is_empty()
+}
+
+#[test]
+fn of_every_combination_of_facts_an_order_has_ended_exactly_when_it_is_decided_and_nobody_owes_it_anything() {
+    for order in every_combination() {
+        let ended = orders::has_ended(&orders::fold(&order.stream));
+        assert_eq!(ended, is_done(&order), "{:?} owe {:?}", order.debtors(), order.stream);
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn an_order_has_ended_exactly_when_it_is_decided_and_nobody_owes_it_anything(
-        choices in prop::collection::vec(any::<u8>(), 0..40),
-    ) {
-        use orders::Status::{Confirmed, PendingInventory};
-        walk(&mut Order { stream: Vec::new() }, &choices, |order| {
-            let facts = orders::fold(&order.stream);
-            let decided = !matches!(orders::status(&facts), None | Some(PendingInventory | Confirmed));
-            let ended = decided && order.debtors().is_empty();
-            assert_eq!(orders::has_ended(&facts), ended, "{:?} owe {:?}", order.debtors(), order.stream);
-        });
+    fn a_forged_order_has_ended_exactly_when_it_is_decided_and_nobody_owes_it_anything(set in any_set(0..=15)) {
+        let stream = set.into_iter().filter(|item| &*item.pk == ORDER_PK).collect();
+        let order = Order { stream };
+        prop_assert_eq!(orders::has_ended(&orders::fold(&order.stream)), is_done(&order));
     }
 
     #[test]
-    fn an_order_nobody_owes_anything_has_ended_or_was_never_placed(
+    fn every_order_ends_once_what_is_owed_is_done_with_everything_given_back_or_everything_settled(
         choices in prop::collection::vec(any::<u8>(), 0..40), world in prop::sample::select(&WORLDS),
     ) {
         let mut order = Order { stream: Vec::new() };
-        walk(&mut order, &choices, |_| {});
+        walk(&mut order, &choices);
         order.settle(&ALL, world).unwrap();
         let facts = orders::fold(&order.stream);
         prop_assert_eq!(orders::has_ended(&facts), facts.placed.is_settled(), "{:?}", order.stream);
-        prop_assert_eq!(anomalies(&order.stream).is_empty(), facts.placed.is_settled() || order.stream.is_empty());
+        let sane = facts.placed.is_settled() || order.stream.is_empty();
+        prop_assert_eq!(anomalies(&order.stream).is_empty(), sane);
+        let sold = matches!(facts.settlement.what(), Some(orders::Settlement::Committed(_)))
+            && !facts.returned.is_settled();
+        let paid = facts.is_paid() && !facts.refund.is_settled();
+        let lives = facts.placed.is_settled() && facts.cancellation().is_none();
+        prop_assert_eq!((sold, paid), (lives, lives), "{:?}", order.stream);
     }
-}
-
-#[test]
-fn zz_disagreements() {
-    let mut n = 0;
-    for order in every_combination() {
-        let facts = orders::fold(&order.stream);
-        use orders::Status::{Confirmed, PendingInventory};
-        let decided = !matches!(orders::status(&facts), None | Some(PendingInventory | Confirmed));
-        let ended = decided && order.debtors().is_empty();
-        if ended != orders::has_ended(&facts) {
-            n += 1;
-            let names: Vec<_> = order.stream.iter().map(|i| i.event_name.to_string()).collect();
-            println!(
-                "ended={ended} has_ended={} owe={:?} {names:?}",
-                orders::has_ended(&facts),
-                order.debtors()
-            );
-        }
-    }
-    println!("total {n}");
 }

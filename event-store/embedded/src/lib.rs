@@ -68,6 +68,14 @@ impl EmbeddedStore {
         Ok(EmbeddedStore { inner: Arc::new(inner) })
     }
 
+    /// Removes the store of a folder, if there is one; other files in it stay.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`], or what the file system says.
+    pub fn erase(folder: &Path) -> Result<(), OpenError> {
+        open::erase(folder)
+    }
+
     /// A store in a new folder that is removed with its last clone.
     #[cfg(feature = "temporary")]
     pub fn temporary() -> Self {

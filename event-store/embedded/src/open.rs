@@ -94,12 +94,35 @@ pub(crate) fn open(folder: &Path) -> Result<(FolderLock, PathBuf, Connection), O
     Ok((lock, path, connection))
 }
 
+/// Removes the store of a folder, if there is one and nobody has it open. Other files stay.
+pub(crate) fn erase(folder: &Path) -> Result<(), OpenError> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    let _lock = lock(folder)?;
+    // The marker goes last: cut short, the folder still says that a store was here.
+    for file in [DATABASE, "sagaline.db-wal", "sagaline.db-shm", MARKER] {
+        let path = folder.join(file);
+        match fs::remove_file(&path) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                return Err(OpenError::Io { path, cause });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
     let path = folder.join(LOCK);
     let io = |cause| OpenError::Io { path: path.clone(), cause };
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
     match file.try_lock() {
-        Ok(()) => Ok(FolderLock(file)),
+        Ok(()) => {
+            // For people: which process it is.
+            file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id())).map_err(io)?;
+            Ok(FolderLock(file))
+        }
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: folder.to_owned() }),
         Err(TryLockError::Error(cause)) => Err(io(cause)),
     }

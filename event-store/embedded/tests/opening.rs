@@ -108,6 +108,20 @@ async fn an_emptied_a_shortened_and_an_overwritten_database_are_refused() {
 }
 
 #[tokio::test]
+async fn erasing_takes_the_store_and_nothing_else_and_not_from_under_somebody() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+    let open = EmbeddedStore::open(folder.path()).unwrap();
+    assert!(matches!(EmbeddedStore::erase(folder.path()), Err(OpenError::InUse { .. })));
+    assert!(matches!(open.append(noted(1)).await, Ok(Appended::Stored(_))));
+    drop(open);
+    EmbeddedStore::erase(folder.path()).unwrap();
+    assert_eq!(fs::read_to_string(folder.path().join("notes.txt")).unwrap(), "mine");
+    let fresh = EmbeddedStore::open(folder.path()).unwrap();
+    assert_eq!(fresh.read_stream("stream").await.unwrap().len(), 0);
+}
+
+#[tokio::test]
 async fn anybody_can_read_the_log_with_sqlite() {
     let folder = TempDir::new().unwrap();
     a_store_with_events(folder.path(), 2).await;

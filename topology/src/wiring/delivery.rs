@@ -1,6 +1,6 @@
 //! The way of an event: the pipe that takes it from the log to the bus, the rules there, and their queues.
 
-use super::{BUS, Map, QUEUE, TABLE};
+use super::{Account, BUS, TABLE};
 use crate::error::TopologyError;
 use crate::properties::Properties;
 use crate::template::Resource;
@@ -17,7 +17,7 @@ const DAY_SECONDS: u32 = 86_400;
 /// Longer patterns are refused by `PutRule` and `CreatePipe`.
 const MAX_PATTERN_LENGTH: usize = 4_096;
 
-impl Map<'_> {
+impl Account<'_> {
     pub(super) fn queue(&self, resource: &Resource) -> Result<Queue, TopologyError> {
         let properties = Properties::of(resource);
         properties.only(&[

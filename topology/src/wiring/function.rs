@@ -1,13 +1,13 @@
 //! What invokes a function: queues, the clock, requests.
 
-use super::Map;
+use super::Account;
 use crate::error::TopologyError;
 use crate::properties::Properties;
 use crate::template::Resource;
 use crate::{Function, QueueSource, Route, Schedule};
 use std::time::Duration;
 
-impl Map<'_> {
+impl Account<'_> {
     pub(super) fn function(&self, resource: &Resource) -> Result<Function, TopologyError> {
         let properties = Properties::of(resource);
         let metadata = Properties::metadata_of(resource);
@@ -24,6 +24,11 @@ impl Map<'_> {
         };
         for (name, event) in properties.named("Events")? {
             event.only(&["Type", "Properties"])?;
+            if !name.chars().all(|character| character.is_ascii_alphanumeric()) {
+                return Err(
+                    event.error("Type", "the event's name may hold letters and digits only, rename it")
+                );
+            }
             let kind = event.required_text("Type")?;
             let inner = event.required_within("Properties")?;
             match kind {

@@ -1,0 +1,133 @@
+//! Customers: who they are stands in the log, what is known of them only in the customer table.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use event_store::{CustomerRow, Personal};
+use events::{CustomerId, CustomerRegistered, Event, Priority, RecordedEvent, StreamKey};
+use serde_json::Value;
+
+use crate::Api;
+use crate::answer::Answer;
+use crate::fields::{Bad, Fields, id, lines_of_text, text};
+use crate::paging::{self, Listing, fingerprint};
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::request::{Caller, Named, unknown};
+use crate::settle::Settled;
+use crate::table::Table;
+
+pub(crate) fn routes(table: Table) -> Table {
+    table
+        .post("/customers", register)
+        .list("/customers", list)
+        .get("/customers/{id}", customer)
+        .list("/customers/{id}/orders", crate::orders::of_customer)
+}
+
+impl Api {
+    /// A customer's row; folded from the stream where it is not there yet.
+    pub(crate) async fn customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, Problem> {
+        match self.catalog.customer(id).await? {
+            Some(row) => Ok(Some(row)),
+            None => self.folded_customer(id).await,
+        }
+    }
+
+    async fn folded_customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, Problem> {
+        let stream = self.log.read_stream(&StreamKey::Customer(id.clone()).pk()).await?;
+        Ok(views::project::customer_row(&stream))
+    }
+}
+
+/// `POST /customers` {customer_id?, name?, email?, address?}.
+async fn register(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> Result<Answer, Problem> {
+    let customer_id = body.optional("customer_id", id(CustomerId::parse));
+    let personal = Personal {
+        name: body.optional("name", text(200)),
+        email: body.optional("email", email),
+        address: body.optional("address", lines_of_text(1_000)),
+    };
+    body.finish(Some(()))?;
+    let stamp = api.stamper.stamp(None);
+    let customer_id = customer_id.unwrap_or_else(|| {
+        let id = format!("cus-{}", stamp.event_id.to_string().to_ascii_lowercase());
+        CustomerId::parse(&id).expect("a ULID has only letters and digits")
+    });
+    let event = Event::CustomerRegistered(CustomerRegistered { customer_id: customer_id.clone() });
+    let item = RecordedEvent::new(event, Vec::new(), stamp, caller.causes(Priority::Standard));
+    // The log first: a customer without personal data is a customer, personal data without a customer is a leak.
+    match api.append(item).await? {
+        Settled::Now(_) => {
+            let row = keep(&api, &customer_id, personal).await?;
+            Ok(Answer::created(&row, format!("/customers/{customer_id}")).seen(row.seen))
+        }
+        Settled::Before(_) => {
+            let row = repeated(&api, &customer_id, personal).await?;
+            Ok(Answer::ok(&row).seen(row.seen))
+        }
+    }
+}
+
+/// A registration of somebody who is registered. Where nothing is known of the customer yet, an earlier
+/// request may have ended between the log and the table, so this one completes it.
+async fn repeated(api: &Api, id: &CustomerId, personal: Personal) -> Result<CustomerRow, Problem> {
+    let known = api.catalog.customer(id).await?;
+    match known {
+        Some(row) if row.erased => Err(erased()),
+        Some(row) if row.personal == personal => Ok(row),
+        Some(row) if row.personal != Personal::default() => {
+            let detail = "this customer_id is registered with another name, email or address; choose another one";
+            Err(Problem::conflict("customer_exists", detail))
+        }
+        Some(_) | None => keep(api, id, personal).await,
+    }
+}
+
+async fn keep(api: &Api, id: &CustomerId, personal: Personal) -> Result<CustomerRow, Problem> {
+    let Some(row) = api.folded_customer(id).await? else {
+        let detail = "the stream of this customer_id begins with an event that cannot be read; choose another one";
+        return Err(Problem::conflict("slot_taken", detail));
+    };
+    if row.erased {
+        return Err(erased());
+    }
+    api.catalog.put_customer(row.clone()).await?;
+    if personal != Personal::default() && !api.catalog.put_personal(id, personal.clone()).await? {
+        return Err(erased());
+    }
+    Ok(CustomerRow { personal, ..row })
+}
+
+fn erased() -> Problem {
+    Problem::conflict("customer_erased", "the data of this customer was erased for good; choose another customer_id")
+}
+
+async fn customer(State(api): State<Arc<Api>>, Named(id): Named<CustomerId>) -> Result<Answer, Problem> {
+    let row = api.customer(&id).await?.ok_or_else(unknown::<CustomerId>)?;
+    Ok(Answer::ok(&row).seen(row.seen))
+}
+
+async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
+    let fingerprint = fingerprint("customers");
+    let window = paging::window(&mut params, &fingerprint);
+    params.finish()?;
+    let page = api.catalog.customers(&window).await?;
+    Ok(Answer::ok(&Listing::of("customers", &page, &fingerprint)))
+}
+
+/// One `@` with something on both sides, no space: whether it exists only a letter could tell.
+fn email(value: &Value) -> Result<String, Bad> {
+    let address = text(254)(value)?;
+    match address.split_once('@') {
+        Some((user, host))
+            if !user.is_empty()
+                && !host.is_empty()
+                && !host.contains('@')
+                && !address.contains(char::is_whitespace) =>
+        {
+            Ok(address)
+        }
+        _ => Err(Bad("invalid_email", "must be an email address like ann@example.org".into())),
+    }
+}

@@ -1,0 +1,198 @@
+//! Shipping, delivering, cancelling an order, or recording that it was paid by another way.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use event_store::OrderRow;
+use events::{
+    Event, ManualPaymentRecorded, OrderCancelled, OrderDelivered, OrderId, OrderShipped, Priority,
+    RecordedEvent,
+};
+use orders::{OrderFacts, Status, fold, status};
+use serde_json::Value;
+
+use super::pk;
+use crate::Api;
+use crate::answer::Answer;
+use crate::fields::{Bad, Fields, one_of, text};
+use crate::problem::Problem;
+use crate::request::{Caller, Named, unknown};
+use crate::settle::Settled;
+
+/// `PATCH /orders/{id}` {status, reason?, carrier?, tracking?, reference?, by?}.
+pub(crate) async fn change(
+    State(api): State<Arc<Api>>,
+    Named(id): Named<OrderId>,
+    caller: Caller,
+    body: Fields,
+) -> Result<Answer, Problem> {
+    let wanted = Wanted::read(body)?;
+    become_so(&api, &id, &wanted, &caller).await.map_err(|problem| problem.about(&id))
+}
+
+/// `DELETE /orders/{id}`: cancels it.
+pub(crate) async fn cancel(
+    State(api): State<Arc<Api>>,
+    Named(id): Named<OrderId>,
+    caller: Caller,
+) -> Result<Answer, Problem> {
+    let wanted = Wanted::Cancelled { reason: String::new(), by: "customer".into() };
+    become_so(&api, &id, &wanted, &caller).await.map_err(|problem| problem.about(&id))
+}
+
+/// What a client wants an order to become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    /// An operator's word; the payments worker makes it true.
+    Paid { by: String, reference: String },
+    Shipped { carrier: Option<String>, tracking: Option<String> },
+    Delivered,
+    Cancelled { reason: String, by: String },
+}
+
+/// The longest text of a change, in characters.
+const MAX_TEXT: usize = 256;
+
+impl Wanted {
+    fn read(mut body: Fields) -> Result<Self, Problem> {
+        let words = [Status::Paid, Status::Shipped, Status::Delivered, Status::Cancelled]
+            .map(|status| (status.as_str(), status));
+        let wanted = body.required("status", one_of(&words));
+        // A field that this change has no use for would be lost, so it is refused.
+        let mut only = |name: &'static str, used_by: &[Status]| {
+            let sent = body.optional(name, text(MAX_TEXT));
+            let is_lost = sent.is_some() && wanted.is_some_and(|wanted| !used_by.contains(&wanted));
+            if is_lost {
+                let used_by: Vec<_> = used_by.iter().map(|status| status.as_str()).collect();
+                let detail = format!("goes only with status {}", used_by.join(" or "));
+                body.refuse(name, Bad("not_applicable", detail.into()));
+            }
+            sent
+        };
+        let reason = only("reason", &[Status::Cancelled]);
+        let carrier = only("carrier", &[Status::Shipped]);
+        let tracking = only("tracking", &[Status::Shipped]);
+        let reference = only("reference", &[Status::Paid]);
+        let by = only("by", &[Status::Paid, Status::Cancelled]).unwrap_or_else(|| "operator".into());
+        Ok(match body.finish(wanted)? {
+            Status::Paid => Wanted::Paid { by, reference: reference.unwrap_or_default() },
+            Status::Shipped => Wanted::Shipped { carrier, tracking },
+            Status::Delivered => Wanted::Delivered,
+            Status::Cancelled => Wanted::Cancelled { reason: reason.unwrap_or_default(), by },
+            Status::PendingInventory | Status::Confirmed => {
+                return Err(Problem::internal("a status was read that nobody can ask for"));
+            }
+        })
+    }
+
+    fn status(&self) -> Status {
+        match self {
+            Wanted::Paid { .. } => Status::Paid,
+            Wanted::Shipped { .. } => Status::Shipped,
+            Wanted::Delivered => Status::Delivered,
+            Wanted::Cancelled { .. } => Status::Cancelled,
+        }
+    }
+
+    /// The event that makes it so.
+    fn event(&self, id: &OrderId) -> Event {
+        let order_id = id.clone();
+        match self.clone() {
+            Wanted::Paid { by, reference } => {
+                Event::ManualPaymentRecorded(ManualPaymentRecorded { order_id, by, reference })
+            }
+            Wanted::Shipped { carrier, tracking } => {
+                Event::OrderShipped(OrderShipped { order_id, carrier, tracking })
+            }
+            Wanted::Delivered => Event::OrderDelivered(OrderDelivered { order_id }),
+            Wanted::Cancelled { reason, by } => Event::OrderCancelled(OrderCancelled { order_id, reason, by }),
+        }
+    }
+}
+
+/// How often an order is read again because somebody else settled the slot first.
+const MAX_ROUNDS: usize = 4;
+
+async fn become_so(api: &Api, id: &OrderId, wanted: &Wanted, caller: &Caller) -> Result<Answer, Problem> {
+    let mut lost_to = None;
+    for _ in 0..MAX_ROUNDS {
+        let mut stream = api.log.read_stream(&pk(id)).await?;
+        let facts = fold(stream.iter().map(|item| &**item));
+        if decide(&facts, wanted)? == Verdict::Stands {
+            return Ok(answer(row(&stream)?, wanted, id));
+        }
+        let priority = facts.placed.by().map_or(Priority::Standard, |placed| placed.priority);
+        let latest = stream.iter().map(|item| item.event_id).max();
+        match api.settle(wanted.event(id), latest, caller, priority).await? {
+            Settled::Now(stored) => {
+                stream.push(stored);
+                return Ok(answer(row(&stream)?, wanted, id));
+            }
+            Settled::Before(stored) => lost_to = Some(stored),
+        }
+    }
+    // Only an event that says nothing to this code can hold a slot and leave the facts as they were.
+    let settled_by = lost_to.map_or_else(String::new, |event| format!(" by {} {}", event.event_name, event.event_id));
+    let detail = format!("this decision is already settled{settled_by}, which cannot be read");
+    Err(Problem::conflict("slot_taken", detail))
+}
+
+fn row(stream: &[Arc<RecordedEvent>]) -> Result<OrderRow, Problem> {
+    views::project::order_rows(stream).map(|rows| rows.order).ok_or_else(unknown::<OrderId>)
+}
+
+/// 202 while the payments worker has yet to settle what an operator recorded.
+fn answer(row: OrderRow, wanted: &Wanted, id: &OrderId) -> Answer {
+    let answer =
+        if row.status == wanted.status() { Answer::ok(&row) } else { Answer::accepted(&row) };
+    answer.seen(row.seen).about(id)
+}
+
+/// What a wish comes to.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is so already; nothing is appended.
+    Stands,
+    /// Its event is to be appended.
+    Append,
+}
+
+fn decide(facts: &OrderFacts<'_>, wanted: &Wanted) -> Result<Verdict, Problem> {
+    let Some(now) = status(facts) else { return Err(unknown::<OrderId>()) };
+    if now == wanted.status() {
+        return Ok(Verdict::Stands);
+    }
+    if let (Wanted::Paid { by, reference }, Some(recorded), Status::Confirmed) =
+        (wanted, facts.manual_payment.what(), now)
+    {
+        if (by, reference) == (&recorded.by, &recorded.reference) {
+            return Ok(Verdict::Stands);
+        }
+        let detail = "a payment by another operator or with another reference is recorded and about to be settled";
+        return Err(Problem::conflict("manual_payment_exists", detail).with("current_status", now.as_str()));
+    }
+    let allowed = allowed(facts, now);
+    if allowed.contains(&wanted.status()) {
+        return Ok(Verdict::Append);
+    }
+    let allowed: Vec<&str> = allowed.into_iter().map(Status::as_str).collect();
+    let detail = match &allowed[..] {
+        [] => format!("the order is {now} and stays so"),
+        allowed => format!("the order is {now}; it can become {}", allowed.join(" or ")),
+    };
+    let problem = Problem::conflict("transition_not_allowed", detail);
+    Err(problem.with("current_status", now.as_str()).with("allowed", Value::from(allowed)))
+}
+
+/// What an order in this state can be asked to become. A shipment that waits for its payment has taken
+/// the decision that a cancellation would need.
+fn allowed(facts: &OrderFacts<'_>, now: Status) -> Vec<Status> {
+    let next = match now {
+        Status::Confirmed if !facts.manual_payment.is_settled() => Some(Status::Paid),
+        Status::Paid => Some(Status::Shipped),
+        Status::Shipped => Some(Status::Delivered),
+        Status::PendingInventory | Status::Confirmed | Status::Delivered | Status::Cancelled => None,
+    };
+    let cancel = (now != Status::Cancelled && !facts.is_shipped()).then_some(Status::Cancelled);
+    next.into_iter().chain(cancel).collect()
+}

@@ -1,0 +1,180 @@
+//! Placing an order: read everything, price it from the catalogue, and append it straight away.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::State;
+use event_store::ProductRow;
+use events::{
+    Currency, CustomerId, Event, Money, OrderId, OrderLine, OrderPlaced, Priority, RecordedEvent, Sku, Slot,
+};
+use futures_util::future::{try_join, try_join_all};
+
+use super::pk;
+use crate::Api;
+use crate::answer::Answer;
+use crate::fields::{Fields, id, one_of};
+use crate::lines::{Line, items};
+use crate::problem::{FieldError, Place, Problem};
+use crate::request::Caller;
+use crate::settle::Settled;
+
+/// `POST /orders` {customer_id, items[{sku, quantity}], order_id?, priority?}.
+pub(crate) async fn place(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    body: Fields,
+) -> Result<Answer, Problem> {
+    let asked = Asked::read(body)?;
+    let stamp = api.stamper.stamp(None);
+    let given = asked.order_id.clone();
+    let order_id = given.clone().unwrap_or_else(|| {
+        let id = format!("ord-{}", stamp.event_id.to_string().to_ascii_lowercase());
+        OrderId::parse(&id).expect("a ULID has only letters and digits")
+    });
+    let priced = match price(&api, &asked).await {
+        Ok(priced) => priced,
+        // An order that stands is answered as it stands, whatever the catalogue says today.
+        Err(refusal) => match given {
+            Some(id) if refusal.status().is_client_error() => {
+                let slot = Slot::OrderPlaced.sk();
+                let stored = api.log.read_slot(&pk(&id), &slot).await?.ok_or_else(|| refusal.about(&id))?;
+                return stands(&api, &asked, &id, &stored).await;
+            }
+            _ => return Err(refusal),
+        },
+    };
+    let event = Event::OrderPlaced(OrderPlaced {
+        order_id: order_id.clone(),
+        customer_id: asked.customer_id.clone(),
+        items: priced.items,
+        total: priced.total,
+        currency: priced.currency,
+        priority: asked.priority,
+    });
+    let item = RecordedEvent::new(event, Vec::new(), stamp, caller.causes(asked.priority));
+    match api.append(item).await? {
+        Settled::Now(placed) => created(&order_id, &placed),
+        Settled::Before(stored) => stands(&api, &asked, &order_id, &stored).await,
+    }
+}
+
+fn created(id: &OrderId, placed: &RecordedEvent) -> Result<Answer, Problem> {
+    let rows = views::project::order_rows(&[placed]);
+    let row = rows.ok_or_else(|| Problem::internal("an order that was just placed has no row"))?.order;
+    Ok(Answer::created(&row, format!("/orders/{id}")).seen(row.seen).about(id))
+}
+
+/// The answer where the order's first slot is taken: a repeat finds the order as it is now.
+async fn stands(
+    api: &Api,
+    asked: &Asked,
+    id: &OrderId,
+    stored: &RecordedEvent,
+) -> Result<Answer, Problem> {
+    match stored.event() {
+        Ok(Event::OrderPlaced(placed)) if asked.is_what_was(placed) => {
+            let row = api.folded(id).await?.order;
+            Ok(Answer::ok(&row).seen(row.seen).about(id))
+        }
+        _ => {
+            let detail = "an order with this order_id stands, with another customer, other items or another priority; \
+                choose another order_id";
+            Err(Problem::conflict("order_exists", detail).about(id))
+        }
+    }
+}
+
+/// What a request asks for, before the catalogue is looked at.
+struct Asked {
+    customer_id: CustomerId,
+    lines: Vec<Line>,
+    order_id: Option<OrderId>,
+    priority: Priority,
+}
+
+impl Asked {
+    fn read(mut body: Fields) -> Result<Self, Problem> {
+        let customer_id = body.required("customer_id", id(CustomerId::parse));
+        let lines = items(&mut body);
+        let order_id = body.optional("order_id", id(OrderId::parse));
+        let words = [Priority::Standard, Priority::Express].map(|priority| (priority.as_str(), priority));
+        let priority = body.optional("priority", one_of(&words)).unwrap_or_default();
+        let (customer_id, lines) = body.finish(customer_id.zip(lines))?;
+        Ok(Asked { customer_id, lines, order_id, priority })
+    }
+
+    /// Whether the placed order is what this request asks for. Prices are not compared: a repeat after
+    /// a change of price is still a repeat.
+    fn is_what_was(&self, placed: &OrderPlaced) -> bool {
+        let mut units: BTreeMap<&Sku, u64> = BTreeMap::new();
+        for line in &placed.items {
+            *units.entry(&line.sku).or_default() += u64::from(line.quantity);
+        }
+        let asked = |line: &Line| units.get(&line.sku) == Some(&u64::from(line.quantity));
+        self.customer_id == placed.customer_id
+            && self.priority == placed.priority
+            && self.lines.len() == units.len()
+            && self.lines.iter().all(asked)
+    }
+}
+
+/// What the catalogue makes of an order.
+struct Priced {
+    items: Vec<OrderLine>,
+    total: Money,
+    currency: Currency,
+}
+
+async fn price(api: &Api, asked: &Asked) -> Result<Priced, Problem> {
+    let products = try_join_all(asked.lines.iter().map(|line| async {
+        api.catalog.product_by_sku(&line.sku).await.map_err(Problem::from)
+    }));
+    let (customer, products) = try_join(api.customer(&asked.customer_id), products).await?;
+
+    let mut errors = Vec::new();
+    if customer.is_none_or(|customer| customer.erased) {
+        errors.push(wrong("/customer_id".into(), "unknown_customer", "must be a registered customer"));
+    }
+    let mut sold: Vec<(&Line, ProductRow)> = Vec::with_capacity(products.len());
+    for (line, product) in asked.lines.iter().zip(products) {
+        match product {
+            Some(product) => sold.push((line, product)),
+            None => errors.push(wrong(line.pointer(), "unknown_sku", "must be sold by a listed product")),
+        }
+    }
+    if let Some(first) = errors.first() {
+        return Err(Problem::fields(first.code, errors));
+    }
+    total(sold)
+}
+
+fn total(sold: Vec<(&Line, ProductRow)>) -> Result<Priced, Problem> {
+    let Some(currency) = sold.first().map(|(_, product)| product.currency.clone()) else {
+        return Err(Problem::internal("an order without lines was read"));
+    };
+    let (mut items, mut sum) = (Vec::with_capacity(sold.len()), Some(Money::ZERO));
+    for (line, product) in sold {
+        if product.currency != currency {
+            let detail = "must be sold in the currency of the other items; place one order per currency";
+            let errors = vec![wrong(line.pointer(), "mixed_currencies", detail)];
+            return Err(Problem::fields("mixed_currencies", errors));
+        }
+        sum = sum.and_then(|sum| sum.plus(product.price.times(line.quantity.get())?));
+        items.push(OrderLine {
+            sku: line.sku.clone(),
+            quantity: line.quantity,
+            unit_price: Some(product.price),
+            name: Some(product.name),
+        });
+    }
+    let Some(total) = sum else {
+        let detail = "cost more than an order can; split the order";
+        return Err(Problem::fields("total_too_large", vec![wrong("/items".into(), "total_too_large", detail)]));
+    };
+    Ok(Priced { items, total, currency })
+}
+
+fn wrong(pointer: String, code: &'static str, detail: &'static str) -> FieldError {
+    FieldError { place: Place::Pointer(pointer), detail: detail.into(), code }
+}

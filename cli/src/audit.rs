@@ -1,0 +1,90 @@
+//! `sagaline audit`: folds the whole log and names whatever is stored differently.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::Session;
+use crate::list::rows;
+use crate::long_run::{self, speed};
+use crate::offline;
+use crate::output::{Column, Format, facts, field, print, print_json, table, text};
+
+#[derive(Args)]
+pub struct Options {
+    /// Work on the store in this folder while no server runs.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+const FINDINGS: [Column; 2] = [field("WHAT", "what"), field("DETAIL", "detail")];
+
+const ANOMALIES: [Column; 5] = [
+    field("STREAM", "pk"),
+    field("SLOT", "sk"),
+    field("EVENT", "event_name"),
+    field("EVENT ID", "event_id"),
+    field("WHY", "why"),
+];
+
+pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
+    let report = match &options.data {
+        Some(data) => offline::audit(data).await?,
+        None => long_run::run(&session.client(), "audits", "audit".to_owned(), &json!({})).await?,
+    };
+    match session.output {
+        Format::Json => print_json(&report)?,
+        Format::Table => show(&report)?,
+    }
+    match differences(&report) {
+        0 => Ok(()),
+        1 => bail!("1 difference between the log and what is stored"),
+        n => bail!("{n} differences between the log and what is stored"),
+    }
+}
+
+/// How many differences there are; a report that is not clean has at least one.
+fn differences(report: &Value) -> u64 {
+    let named = rows(report, "differences").len() as u64;
+    let counted = report["difference_count"].as_u64().unwrap_or(named).max(named);
+    if report["clean"] == false { counted.max(1) } else { counted }
+}
+
+fn show(report: &Value) -> anyhow::Result<()> {
+    let mut pairs = vec![("events", speed(report))];
+    let orders = report["orders"].as_object().into_iter().flatten();
+    pairs.extend(orders.map(|(status, count)| (status.as_str(), count.clone())));
+    pairs.push(("still open", report["open"].clone()));
+    pairs.push(("differences", differences(report).into()));
+    pairs.push(("anomalies", report["anomaly_count"].clone()));
+    print(&facts(&pairs))?;
+    section("differences", rows(report, "differences"), &report["difference_count"], &FINDINGS)?;
+    section("anomalies (kept, and passed over)", rows(report, "anomalies"), &report["anomaly_count"], &ANOMALIES)
+}
+
+fn section(title: &str, named: &[Value], count: &Value, columns: &[Column]) -> anyhow::Result<()> {
+    if named.is_empty() {
+        return Ok(());
+    }
+    print(&format!("\n{title}\n{}", table(named, columns)))?;
+    if count.as_u64() > Some(named.len() as u64) {
+        print(&format!("… and more: {} in all", text(count)))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_make_an_audit_fail_and_anomalies_do_not() {
+        let anomalies = json!({"differences": [], "difference_count": 0, "anomalies": [{}], "clean": true});
+        assert_eq!(differences(&anomalies), 0);
+        assert_eq!(differences(&json!({"differences": [{}], "clean": false})), 1);
+        assert_eq!(differences(&json!({"differences": [{}], "difference_count": 2000})), 2000);
+        assert_eq!(differences(&json!({"clean": false})), 1);
+    }
+}

@@ -1,0 +1,46 @@
+//! Work that the server does in the background: begun with a request, then watched to its end.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use crate::client::{Client, path};
+use crate::output::text;
+use crate::progress::Progress;
+
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Begins it at `/ops/{kind}`, shows how far it is, and gives its report.
+///
+/// # Errors
+/// The server's, or the run failed.
+pub async fn run(client: &Client, kind: &str, what: String, request: &Value) -> anyhow::Result<Value> {
+    let begun = client.post(&path(&["ops", kind]), request).await?.body;
+    let Some(id) = begun.get("id").map(text) else { bail!("the server began {what} without saying its id") };
+    let route = path(&["ops", kind, &id]);
+    let progress = Progress::new(what.clone(), 0);
+    loop {
+        let report = client.get(&route).await?;
+        let [events, total] = ["events", "total"].map(|field| report[field].as_u64().unwrap_or(0));
+        progress.at(events, total.max(events));
+        match report["state"].as_str() {
+            Some("running") => tokio::time::sleep(LOOK).await,
+            Some("done") => {
+                progress.finish();
+                return Ok(report);
+            }
+            _ => {
+                progress.finish();
+                bail!("failed to finish {what}: {}", text(&report["error"]));
+            }
+        }
+    }
+}
+
+/// How many events were read, and how fast.
+pub fn speed(report: &Value) -> Value {
+    let rate = report["events_per_second"].as_f64().map(|rate| format!(" ({rate:.0}/s)")).unwrap_or_default();
+    json!(format!("{}{rate}", text(&report["events"])))
+}

@@ -1,0 +1,34 @@
+//! `sagaline queue`: what waits between the log and the workers.
+
+use clap::Subcommand;
+
+use crate::Session;
+use crate::list::rows;
+use crate::output::{Column, Format, field, print, print_json, table};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Lists every queue and what it holds.
+    List,
+}
+
+const QUEUES: [Column; 9] = [
+    field("QUEUE", "name"),
+    field("FUNCTION", "function"),
+    field("VISIBLE", "visible"),
+    field("IN FLIGHT", "in_flight"),
+    field("DELAYED", "delayed"),
+    field("BEHIND", "behind"),
+    field("RECEIVED", "received"),
+    field("DELETED", "deleted"),
+    field("DEAD-LETTERED", "dead_lettered"),
+];
+
+pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
+    let Command::List = command;
+    let queues = session.client().get("/ops/queues").await?;
+    Ok(match session.output {
+        Format::Json => print_json(&queues)?,
+        Format::Table => print(&table(rows(&queues, "queues"), &QUEUES))?,
+    })
+}
