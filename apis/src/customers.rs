@@ -77,7 +77,8 @@ async fn repeated(api: &Api, id: &CustomerId, personal: Personal) -> Result<Cust
         Some(row) if row.erased => Err(erased()),
         Some(row) if row.personal == personal => Ok(row),
         Some(row) if row.personal != Personal::default() => {
-            let detail = "this customer_id is registered with another name, email or address; choose another one";
+            let detail =
+                "this customer_id is registered with another name, email or address; choose another one";
             Err(Problem::conflict("customer_exists", detail))
         }
         Some(_) | None => keep(api, id, personal).await,
@@ -86,7 +87,8 @@ async fn repeated(api: &Api, id: &CustomerId, personal: Personal) -> Result<Cust
 
 async fn keep(api: &Api, id: &CustomerId, personal: Personal) -> Result<CustomerRow, Problem> {
     let Some(row) = api.folded_customer(id).await? else {
-        let detail = "the stream of this customer_id begins with an event that cannot be read; choose another one";
+        let detail =
+            "the stream of this customer_id begins with an event that cannot be read; choose another one";
         return Err(Problem::conflict("slot_taken", detail));
     };
     if row.erased {
@@ -100,7 +102,10 @@ async fn keep(api: &Api, id: &CustomerId, personal: Personal) -> Result<Customer
 }
 
 fn erased() -> Problem {
-    Problem::conflict("customer_erased", "the data of this customer was erased for good; choose another customer_id")
+    Problem::conflict(
+        "customer_erased",
+        "the data of this customer was erased for good; choose another customer_id",
+    )
 }
 
 async fn customer(State(api): State<Arc<Api>>, Named(id): Named<CustomerId>) -> Result<Answer, Problem> {

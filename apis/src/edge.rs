@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
@@ -11,12 +12,11 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::Router;
 
 use crate::Api;
 use crate::answer::AboutOrder;
 use crate::params::Params;
-use crate::problem::Problem;
+use crate::problem::{Cause, Problem};
 use crate::request::Caller;
 use crate::table::{Query, Route, Table};
 
@@ -132,7 +132,8 @@ fn log(
     let status = response.status();
     let path = path.map_or("unmatched", MatchedPath::as_str);
     let order_id = response.extensions().get::<AboutOrder>().map(|AboutOrder(id)| id.as_str());
-    let (code, cause) = (problem.map(Problem::code), problem.and_then(Problem::cause));
+    let cause = response.extensions().get::<Cause>().map(|Cause(cause)| cause.as_str());
+    let code = problem.map(Problem::code);
     let (request_id, status) = (&*caller.request_id, status.as_u16());
     if status >= 500 {
         tracing::warn!(%method, path, status, request_id, order_id, code, cause, "answered");

@@ -239,7 +239,8 @@ mod tests {
 
     fn pointers(problem: &Problem) -> Vec<(String, String)> {
         let body = axum::body::to_bytes(problem.response(None).into_body(), 1 << 20);
-        let body: Value = serde_json::from_slice(&futures_util::FutureExt::now_or_never(body).unwrap().unwrap()).unwrap();
+        let body: Value =
+            serde_json::from_slice(&futures_util::FutureExt::now_or_never(body).unwrap().unwrap()).unwrap();
         let text = |error: &Value, name: &str| error[name].as_str().unwrap().to_owned();
         let errors = body["errors"].as_array().unwrap();
         errors.iter().map(|error| (text(error, "pointer"), text(error, "code"))).collect()
@@ -288,7 +289,9 @@ mod tests {
         assert_eq!(read(json!(5)), Ok(500));
         assert_eq!(read(json!(0)), Ok(0));
         assert_eq!(read(json!(0.001)), Err("too_fine"));
-        for range in [json!(-0.01), json!(-1), json!(1e300), json!(u64::MAX), json!(i64::MIN), json!(i64::MAX)] {
+        for range in
+            [json!(-0.01), json!(-1), json!(1e300), json!(u64::MAX), json!(i64::MIN), json!(i64::MAX)]
+        {
             assert_eq!(read(range.clone()), Err("out_of_range"), "{range}");
         }
         assert_eq!(read(json!("5")), Err("wrong_type"));

@@ -66,7 +66,13 @@ pub fn routes() -> Vec<(&'static str, &'static str)> {
 }
 
 fn table() -> Table {
-    let resources =
-        [orders::routes, inventory::routes, customers::routes, products::routes, chaos::routes, health::routes];
+    let resources = [
+        orders::routes,
+        inventory::routes,
+        customers::routes,
+        products::routes,
+        chaos::routes,
+        health::routes,
+    ];
     compat::routes(resources.into_iter().fold(Table::default(), |table, resource| resource(table)))
 }

@@ -46,7 +46,8 @@ fn add_up(named: Vec<(Sku, Quantity)>) -> Result<Vec<Line>, (String, Bad)> {
     for (index, (sku, quantity)) in named.into_iter().enumerate() {
         if let Some(known) = lines.iter_mut().find(|line| line.sku == sku) {
             known.quantity = known.quantity.plus(quantity).ok_or_else(|| {
-                let detail = format!("must be at most {} when all lines of the SKU are added up", Quantity::MAX);
+                let detail =
+                    format!("must be at most {} when all lines of the SKU are added up", Quantity::MAX);
                 (format!("/items/{index}/quantity"), Bad("out_of_range", detail.into()))
             })?;
         } else if lines.len() == MAX_SKUS {

@@ -6,9 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use event_store::{After, Direction, Page, Window};
 use events::Timestamp;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use serde::Deserialize;
 
 use crate::fields::Bad;
 use crate::params::{self, Params};

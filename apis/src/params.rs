@@ -100,14 +100,18 @@ pub(crate) fn until(text: &str) -> Result<Timestamp, Bad> {
 fn moment(text: &str) -> Result<(Timestamp, Timestamp), Bad> {
     const DAY: i64 = 24 * 60 * 60 * 1000;
     let is_day = text.len() == 10
-        && text.bytes().enumerate().all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(i, byte)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() });
     let parsed = if is_day {
         Timestamp::parse(&format!("{text}T00:00:00Z"))
             .map(|first| (first, Timestamp::from_millis(first.millis() + DAY)))
     } else {
         Timestamp::parse(text).map(|at| (at, at))
     };
-    let expected = "must be a day like 2010-12-01 or a time like 2010-12-01T08:26:00Z (in a URL, + is written %2B)";
+    let expected =
+        "must be a day like 2010-12-01 or a time like 2010-12-01T08:26:00Z (in a URL, + is written %2B)";
     parsed.map_err(|_| Bad("invalid_time", expected.into()))
 }
 
@@ -122,7 +126,9 @@ mod tests {
         assert_eq!(text(until("2010-12-31")), Ok("2011-01-01T00:00:00.000Z".into()));
         assert_eq!(text(until("9998-12-31")), Ok("9998-12-31T23:59:59.999Z".into()));
         assert_eq!(text(until("2010-12-01T10:00:00+02:00")), Ok("2010-12-01T08:00:00.000Z".into()));
-        for bad in ["", "2010-02-30", "2010-1-1", "today", "2010-12-01T10:00:00 02:00", "éééééééééé", "9999-12-31"] {
+        for bad in
+            ["", "2010-02-30", "2010-1-1", "today", "2010-12-01T10:00:00 02:00", "éééééééééé", "9999-12-31"]
+        {
             assert_eq!(text(from(bad)), Err("invalid_time"), "{bad}");
         }
     }

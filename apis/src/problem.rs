@@ -28,6 +28,10 @@ struct Parts {
     cause: Option<String>,
 }
 
+/// What went wrong inside, for the log alone: travels as an extension of the response.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause(pub(crate) String);
+
 /// One field or parameter that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
@@ -87,15 +91,12 @@ impl Problem {
         Problem::listing(StatusCode::BAD_REQUEST, "invalid_parameters", "the query string", errors)
     }
 
-    fn listing(
-        status: StatusCode,
-        code: &'static str,
-        whose: &str,
-        mut errors: Vec<FieldError>,
-    ) -> Self {
+    fn listing(status: StatusCode, code: &'static str, whose: &str, mut errors: Vec<FieldError>) -> Self {
         let detail = match errors.len() {
             1 => format!("one value of {whose} is wrong: see errors"),
-            n if n > MAX_LISTED => format!("{n} values of {whose} are wrong; errors lists {MAX_LISTED} of them"),
+            n if n > MAX_LISTED => {
+                format!("{n} values of {whose} are wrong; errors lists {MAX_LISTED} of them")
+            }
             n => format!("{n} values of {whose} are wrong: see errors"),
         };
         errors.truncate(MAX_LISTED);
@@ -194,6 +195,9 @@ impl IntoResponse for Problem {
         let mut response = self.response(None);
         if let Some(order) = &self.0.order {
             response.extensions_mut().insert(AboutOrder(order.clone()));
+        }
+        if let Some(cause) = &self.0.cause {
+            response.extensions_mut().insert(Cause(cause.clone()));
         }
         response.extensions_mut().insert(self);
         response

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use event_store::ProductRow;
-use events::{Currency, Event, Priority, ProductId, ProductListed, ProductWithdrawn, Sku, StreamKey};
+use events::{Event, Priority, ProductId, ProductListed, ProductWithdrawn, Sku, StreamKey};
 
 use crate::Api;
 use crate::answer::Answer;
@@ -31,11 +31,10 @@ async fn add(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> R
     let sku = body.required("sku", id(Sku::parse));
     let name = body.required("name", text(200));
     let price = body.required("price", money);
-    let currency = body.optional("currency", currency).unwrap_or_else(Currency::default);
+    let currency = body.optional("currency", currency).unwrap_or_default();
     let ((sku, name), price) = body.finish(sku.zip(name).zip(price))?;
-    let product_id = product_id.unwrap_or_else(|| {
-        ProductId::parse(sku.as_str()).expect("SKUs and product ids have the same rule")
-    });
+    let product_id = product_id
+        .unwrap_or_else(|| ProductId::parse(sku.as_str()).expect("SKUs and product ids have the same rule"));
     let listed = ProductListed { product_id: product_id.clone(), sku, name, price, currency };
     match api.settle(Event::ProductListed(listed.clone()), None, &caller, Priority::Standard).await? {
         Settled::Now(_) => {

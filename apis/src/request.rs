@@ -81,7 +81,7 @@ fn new_trace(random: u128) -> String {
     format!("00-{:032x}-{:016x}-01", random.max(1), (random as u64).max(1))
 }
 
-impl<S: Sync> FromRequestParts<S> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -112,7 +112,7 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, 
 }
 
 /// A JSON object in the body.
-impl<S: Sync> FromRequest<S> for Fields {
+impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
@@ -126,9 +126,11 @@ impl<S: Sync> FromRequest<S> for Fields {
                 let detail = format!("a body has at most {MAX_BODY} bytes");
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
             }
-            Unread::Broken => {
-                Problem::new(StatusCode::BAD_REQUEST, "broken_body", "the body ended before its announced end")
-            }
+            Unread::Broken => Problem::new(
+                StatusCode::BAD_REQUEST,
+                "broken_body",
+                "the body ended before its announced end",
+            ),
         })?;
         match json::parse(&text, Twice::Refused) {
             Ok(Value::Object(object)) => Ok(Fields::new(object, text)),
@@ -187,7 +189,7 @@ pub(crate) fn unknown<Id: PathId>() -> Problem {
     Problem::not_found(Id::NOT_FOUND, format!("there is no {} with this id", Id::WHAT))
 }
 
-impl<Id: PathId, S: Send + Sync> FromRequestParts<S> for Named<Id> {
+impl<Id: PathId, S: Send + Send + Sync> FromRequestParts<S> for Named<Id> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -200,7 +202,7 @@ impl<Id: PathId, S: Send + Sync> FromRequestParts<S> for Named<Id> {
 #[derive(Debug, Clone)]
 pub(crate) struct PathText(pub(crate) Option<String>);
 
-impl<S: Send + Sync> FromRequestParts<S> for PathText {
+impl<S: Send + Send + Sync> FromRequestParts<S> for PathText {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
@@ -217,9 +219,9 @@ mod tests {
     const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn caller(headers: &[(&'static str, &str)]) -> Caller {
-        let headers = headers.iter().map(|(name, value)| {
-            (axum::http::HeaderName::from_static(name), value.parse().unwrap())
-        });
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (axum::http::HeaderName::from_static(name), value.parse().unwrap()));
         Caller::of(&headers.collect(), &SystemStamper::new("test"))
     }
 
@@ -256,7 +258,11 @@ mod tests {
     #[test]
     fn json_has_several_names() {
         let is = |text: &'static str| is_json(&[(CONTENT_TYPE, text.parse().unwrap())].into_iter().collect());
-        assert!(is("application/json; charset=utf-8") && is("Application/JSON") && is("application/merge-patch+json"));
+        assert!(
+            is("application/json; charset=utf-8")
+                && is("Application/JSON")
+                && is("application/merge-patch+json")
+        );
         assert!(!is("text/plain") && !is("application/jsonp") && !is("") && !is_json(&HeaderMap::new()));
     }
 }

@@ -10,7 +10,7 @@ use crate::Session;
 use crate::list::rows;
 use crate::long_run::{self, speed};
 use crate::offline;
-use crate::output::{Column, Format, facts, field, print, print_json, table, text};
+use crate::output::{Column, facts, field, section};
 
 #[derive(Args)]
 pub struct Options {
@@ -34,10 +34,7 @@ pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
         Some(data) => offline::audit(data).await?,
         None => long_run::run(&session.client(), "audits", "audit".to_owned(), &json!({})).await?,
     };
-    match session.output {
-        Format::Json => print_json(&report)?,
-        Format::Table => show(&report)?,
-    }
+    session.output.show(&report, in_words)?;
     match differences(&report) {
         0 => Ok(()),
         1 => bail!("1 difference between the log and what is stored"),
@@ -52,27 +49,20 @@ fn differences(report: &Value) -> u64 {
     if report["clean"] == false { counted.max(1) } else { counted }
 }
 
-fn show(report: &Value) -> anyhow::Result<()> {
+fn in_words(report: &Value) -> String {
     let mut pairs = vec![("events", speed(report))];
     let orders = report["orders"].as_object().into_iter().flatten();
     pairs.extend(orders.map(|(status, count)| (status.as_str(), count.clone())));
     pairs.push(("still open", report["open"].clone()));
     pairs.push(("differences", differences(report).into()));
     pairs.push(("anomalies", report["anomaly_count"].clone()));
-    print(&facts(&pairs))?;
-    section("differences", rows(report, "differences"), &report["difference_count"], &FINDINGS)?;
-    section("anomalies (kept, and passed over)", rows(report, "anomalies"), &report["anomaly_count"], &ANOMALIES)
-}
-
-fn section(title: &str, named: &[Value], count: &Value, columns: &[Column]) -> anyhow::Result<()> {
-    if named.is_empty() {
-        return Ok(());
-    }
-    print(&format!("\n{title}\n{}", table(named, columns)))?;
-    if count.as_u64() > Some(named.len() as u64) {
-        print(&format!("… and more: {} in all", text(count)))?;
-    }
-    Ok(())
+    let named = [
+        ("differences", "differences", "difference_count", &FINDINGS[..]),
+        ("anomalies (kept, and passed over)", "anomalies", "anomaly_count", &ANOMALIES),
+    ];
+    let sections = named
+        .map(|(title, list, count, columns)| section(title, rows(report, list), &report[count], columns));
+    facts(&pairs) + &sections.concat()
 }
 
 #[cfg(test)]

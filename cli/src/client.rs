@@ -135,12 +135,15 @@ impl Client {
     /// [`Failure::Unreachable`], [`Failure::Refused`] for every status but 2xx, [`Failure::NotSagaline`].
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let body_bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let mut request =
-            Request::builder().method(method).uri(format!("{}{path}", self.url)).header(ACCEPT, "application/json");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url))
+            .header(ACCEPT, "application/json");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        let request = request.body(Full::new(body_bytes)).map_err(|error| Failure::Usage(error.to_string()))?;
+        let request =
+            request.body(Full::new(body_bytes)).map_err(|error| Failure::Usage(error.to_string()))?;
         let (status, bytes) = tokio::time::timeout(ANSWER, self.exchange(request))
             .await
             .map_err(|_| self.unreachable(format!("no answer within {} seconds", ANSWER.as_secs())))??;
@@ -207,10 +210,15 @@ mod tests {
     #[test]
     fn a_url_is_plain_http_with_a_host() {
         let url = parsed("http://127.0.0.1:3000/").unwrap();
-        assert_eq!((url.host(), url.port(), url.prefix(), url.to_string().as_str()), ("127.0.0.1", 3000, "", "http://127.0.0.1:3000"));
+        assert_eq!(
+            (url.host(), url.port(), url.prefix(), url.to_string().as_str()),
+            ("127.0.0.1", 3000, "", "http://127.0.0.1:3000")
+        );
         let url = parsed("http://[::1]/dev").unwrap();
         assert_eq!((url.host(), url.port(), url.prefix()), ("::1", 80, "/dev"));
-        for bad in ["127.0.0.1:3000", "localhost", "ftp://x", "http://", "http://u:p@127.0.0.1", "http://x?y", ""] {
+        for bad in
+            ["127.0.0.1:3000", "localhost", "ftp://x", "http://", "http://u:p@127.0.0.1", "http://x?y", ""]
+        {
             assert!(parsed(bad).is_err(), "{bad}");
         }
         assert!(parsed("https://orders.example").unwrap_err().contains("no TLS"));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::Session;
 use crate::client::path;
 use crate::list::{self, Paging};
-use crate::output::{Column, Format, field, object, print, print_json};
+use crate::output::{Column, field, object};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -56,10 +56,7 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             client.post("/customers", &given(said)).await?.body
         }
     };
-    Ok(match session.output {
-        Format::Json => print_json(&customer)?,
-        Format::Table => print(&object(&customer))?,
-    })
+    session.output.show(&customer, object)
 }
 
 /// An object of what was said.

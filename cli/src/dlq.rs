@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::Session;
 use crate::client::{path, query};
 use crate::list::rows;
-use crate::output::{Column, Format, facts, field, made, print, print_json, short, table};
+use crate::output::{Column, facts, field, made, short, table};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -61,21 +61,17 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             let limit = limit.to_string();
             let route = query("/ops/dead-letters", &[("queue", queue.as_deref()), ("limit", Some(&limit))]);
             let letters = client.get(&route).await?;
-            Ok(match session.output {
-                Format::Json => print_json(&letters)?,
-                Format::Table => print(&table(rows(&letters, "dead_letters"), &LETTERS))?,
-            })
+            session.output.show(&letters, |letters| table(rows(letters, "dead_letters"), &LETTERS))
         }
-        Command::Show { id } => show(session, &client.get(&path(&["ops", "dead-letters", &id])).await?),
+        Command::Show { id } => {
+            let letter = client.get(&path(&["ops", "dead-letters", &id])).await?;
+            session.output.show(&letter, in_words)
+        }
         Command::Redrive(redrive) => {
             let done = client.post("/ops/dead-letters/redrive", &request(&redrive)).await?.body;
-            Ok(match session.output {
-                Format::Json => print_json(&done)?,
-                Format::Table => print(&facts(&[
-                    ("sent back", done["redriven"].clone()),
-                    ("left", done["left"].clone()),
-                ]))?,
-            })
+            let pairs =
+                |done: &Value| [("sent back", done["redriven"].clone()), ("left", done["left"].clone())];
+            session.output.show(&done, |done| facts(&pairs(done)))
         }
     }
 }
@@ -94,10 +90,7 @@ fn request(redrive: &Redrive) -> Value {
     request
 }
 
-fn show(session: &Session, letter: &Value) -> anyhow::Result<()> {
-    if session.output == Format::Json {
-        return Ok(print_json(letter)?);
-    }
+fn in_words(letter: &Value) -> String {
     let pairs = [
         ("id", "id"),
         ("queue", "queue"),
@@ -111,7 +104,7 @@ fn show(session: &Session, letter: &Value) -> anyhow::Result<()> {
         ("error", "error"),
         ("body", "body"),
     ];
-    Ok(print(&facts(&pairs.map(|(name, field)| (name, letter[field].clone()))))?)
+    facts(&pairs.map(|(name, field)| (name, letter[field].clone())))
 }
 
 #[cfg(test)]
@@ -122,7 +115,8 @@ mod tests {
     fn a_redrive_asks_for_those_that_were_named() {
         let all = Redrive { ids: vec![], queue: None, all: true, limit: None };
         assert_eq!(request(&all), json!({}));
-        let some = Redrive { ids: vec![3, 4], queue: Some("OMS-OrderEventsDLQ".into()), all: false, limit: Some(1) };
+        let some =
+            Redrive { ids: vec![3, 4], queue: Some("OMS-OrderEventsDLQ".into()), all: false, limit: Some(1) };
         let expected = json!({"ids": [3, 4], "queue": "OMS-OrderEventsDLQ", "limit": 1});
         assert_eq!(request(&some), expected);
     }

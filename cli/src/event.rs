@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::Session;
 use crate::client::query;
 use crate::list::rows;
-use crate::output::{Format, print, print_json, short, text};
+use crate::output::{Format, print, short, text};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -65,11 +65,7 @@ async fn append(raw: Raw, session: &Session) -> anyhow::Result<()> {
         request["data"] = data;
     }
     let answer = session.client().post("/chaos/raw-events", &request).await?.body;
-    match session.output {
-        Format::Json => print_json(&answer)?,
-        Format::Table => print(&format!("in the log: {} {}", raw.pk, raw.sk))?,
-    }
-    Ok(())
+    session.output.show(&answer, |_| format!("in the log: {} {}", raw.pk, raw.sk))
 }
 
 /// How long one request waits at the end of the log, in seconds.
@@ -80,7 +76,8 @@ async fn follow(tail: Tail, session: &Session) -> anyhow::Result<()> {
     let names = tail.event_name.join(",");
     let names = Some(names.as_str()).filter(|names| !names.is_empty());
     let head = client.get("/events?limit=1").await?["head"].as_u64().unwrap_or(0);
-    let mut cursor = Cursor { next: tail.after.unwrap_or(head), left: tail.limit, until: tail.no_follow.then_some(head) };
+    let mut cursor =
+        Cursor { next: tail.after.unwrap_or(head), left: tail.limit, until: tail.no_follow.then_some(head) };
     while !cursor.is_done() {
         // At the end of the log a wait of a second is enough to be told that nothing is left.
         let wait = if tail.no_follow { "1" } else { WAIT };
@@ -119,7 +116,8 @@ impl Cursor {
     fn take<'a>(&mut self, page: &'a Value) -> &'a [Value] {
         let events = rows(page, "events");
         // Whoever reads up to the head of a moment does not want what came later.
-        let wanted = |event: &&Value| self.until.is_none_or(|until| event["position"].as_u64() <= Some(until));
+        let wanted =
+            |event: &&Value| self.until.is_none_or(|until| event["position"].as_u64() <= Some(until));
         let wanted = &events[..events.iter().take_while(wanted).count()];
         self.next = page["next"].as_u64().map_or(self.next, |next| next.max(self.next));
         if let Some(left) = &mut self.left {

@@ -45,9 +45,6 @@ pub struct Refusal {
     /// The HTTP status.
     #[serde(skip)]
     pub status: u16,
-    /// The stable code.
-    #[serde(default)]
-    pub code: String,
     #[serde(default)]
     detail: String,
     #[serde(default)]
@@ -75,7 +72,8 @@ impl fmt::Display for Refusal {
             "" => write!(f, "the server refused with status {}", self.status)?,
             detail => f.write_str(detail)?,
         }
-        let place = |bad: &BadField| if bad.pointer.is_empty() { "/".to_owned() } else { bad.pointer.clone() };
+        let place =
+            |bad: &BadField| if bad.pointer.is_empty() { "/".to_owned() } else { bad.pointer.clone() };
         self.errors.iter().try_for_each(|bad| write!(f, "\n  {}: {}", place(bad), bad.detail))
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::Session;
 use crate::client::query;
-use crate::output::{Column, Format, print, print_json, table};
+use crate::output::{Column, Format, table};
 
 /// How much of a list is shown.
 #[derive(Args)]
@@ -31,14 +31,9 @@ pub async fn show(
     columns: &[Column],
 ) -> anyhow::Result<()> {
     let list = fetch(session, path, filters, paging, key).await?;
-    match session.output {
-        Format::Json => print_json(&list)?,
-        Format::Table => {
-            print(&table(rows(&list, key), columns))?;
-            if let Some(token) = list["next_token"].as_str() {
-                eprintln!("there are more: add --all, or --next-token {token}");
-            }
-        }
+    session.output.show(&list, |list| table(rows(list, key), columns))?;
+    if let Some(token) = list["next_token"].as_str().filter(|_| session.output == Format::Table) {
+        eprintln!("there are more: add --all, or --next-token {token}");
     }
     Ok(())
 }
@@ -57,19 +52,16 @@ async fn fetch(
 ) -> anyhow::Result<Value> {
     let client = session.client();
     let limit = paging.limit.or(paging.all.then_some(200)).map(|limit| limit.to_string());
-    let mut token = paging.next_token;
-    let mut before: Vec<Value> = Vec::new();
+    let (mut token, mut all) = (paging.next_token, Vec::new());
     loop {
         let page = [("limit", limit.as_deref()), ("next_token", token.as_deref())];
         let mut answer = client.get(&query(path, &[filters, &page].concat())).await?;
         token = answer["next_token"].as_str().filter(|_| paging.all).map(str::to_owned);
-        if let Some(list) = answer[key].as_array_mut() {
-            before.append(list);
-            std::mem::swap(&mut before, list);
-        }
+        let Some(list) = answer.get_mut(key).and_then(Value::as_array_mut) else { return Ok(answer) };
+        all.append(list);
         if token.is_none() {
+            *list = all;
             return Ok(answer);
         }
-        before = answer[key].as_array_mut().map(std::mem::take).unwrap_or_default();
     }
 }

@@ -10,7 +10,7 @@ use crate::client::{Answer, Client, path, query};
 use crate::event::line;
 use crate::failure::Failure;
 use crate::list::{self, Paging, rows};
-use crate::output::{Column, Format, facts, field, made, print, print_json, table};
+use crate::output::{Column, Format, facts, field, made, print, section, table};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -188,7 +188,9 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
     let client = session.client();
     match command {
         Command::Place(place) => changed(session, &client.post("/orders", &request(&place)).await?),
-        Command::Get { order_id } => get(session, &client.get(&path(&["orders", &order_id])).await?),
+        Command::Get { order_id } => {
+            session.output.show(&client.get(&path(&["orders", &order_id])).await?, in_words)
+        }
         Command::List { customer, status, from, to, paging } => {
             let filters = [
                 ("customer_id", customer.as_deref()),
@@ -249,22 +251,17 @@ async fn patch(
 
 /// What a change came to: the order's id and state.
 fn changed(session: &Session, answer: &Answer) -> anyhow::Result<()> {
-    if session.output == Format::Json {
-        return Ok(print_json(&answer.body)?);
-    }
     let note = (answer.status == 202).then(|| json!("recorded; it takes effect by itself"));
-    let pairs = [
-        ("order", answer.body["order_id"].clone()),
-        ("status", status(&answer.body)),
-        ("note", note.unwrap_or_default()),
-    ];
-    Ok(print(&facts(&pairs))?)
+    session.output.show(&answer.body, |order| {
+        facts(&[
+            ("order", order["order_id"].clone()),
+            ("status", status(order)),
+            ("note", note.unwrap_or_default()),
+        ])
+    })
 }
 
-fn get(session: &Session, order: &Value) -> anyhow::Result<()> {
-    if session.output == Format::Json {
-        return Ok(print_json(order)?);
-    }
+fn in_words(order: &Value) -> String {
     let pending = rows(order, "pending").iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
     let pairs = [
         ("order", order["order_id"].clone()),
@@ -276,22 +273,17 @@ fn get(session: &Session, order: &Value) -> anyhow::Result<()> {
         ("placed", order["created_at"].clone()),
         ("updated", order["updated_at"].clone()),
     ];
-    print(&format!("{}\n\n{}", facts(&pairs), table(rows(order, "items"), &LINES)))?;
-    Ok(())
+    format!("{}\n\n{}", facts(&pairs), table(rows(order, "items"), &LINES))
 }
 
 /// `/orders/{id}/{part}`.
 async fn part(session: &Session, order_id: &str, part: &str, columns: &[Column]) -> anyhow::Result<()> {
     let answer = session.client().get(&path(&["orders", order_id, part])).await?;
-    if session.output == Format::Json {
-        return Ok(print_json(&answer)?);
-    }
-    print(&table(rows(&answer, part), columns))?;
-    let anomalies = rows(&answer, "anomalies");
-    if !anomalies.is_empty() {
-        print(&format!("\nanomalies (kept, and passed over)\n{}", table(anomalies, &ANOMALIES)))?;
-    }
-    Ok(())
+    session.output.show(&answer, |answer| {
+        let anomalies = rows(answer, "anomalies");
+        table(rows(answer, part), columns)
+            + &section("anomalies (kept, and passed over)", anomalies, &Value::Null, &ANOMALIES)
+    })
 }
 
 /// Prints what is there, then what comes, until the order's row says that nothing more is owed.
@@ -388,8 +380,7 @@ mod tests {
 
     #[test]
     fn a_status_says_why_and_money_has_two_decimals() {
-        let order =
-            json!({"status": "CANCELLED", "status_reason": "reservation_failed", "status_detail": "out_of_stock"});
+        let order = json!({"status": "CANCELLED", "status_reason": "reservation_failed", "status_detail": "out_of_stock"});
         assert_eq!(status(&order), "CANCELLED (reservation_failed: out_of_stock)");
         assert_eq!(status(&json!({"status": "PAID"})), "PAID");
         assert_eq!(money(&json!(19.9), &json!("GBP")), "19.90 GBP");

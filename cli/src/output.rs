@@ -15,6 +15,20 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// Prints an answer: as it is for programs, in these words for people.
+    ///
+    /// # Errors
+    /// Nobody reads it any more.
+    pub fn show(self, answer: &Value, in_words: impl FnOnce(&Value) -> String) -> anyhow::Result<()> {
+        match self {
+            Format::Json => print_json(answer)?,
+            Format::Table => print(&in_words(answer))?,
+        }
+        Ok(())
+    }
+}
+
 /// One column of a table: its title, and what it shows of a row.
 pub struct Column {
     title: &'static str,
@@ -71,6 +85,17 @@ pub fn facts(pairs: &[(&str, Value)]) -> String {
 pub fn object(object: &Value) -> String {
     let fields = object.as_object().into_iter().flatten();
     facts(&fields.map(|(name, value)| (name.as_str(), value.clone())).collect::<Vec<_>>())
+}
+
+/// A table under its title, below a blank line; nothing where there are no rows. `count` says how many rows
+/// there would be, where only the first are named.
+pub fn section(title: &str, rows: &[Value], count: &Value, columns: &[Column]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let is_cut = count.as_u64() > Some(rows.len() as u64);
+    let more = if is_cut { format!("\n… {} in all", text(count)) } else { String::new() };
+    format!("\n\n{title}\n{}{more}", table(rows, columns))
 }
 
 /// Prints on standard output.

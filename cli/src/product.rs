@@ -2,13 +2,13 @@
 
 use clap::Subcommand;
 use events::Money;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::Session;
 use crate::client::path;
 use crate::list::{self, Paging};
 use crate::order::money;
-use crate::output::{Column, Format, field, made, object, print, print_json};
+use crate::output::{Column, field, made, object};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -73,18 +73,13 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             client.post("/products", &request).await?.body
         }
     };
-    show(session, &product)
-}
-
-fn show(session: &Session, product: &Value) -> anyhow::Result<()> {
-    Ok(match session.output {
-        Format::Json => print_json(product)?,
-        // An answer may have no body: 204.
-        Format::Table if product.is_null() => print("done")?,
-        Format::Table => print(&object(product))?,
-    })
+    // An answer may have no body: 204.
+    session
+        .output
+        .show(&product, |product| if product.is_null() { "done".to_owned() } else { object(product) })
 }
 
 fn price(text: &str) -> Result<Money, String> {
-    serde_json::from_str(text).map_err(|_| "must be an amount with at most two decimals, such as 19.90".to_owned())
+    serde_json::from_str(text)
+        .map_err(|_| "must be an amount with at most two decimals, such as 19.90".to_owned())
 }

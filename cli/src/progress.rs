@@ -27,8 +27,9 @@ impl Progress {
             bar.set_length(total);
             return Progress { bar, what, began, said: Some(Mutex::new(began)) };
         }
-        let style = ProgressStyle::with_template("{msg:20} {bar:40} {human_pos}/{human_len} {per_sec:>12} {eta}")
-            .expect("the template has no unknown key");
+        let style =
+            ProgressStyle::with_template("{msg:20} {bar:40} {human_pos}/{human_len} {per_sec:>12} {eta}")
+                .expect("the template has no unknown key");
         let bar = ProgressBar::new(total).with_style(style).with_message(what.clone());
         Progress { bar, what, began, said: None }
     }

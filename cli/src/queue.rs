@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use crate::Session;
 use crate::list::rows;
-use crate::output::{Column, Format, field, print, print_json, table};
+use crate::output::{Column, field, table};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -27,8 +27,5 @@ const QUEUES: [Column; 9] = [
 pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
     let Command::List = command;
     let queues = session.client().get("/ops/queues").await?;
-    Ok(match session.output {
-        Format::Json => print_json(&queues)?,
-        Format::Table => print(&table(rows(&queues, "queues"), &QUEUES))?,
-    })
+    session.output.show(&queues, |queues| table(rows(queues, "queues"), &QUEUES))
 }

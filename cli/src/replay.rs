@@ -10,7 +10,7 @@ use crate::Session;
 use crate::list::rows;
 use crate::long_run::{self, speed};
 use crate::offline::{self, Mode};
-use crate::output::{Column, Format, facts, field, made, print, print_json, table, text};
+use crate::output::{Column, facts, field, made, section};
 
 #[derive(Args)]
 pub struct Options {
@@ -49,7 +49,11 @@ impl View {
             View::Customers => vec!["customers"],
             View::Products => vec!["products"],
             View::Stock => vec!["stock"],
-            View::All => View::value_variants().iter().filter(|view| **view != View::All).flat_map(|view| view.names()).collect(),
+            View::All => View::value_variants()
+                .iter()
+                .filter(|view| **view != View::All)
+                .flat_map(|view| view.names())
+                .collect(),
         }
     }
 }
@@ -75,35 +79,31 @@ pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
                 long_run::run(&session.client(), "replays", format!("replay of {view}"), &request).await?
             }
         };
-        show(session, view, &report, mode)?;
+        session.output.show(&report, |report| in_words(view, report, mode))?;
         differences += report["difference_count"].as_u64().unwrap_or(0);
     }
     if mode.diff && differences > 0 {
-        bail!("{differences} {} between the live rows and the log", if differences == 1 { "difference" } else { "differences" });
+        bail!(
+            "{differences} {} between the live rows and the log",
+            if differences == 1 { "difference" } else { "differences" }
+        );
     }
     Ok(())
 }
 
-fn show(session: &Session, view: &str, report: &Value, mode: Mode) -> anyhow::Result<()> {
-    if session.output == Format::Json {
-        return Ok(print_json(report)?);
-    }
+fn in_words(view: &str, report: &Value, mode: Mode) -> String {
     let count = &report["difference_count"];
-    print(&facts(&[
+    let mut text = facts(&[
         ("view", view.into()),
         ("events", speed(report)),
         ("rows", report["rows"].clone()),
         ("differences", if mode.diff { count.clone() } else { Value::Null }),
         ("swapped", if mode.swap { report["swapped"].clone() } else { Value::Null }),
-    ]))?;
-    let named = rows(report, "differences");
-    if mode.diff && !named.is_empty() {
-        print(&format!("\n{}", table(named, &DIFFERENCES)))?;
-        if count.as_u64() > Some(named.len() as u64) {
-            print(&format!("… and more: {} in all", text(count)))?;
-        }
+    ]);
+    if mode.diff {
+        text.push_str(&section("differences", rows(report, "differences"), count, &DIFFERENCES));
     }
-    Ok(())
+    text
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::Session;
 use crate::client::path;
 use crate::list::{self, Paging, rows};
 use crate::order::Item;
-use crate::output::{Column, Format, field, object, print, print_json, table};
+use crate::output::{Column, field, object, table};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -55,6 +55,13 @@ const SKUS: [Column; 5] = [
     field("UPDATED", "updated_at"),
 ];
 
+const CHECK: [Column; 4] = [
+    field("SKU", "sku"),
+    field("ASKED", "quantity"),
+    field("AVAILABLE", "available"),
+    field("ENOUGH", "sufficient"),
+];
+
 const LEDGER: [Column; 6] = [
     field("TIME", "occurred_at"),
     field("EVENT", "event_name"),
@@ -68,39 +75,21 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
     let client = session.client();
     match command {
         Command::List { paging } => list::show(session, "/inventory/skus", &[], paging, "skus", &SKUS).await,
-        Command::Get { sku } => one(session, &client.get(&path(&["inventory", "skus", &sku])).await?),
+        Command::Get { sku } => {
+            session.output.show(&client.get(&path(&["inventory", "skus", &sku])).await?, object)
+        }
         Command::Restock { sku, units, lot } => {
             let lot = json!({ "sku": sku, "units": units, "lot_id": lot });
-            one(session, &client.post("/inventory/restocks", &lot).await?.body)
+            session.output.show(&client.post("/inventory/restocks", &lot).await?.body, object)
         }
         Command::Check { items } => {
             let items: Vec<Value> = items.iter().map(Item::line).collect();
-            check(session, &client.post("/inventory/check", &json!({ "items": items })).await?.body)
+            let stock = client.post("/inventory/check", &json!({ "items": items })).await?.body;
+            session.output.show(&stock, |stock| table(rows(stock, "items"), &CHECK))
         }
         Command::Ledger { sku, paging } => {
             let route = path(&["inventory", "skus", &sku, "ledger"]);
             list::show(session, &route, &[], paging, "entries", &LEDGER).await
         }
     }
-}
-
-fn one(session: &Session, answer: &Value) -> anyhow::Result<()> {
-    Ok(match session.output {
-        Format::Json => print_json(answer)?,
-        Format::Table => print(&object(answer))?,
-    })
-}
-
-const CHECK: [Column; 4] = [
-    field("SKU", "sku"),
-    field("ASKED", "quantity"),
-    field("AVAILABLE", "available"),
-    field("ENOUGH", "sufficient"),
-];
-
-fn check(session: &Session, answer: &Value) -> anyhow::Result<()> {
-    Ok(match session.output {
-        Format::Json => print_json(answer)?,
-        Format::Table => print(&table(rows(answer, "items"), &CHECK))?,
-    })
 }

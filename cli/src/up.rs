@@ -92,7 +92,10 @@ fn greeting(machine: &Machine, settings: &Settings) -> String {
         "Try it: ten of a thing on the shelf, an order for two of them, and what became of it.".to_owned(),
         String::new(),
         post("inventory/restockSku", r#"{"sku":"TEAPOT","units":10,"lotId":"LOT-1"}"#),
-        post("orders/placeOrder", r#"{"orderId":"ORDER-1","sku":"TEAPOT","units":2,"price":25,"userId":"ANNA"}"#),
+        post(
+            "orders/placeOrder",
+            r#"{"orderId":"ORDER-1","sku":"TEAPOT","units":2,"price":25,"userId":"ANNA"}"#,
+        ),
         post("orders/listOrders", r#"{"orderId":"ORDER-1"}"#),
     ]
     .join("\n")

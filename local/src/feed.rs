@@ -69,7 +69,10 @@ impl Feed {
         for (position, event) in page {
             let routes = self.wiring.routes(event);
             let mut detail: Option<Arc<str>> = None;
-            for route in routes.iter().filter(|route| taking[route.queue]) {
+            for route in routes.iter() {
+                if !taking[route.queue] {
+                    continue;
+                }
                 let mut queue = self.queues[route.queue].lock();
                 if queue.read_to() >= position.0 {
                     continue;

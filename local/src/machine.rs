@@ -1,6 +1,6 @@
 //! Starting and stopping: opens the store, wires what the templates declare, serves HTTP.
 
-use std::future::Future;
+use std::future::IntoFuture;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;

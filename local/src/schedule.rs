@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use workers::{Nudges, Sweeper, Worker, WorkerError, listeners};
 
 use crate::queue::Queue;
-use crate::wiring::Wiring;
+use crate::wiring::{Wiring, probe};
 
 /// Sends nudges to the queues of this process.
 pub(crate) struct LocalNudges {
@@ -32,22 +32,10 @@ impl LocalNudges {
     fn lane(&self, worker: Worker, lane: Priority) -> Option<usize> {
         let leads_there = |queue: &usize| self.wiring.queues[*queue].function.binary == worker.binary();
         let heard = events::EventName::ALL.iter().find(|name| listeners(**name).contains(&worker))?;
-        let routes = self.wiring.routes(&probe(*heard, lane));
+        let routes = self.wiring.routes(&probe(heard.as_str(), lane));
         let found = routes.iter().map(|route| route.queue).find(leads_there);
         found.or_else(|| (0..self.wiring.queues.len()).find(leads_there))
     }
-}
-
-/// An event that is only looked at by the rules.
-fn probe(name: events::EventName, lane: Priority) -> RecordedEvent {
-    let stamp = events::Stamp {
-        event_id: events::Ulid::default(),
-        occurred_at: events::Timestamp::from_millis(0),
-        producer: "".into(),
-    };
-    let causes =
-        events::Causes { priority: lane, correlation_id: "".into(), causation_id: None, traceparent: None };
-    RecordedEvent::raw(("", ""), (name.as_str(), name.version(), "{}"), Vec::new(), stamp, causes)
 }
 
 /// Sweeps at every tick until it is dropped.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, bail};
-use events::RecordedEvent;
+use events::{Causes, Priority, RecordedEvent, Stamp, Timestamp, Ulid};
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 use topology::{DetailType, JsonPath, Topology};
@@ -78,6 +78,11 @@ impl Wiring {
                 targets.push(Target { rule, queue, input_path: target.input_path.clone() });
             }
         }
+        let unknown: Vec<&str> =
+            topology.pipe.input_template.paths().filter(|path| !is_attribute(path)).collect();
+        if !unknown.is_empty() {
+            bail!("failed to wire the pipe {}: no event has {}", topology.pipe.name, unknown.join(", "));
+        }
         let known = looks_at_names_only(&topology).then(Mutex::default);
         Ok(Wiring { topology, queues, targets, known })
     }
@@ -120,7 +125,10 @@ impl Wiring {
     /// What the pipe makes of an item: the flat object that workers get.
     pub(crate) fn detail(&self, event: &RecordedEvent) -> String {
         let mut text = String::with_capacity(event.data.len() + 512);
-        self.topology.pipe.input_template.render_with(&mut text, |path| attribute(event, path));
+        let template = &self.topology.pipe.input_template;
+        template
+            .render_with(&mut text, |path| attribute(event, path))
+            .expect("the template was tried at start");
         text
     }
 
@@ -159,6 +167,19 @@ impl Wiring {
             "detail": serde_json::from_str::<Value>(detail).unwrap_or_default(),
         })
     }
+}
+
+/// Whether every event has something at a path of the pipe's template.
+fn is_attribute(path: &str) -> bool {
+    attribute(&probe("", Priority::Standard), path).is_some()
+}
+
+/// An event that is only looked at, never stored.
+pub(crate) fn probe(name: &str, lane: Priority) -> RecordedEvent {
+    let stamp =
+        Stamp { event_id: Ulid::default(), occurred_at: Timestamp::from_millis(0), producer: "".into() };
+    let causes = Causes { priority: lane, correlation_id: "".into(), causation_id: None, traceparent: None };
+    RecordedEvent::raw(("", ""), (name, 1, "{}"), Vec::new(), stamp, causes)
 }
 
 /// Whether every pattern looks at nothing but names, lanes and what is the same for all events.

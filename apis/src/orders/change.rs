@@ -44,10 +44,19 @@ pub(crate) async fn cancel(
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Wanted {
     /// An operator's word; the payments worker makes it true.
-    Paid { by: String, reference: String },
-    Shipped { carrier: Option<String>, tracking: Option<String> },
+    Paid {
+        by: String,
+        reference: String,
+    },
+    Shipped {
+        carrier: Option<String>,
+        tracking: Option<String>,
+    },
     Delivered,
-    Cancelled { reason: String, by: String },
+    Cancelled {
+        reason: String,
+        by: String,
+    },
 }
 
 /// The longest text of a change, in characters.
@@ -105,7 +114,9 @@ impl Wanted {
                 Event::OrderShipped(OrderShipped { order_id, carrier, tracking })
             }
             Wanted::Delivered => Event::OrderDelivered(OrderDelivered { order_id }),
-            Wanted::Cancelled { reason, by } => Event::OrderCancelled(OrderCancelled { order_id, reason, by }),
+            Wanted::Cancelled { reason, by } => {
+                Event::OrderCancelled(OrderCancelled { order_id, reason, by })
+            }
         }
     }
 }
@@ -132,7 +143,8 @@ async fn become_so(api: &Api, id: &OrderId, wanted: &Wanted, caller: &Caller) ->
         }
     }
     // Only an event that says nothing to this code can hold a slot and leave the facts as they were.
-    let settled_by = lost_to.map_or_else(String::new, |event| format!(" by {} {}", event.event_name, event.event_id));
+    let settled_by =
+        lost_to.map_or_else(String::new, |event| format!(" by {} {}", event.event_name, event.event_id));
     let detail = format!("this decision is already settled{settled_by}, which cannot be read");
     Err(Problem::conflict("slot_taken", detail))
 }
@@ -143,8 +155,7 @@ fn row(stream: &[Arc<RecordedEvent>]) -> Result<OrderRow, Problem> {
 
 /// 202 while the payments worker has yet to settle what an operator recorded.
 fn answer(row: OrderRow, wanted: &Wanted, id: &OrderId) -> Answer {
-    let answer =
-        if row.status == wanted.status() { Answer::ok(&row) } else { Answer::accepted(&row) };
+    let answer = if row.status == wanted.status() { Answer::ok(&row) } else { Answer::accepted(&row) };
     answer.seen(row.seen).about(id)
 }
 
@@ -168,7 +179,8 @@ fn decide(facts: &OrderFacts<'_>, wanted: &Wanted) -> Result<Verdict, Problem> {
         if (by, reference) == (&recorded.by, &recorded.reference) {
             return Ok(Verdict::Stands);
         }
-        let detail = "a payment by another operator or with another reference is recorded and about to be settled";
+        let detail =
+            "a payment by another operator or with another reference is recorded and about to be settled";
         return Err(Problem::conflict("manual_payment_exists", detail).with("current_status", now.as_str()));
     }
     let allowed = allowed(facts, now);

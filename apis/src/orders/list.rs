@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use event_store::{OrderQuery, Window};
+use event_store::{OrderQuery, OrderRow, Page, Window};
 use events::CustomerId;
 use orders::Status;
 
@@ -23,7 +23,8 @@ pub(crate) async fn all(State(api): State<Arc<Api>>, mut params: Params) -> Resu
     let customer_id = params.read("customer_id", |text| {
         CustomerId::recorded(text).map_err(|bad| Bad("invalid_id", bad.to_string().into()))
     });
-    list(&api, params, customer_id).await
+    let (page, fingerprint) = page(&api, params, customer_id).await?;
+    Ok(Answer::ok(&Listing::of("orders", &page, &fingerprint)))
 }
 
 /// `GET /customers/{id}/orders`, with the same parameters but `customer_id`.
@@ -32,21 +33,29 @@ pub(crate) async fn of_customer(
     Named(id): Named<CustomerId>,
     params: Params,
 ) -> Result<Answer, Problem> {
-    let answer = list(&api, params, Some(id.clone())).await?;
-    // The compatibility API takes orders of customers that nobody registered, so a customer is known
-    // by an order as well as by a registration.
-    let theirs = OrderQuery { customer_id: Some(id.clone()), window: window(1), ..OrderQuery::default() };
-    if api.orders.orders(&theirs).await?.rows.is_empty() && api.customer(&id).await?.is_none() {
+    let (page, fingerprint) = page(&api, params, Some(id.clone())).await?;
+    if page.rows.is_empty() && !is_known(&api, &id).await? {
         return Err(unknown::<CustomerId>());
     }
-    Ok(answer)
+    Ok(Answer::ok(&Listing::of("orders", &page, &fingerprint)))
 }
 
-fn window(limit: usize) -> Window {
-    Window { limit, ..Window::default() }
+/// The compatibility API takes orders of customers that nobody registered, so a customer is known by an
+/// order as well as by a registration.
+async fn is_known(api: &Api, id: &CustomerId) -> Result<bool, Problem> {
+    if api.customer(id).await?.is_some() {
+        return Ok(true);
+    }
+    let window = Window { limit: 1, ..Window::default() };
+    let theirs = OrderQuery { customer_id: Some(id.clone()), window, ..OrderQuery::default() };
+    Ok(!api.orders.orders(&theirs).await?.rows.is_empty())
 }
 
-async fn list(api: &Api, mut params: Params, customer_id: Option<CustomerId>) -> Result<Answer, Problem> {
+async fn page(
+    api: &Api,
+    mut params: Params,
+    customer_id: Option<CustomerId>,
+) -> Result<(Page<OrderRow>, String), Problem> {
     let status = params.read("status", |text| {
         Status::parse(text).ok_or_else(|| {
             let known = Status::ALL.map(Status::as_str).join(", ");
@@ -62,6 +71,5 @@ async fn list(api: &Api, mut params: Params, customer_id: Option<CustomerId>) ->
     let window = paging::window(&mut params, &fingerprint);
     params.finish()?;
     let query = OrderQuery { customer_id, status, from, until, open: None, window };
-    let page = api.orders.orders(&query).await?;
-    Ok(Answer::ok(&Listing::of("orders", &page, &fingerprint)))
+    Ok((api.orders.orders(&query).await?, fingerprint))
 }

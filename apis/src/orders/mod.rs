@@ -5,7 +5,7 @@ mod list;
 mod place;
 mod read;
 
-use event_store::OrderRows;
+use event_store::{OrderRows, StoreError};
 use events::OrderId;
 
 use crate::Api;
@@ -28,14 +28,19 @@ pub(crate) fn routes(table: Table) -> Table {
 }
 
 impl Api {
-    /// The rows of an order, folded from its stream now.
-    pub(crate) async fn folded(&self, id: &OrderId) -> Result<OrderRows, Problem> {
+    /// The rows of an order, folded from its stream now; `None` if it was never placed.
+    pub(crate) async fn rows(&self, id: &OrderId) -> Result<Option<OrderRows>, StoreError> {
         let stream = self.log.read_stream(&pk(id)).await?;
-        views::project::order_rows(&stream).ok_or_else(|| unknown::<OrderId>().about(id))
+        Ok(views::project::order_rows(&stream))
+    }
+
+    /// As [`Api::rows`], and 404 if it was never placed.
+    async fn folded(&self, id: &OrderId) -> Result<OrderRows, Problem> {
+        self.rows(id).await?.ok_or_else(|| unknown::<OrderId>().about(id))
     }
 }
 
 /// The partition key of an order's stream.
-pub(crate) fn pk(id: &OrderId) -> String {
+fn pk(id: &OrderId) -> String {
     events::StreamKey::Order(id.clone()).pk()
 }

@@ -66,12 +66,7 @@ fn created(id: &OrderId, placed: &RecordedEvent) -> Result<Answer, Problem> {
 }
 
 /// The answer where the order's first slot is taken: a repeat finds the order as it is now.
-async fn stands(
-    api: &Api,
-    asked: &Asked,
-    id: &OrderId,
-    stored: &RecordedEvent,
-) -> Result<Answer, Problem> {
+async fn stands(api: &Api, asked: &Asked, id: &OrderId, stored: &RecordedEvent) -> Result<Answer, Problem> {
     match stored.event() {
         Ok(Event::OrderPlaced(placed)) if asked.is_what_was(placed) => {
             let row = api.folded(id).await?.order;
@@ -127,9 +122,12 @@ struct Priced {
 }
 
 async fn price(api: &Api, asked: &Asked) -> Result<Priced, Problem> {
-    let products = try_join_all(asked.lines.iter().map(|line| async {
-        api.catalog.product_by_sku(&line.sku).await.map_err(Problem::from)
-    }));
+    let products = try_join_all(
+        asked
+            .lines
+            .iter()
+            .map(|line| async { api.catalog.product_by_sku(&line.sku).await.map_err(Problem::from) }),
+    );
     let (customer, products) = try_join(api.customer(&asked.customer_id), products).await?;
 
     let mut errors = Vec::new();
@@ -170,7 +168,10 @@ fn total(sold: Vec<(&Line, ProductRow)>) -> Result<Priced, Problem> {
     }
     let Some(total) = sum else {
         let detail = "cost more than an order can; split the order";
-        return Err(Problem::fields("total_too_large", vec![wrong("/items".into(), "total_too_large", detail)]));
+        return Err(Problem::fields(
+            "total_too_large",
+            vec![wrong("/items".into(), "total_too_large", detail)],
+        ));
     };
     Ok(Priced { items, total, currency })
 }

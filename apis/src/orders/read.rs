@@ -60,10 +60,11 @@ pub(crate) async fn events(
     }
     stream.sort_by_key(|item| item.event_id);
     let items = || stream.iter().map(|item| &**item);
+    let anomalies = events::anomalies(items());
     let history = History {
         order_id: &id,
         events: items().map(EventItem::of).collect(),
-        anomalies: events::anomalies(items()).iter().map(AnomalyItem::of).collect(),
+        anomalies: anomalies.iter().map(AnomalyItem::of).collect(),
     };
     Ok(Answer::ok(&history).seen(orders::fold(items()).seen()).about(&id))
 }

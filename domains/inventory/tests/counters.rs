@@ -1,5 +1,7 @@
 //! Units are conserved: whatever happens in whatever order, and whatever is forged, none appears or is lost.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../../events/tests/given/mod.rs"]
 mod given;
 

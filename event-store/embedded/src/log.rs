@@ -42,9 +42,12 @@ fn append(transaction: &mut Transaction<'_>, event: RecordedEvent) -> rusqlite::
     let known = match batch.look_up(&event.pk, &event.sk) {
         Knowledge::Taken(taken) => return Ok(Appended::Taken(taken)),
         Knowledge::Free(stream) => Some(stream),
-        Knowledge::Unknown => match slot(sql, &event.pk, &event.sk)? {
-            Some(taken) => return Ok(Appended::Taken(taken)),
-            None => stream_number(sql, &event.pk)?,
+        Knowledge::Unknown => match stream_number(sql, &event.pk)? {
+            None => None,
+            Some(stream) => match slot(sql, &event.pk, &event.sk)? {
+                Some(taken) => return Ok(Appended::Taken(taken)),
+                None => Some(stream),
+            },
         },
     };
     let shortages = stock::shortages(sql, &event.counters)?;

@@ -128,10 +128,15 @@ fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
     }
 }
 
+/// One thread uses a connection at a time, so SQLite need not lock it.
+const FOR_WRITING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE
+    .union(OpenFlags::SQLITE_OPEN_CREATE)
+    .union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 fn connect(path: &Path, fresh: bool) -> Result<Connection, OpenError> {
     let damaged =
         |cause: rusqlite::Error| OpenError::Damaged { path: path.to_owned(), what: cause.to_string() };
-    let mut connection = Connection::open(path).map_err(damaged)?;
+    let mut connection = Connection::open_with_flags(path, FOR_WRITING).map_err(damaged)?;
     if fresh {
         create(&mut connection).map_err(damaged)?;
     }

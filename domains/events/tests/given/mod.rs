@@ -1,7 +1,7 @@
 //! Worlds in one line: the items of a log, as the domains' tests need them.
 //!
 //! Every domain's tests include this file by its path, and none of them needs all of it.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use events::{
     Causes, Currency, CustomerId, Event, EventName, LotId, Money, OrderId, OrderLine, PaidBy, Priority,

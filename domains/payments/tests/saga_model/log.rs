@@ -25,10 +25,14 @@ pub struct Log {
     pub counters: BTreeMap<Sku, Units>,
     /// Counters that a broken log still has to move, for events it already stored.
     pub late: Vec<StockDelta>,
-    pub dropped: Option<Rule>,
+    dropped: Option<Rule>,
 }
 
 impl Log {
+    pub fn new(dropped: Option<Rule>) -> Self {
+        Log { dropped, ..Log::default() }
+    }
+
     pub fn stream(&self, pk: &str) -> Vec<Item> {
         self.streams.get(pk).map(|stream| stream.values().cloned().collect()).unwrap_or_default()
     }

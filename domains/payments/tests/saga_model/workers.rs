@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use events::{
-    Currency, Event, Money, OrderId, RecordedEvent, ReserveInventory, StockDelta, StreamKey,
-};
+use events::{Currency, Event, Money, OrderId, RecordedEvent, ReserveInventory, StockDelta, StreamKey};
 use inventory::Move;
 use payments::Step;
 use payments::intent::Charge;
@@ -82,6 +80,8 @@ pub enum Next {
     Back,
     /// A raw event blocks the slot for good: the message is a dead letter.
     Blocked,
+    /// What no history, forged or not, may lead to.
+    Impossible(&'static str),
 }
 
 /// A worker busy with a message.
@@ -199,7 +199,9 @@ impl Task {
     fn appended(&mut self, appending: Appending, appended: Appended) -> Next {
         let slot = appending.event.slot();
         match (appended, appending.then) {
-            (Appended::Taken(taken), _) if !taken.event().is_ok_and(|event| event.slot() == slot) => Next::Blocked,
+            (Appended::Taken(taken), _) if !taken.event().is_ok_and(|event| event.slot() == slot) => {
+                Next::Blocked
+            }
             (Appended::Stored(claim), Then::Charge(claimed)) => {
                 self.read.push(claim.clone());
                 Next::Call(Call::Charge(Claimed { by: Some(claim), ..claimed }))
@@ -210,9 +212,10 @@ impl Task {
                 }
                 Next::Done
             }
-            (Appended::Short, Then::OnShortage) => self.fall_short(&appending.because_of, &appending.counters),
-            // Only what was asked for can be short; a dead letter leaves its order open, and that is seen.
-            (Appended::Short, _) => Next::Blocked,
+            (Appended::Short, Then::OnShortage) => {
+                self.fall_short(&appending.because_of, &appending.counters)
+            }
+            (Appended::Short, _) => Next::Impossible("only what was asked for can be short"),
             (_, Then::Stop) => Next::Done,
             (_, Then::LookAgain | Then::OnShortage) => self.look_again(),
         }

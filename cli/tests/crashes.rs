@@ -1,0 +1,137 @@
+//! kill -9 under load: what was acknowledged is there, and comes to its end.
+
+mod server;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::{Value, json};
+use server::Server;
+use tempfile::TempDir;
+
+/// How often the server is killed.
+const CYCLES: u64 = 200;
+/// How many clients place orders meanwhile.
+const CLIENTS: u64 = 8;
+
+/// What clients were told was done.
+#[derive(Default)]
+struct Acknowledged {
+    placed: BTreeSet<String>,
+    cancelled: BTreeSet<String>,
+    lots: u64,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_acknowledged_order_is_lost_in_two_hundred_kills_under_load() {
+    let folder = TempDir::new().unwrap();
+    let acknowledged = Arc::new(Mutex::new(Acknowledged::default()));
+    let failing = ["--gateway-failures", "0.2", "--patience", "1"];
+    {
+        let server = Server::start(folder.path(), &failing);
+        for sku in ["sku-hot", "sku-cold"] {
+            server.stock(sku, 2_000).await;
+        }
+        server.kill();
+    }
+    for cycle in 0..CYCLES {
+        let server = Arc::new(Server::start(folder.path(), &failing));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                tokio::spawn(place_until_killed(server.clone(), acknowledged.clone(), cycle, client))
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(10 + cycle * 7919 % 120)).await;
+        clients.iter().for_each(tokio::task::JoinHandle::abort);
+        for client in clients {
+            client.await.ok();
+        }
+        Arc::into_inner(server).expect("every client has ended").kill();
+    }
+
+    let server = Server::start(folder.path(), &failing);
+    let (placed, cancelled, lots) = {
+        let told = acknowledged.lock().unwrap();
+        (told.placed.clone(), told.cancelled.clone(), told.lots)
+    };
+    assert!(placed.len() as u64 > CYCLES, "only {} orders were placed", placed.len());
+    for id in &placed {
+        let order = server.until(&format!("/orders/{id}"), |order| order["open"] == false).await;
+        let status = order["status"].as_str().unwrap();
+        let ended = if cancelled.contains(id) { &["CANCELLED"][..] } else { &["PAID", "CANCELLED"] };
+        assert!(ended.contains(&status), "{order}");
+    }
+    let report = server.audit_at_rest().await;
+    assert_eq!((&report["differences"], &report["anomalies"]), (&json!([]), &json!([])));
+    assert_eq!((&report["clean"], &report["open"]), (&json!(true), &json!(0)));
+    for report in server.replay_all().await {
+        assert_eq!((&report["state"], &report["differences"]), (&json!("done"), &json!([])), "{report}");
+    }
+    let mut units = 0;
+    for sku in ["sku-hot", "sku-cold"] {
+        let row = server.get(&format!("/inventory/skus/{sku}")).await;
+        let counters = ["available", "reserved", "sold"].map(|counter| row[counter].as_i64().unwrap());
+        assert!(counters.iter().all(|counter| *counter >= 0) && counters[1] == 0, "{row}");
+        units += counters.iter().sum::<i64>();
+    }
+    assert!(units as u64 >= 4_000 + lots, "{units} units of 4000 and {lots} acknowledged lots of one");
+    server.stop();
+}
+
+async fn place_until_killed(server: Arc<Server>, told: Arc<Mutex<Acknowledged>>, cycle: u64, client: u64) {
+    for n in 0.. {
+        let id = format!("order-{cycle}-{client}-{n}");
+        let sku = if n % 3 == 0 { "sku-cold" } else { "sku-hot" };
+        let order = json!({
+            "order_id": id,
+            "customer_id": "customer-1",
+            "items": [{ "sku": sku, "quantity": 1 + n % 2 }],
+        });
+        let Some((status, answer)) = server.try_ask(Method::POST, "/orders", Some(order)).await else {
+            return;
+        };
+        assert_eq!(status, 201, "{answer}");
+        told.lock().unwrap().placed.insert(id.clone());
+        if n % 4 == 1 {
+            let Some((status, _)) = server.try_ask(Method::DELETE, &format!("/orders/{id}"), None).await
+            else {
+                return;
+            };
+            assert_eq!(status, 200);
+            told.lock().unwrap().cancelled.insert(id);
+        }
+        if n % 8 == 5 {
+            let lot = json!({ "sku": sku, "units": 1, "lot_id": format!("lot-{cycle}-{client}-{n}") });
+            let Some((status, _)) = server.try_ask(Method::POST, "/inventory/restocks", Some(lot)).await
+            else {
+                return;
+            };
+            assert_eq!(status, 202);
+            told.lock().unwrap().lots += 1;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_finishes_what_is_under_way_and_the_next_start_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    server.stock("sku-1", 100).await;
+    for n in 0..20 {
+        let order = json!({
+            "order_id": format!("order-{n}"),
+            "customer_id": "customer-1",
+            "items": [{ "sku": "sku-1", "quantity": 1 }],
+        });
+        server.post("/orders", order).await;
+    }
+    server.stop();
+    let server = Server::start(folder.path(), &[]);
+    for n in 0..20 {
+        server.until(&format!("/orders/order-{n}"), |order| order["status"] == "PAID").await;
+    }
+    let report: Value = server.audit_at_rest().await;
+    assert_eq!((&report["clean"], &report["orders"]), (&json!(true), &json!({ "PAID": 20 })));
+}
