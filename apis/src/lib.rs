@@ -1,7 +1,7 @@
 //! The HTTP API: requests become events, and the log and its read models become answers.
 //!
-//! One file per resource. What every request goes through is in [`edge`], what every body goes through
-//! in [`fields`], and what is answered when something is wrong in [`problem`]. [`compat`] translates
+//! One file per resource. What every request goes through is in `edge`, what every body goes through
+//! in `fields`, and what is answered when something is wrong in [`problem`]. `compat` translates
 //! an older system's routes onto the same commands and rows.
 
 pub mod answer;

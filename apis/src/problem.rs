@@ -189,7 +189,7 @@ fn title(code: &str) -> String {
     title
 }
 
-/// The whole answer but for `instance`, which [`crate::edge`] adds where it knows the request's id.
+/// The whole answer but for `instance`, which the layer around all routes adds where it knows the request's id.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.response(None);

@@ -1,5 +1,7 @@
 //! `sagaline event`: the log itself, read as it grows, and written by hand.
 
+use std::convert::Infallible;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -27,9 +29,12 @@ pub struct Raw {
     /// The name, such as OrderCancelled.
     #[arg(long, visible_alias = "event-name")]
     name: String,
-    /// The payload as JSON.
+    /// The payload: a JSON object, or any other text, which becomes the payload as it is.
     #[arg(long, value_parser = payload)]
     data: Option<Value>,
+    /// The version of the payload.
+    #[arg(long)]
+    schema_version: Option<u32>,
 }
 
 #[derive(Args)]
@@ -48,8 +53,10 @@ pub struct Tail {
     no_follow: bool,
 }
 
-fn payload(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))
+/// A payload that nobody can read is worth trying too.
+fn payload(text: &str) -> Result<Value, Infallible> {
+    let object = serde_json::from_str(text).ok().filter(Value::is_object);
+    Ok(object.unwrap_or_else(|| text.into()))
 }
 
 pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
@@ -64,8 +71,18 @@ async fn append(raw: Raw, session: &Session) -> anyhow::Result<()> {
     if let Some(data) = raw.data {
         request["data"] = data;
     }
+    if let Some(version) = raw.schema_version {
+        request["schema_version"] = version.into();
+    }
     let answer = session.client().post("/chaos/raw-events", &request).await?.body;
-    session.output.show(&answer, |_| format!("in the log: {} {}", raw.pk, raw.sk))
+    session.output.show(&answer, |answer| {
+        let what =
+            if answer["stored"] == false { "the slot is taken, what is there stands" } else { "appended" };
+        format!(
+            "{what}: {}",
+            [&answer["event_name"], &answer["pk"], &answer["sk"], &answer["event_id"]].map(text).join("  ")
+        )
+    })
 }
 
 /// How long one request waits at the end of the log, in seconds.
@@ -127,14 +144,17 @@ impl Cursor {
     }
 }
 
-/// An event on one line: when, what, where, and the beginning of what it says.
+/// An event on one line: when, what, where, and the beginning of what it says. The feed names the stream and
+/// the key, an order's history only the slot.
 pub fn line(event: &Value) -> String {
-    let [time, name, pk, sk] = ["occurred_at", "event_name", "pk", "sk"].map(|field| text(&event[field]));
+    let place = ["pk", "sk", "slot"].iter().filter_map(|field| event.get(field)).map(text);
+    let place: Vec<String> = place.collect();
     let data = match &event["data"] {
         Value::String(data) => data.clone(),
         data => data.to_string(),
     };
-    format!("{time}  {name:<26}  {pk}  {sk}  {}", short(&data, 100))
+    let [time, name] = ["occurred_at", "event_name"].map(|field| text(&event[field]));
+    format!("{time}  {name:<26}  {}  {}", place.join("  "), short(&data, 100))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::client::{Client, path};
 use crate::output::text;
 use crate::progress::Progress;
 
-/// How often it is looked at.
+/// It is looked at soon, then less and less often, at least so often.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Begins it at `/ops/{kind}`, shows how far it is, and gives its report.
@@ -20,13 +20,13 @@ pub async fn run(client: &Client, kind: &str, what: String, request: &Value) -> 
     let begun = client.post(&path(&["ops", kind]), request).await?.body;
     let Some(id) = begun.get("id").map(text) else { bail!("the server began {what} without saying its id") };
     let route = path(&["ops", kind, &id]);
-    let progress = Progress::new(what.clone(), 0);
+    let (progress, mut pause) = (Progress::new(what.clone(), 0), Duration::from_millis(10));
     loop {
         let report = client.get(&route).await?;
         let [events, total] = ["events", "total"].map(|field| report[field].as_u64().unwrap_or(0));
         progress.at(events, total.max(events));
         match report["state"].as_str() {
-            Some("running") => tokio::time::sleep(LOOK).await,
+            Some("running") => tokio::time::sleep(pause).await,
             Some("done") => {
                 progress.finish();
                 return Ok(report);
@@ -36,6 +36,7 @@ pub async fn run(client: &Client, kind: &str, what: String, request: &Value) -> 
                 bail!("failed to finish {what}: {}", text(&report["error"]));
             }
         }
+        pause = (pause * 2).min(LOOK);
     }
 }
 

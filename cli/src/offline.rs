@@ -1,9 +1,13 @@
 //! Replay and audit of a store folder that no server has open: the seam to the embedded store.
 
 use std::path::Path;
+use std::time::Instant;
 
-use anyhow::bail;
-use serde_json::Value;
+use anyhow::{Context, bail};
+use event_store::View;
+use serde_json::{Value, json};
+
+use crate::progress::Progress;
 
 /// What to do with the rebuilt rows.
 #[derive(Debug, Clone, Copy)]
@@ -16,11 +20,40 @@ pub struct Mode {
 
 /// Rebuilds a read model of the store in `data`; the report is the document of `GET /ops/replays/{id}`.
 pub async fn replay(data: &Path, view: &str, mode: Mode) -> anyhow::Result<Value> {
-    let Mode { diff, swap } = mode;
-    bail!("failed to replay {view} of {} (diff {diff}, swap {swap}): not built yet", data.display())
+    let view = View::parse(view).with_context(|| format!("there is no read model {view}"))?;
+    let mode = views::replay::Mode { diff: mode.diff, swap: mode.swap };
+    must_be_there(data)?;
+    let (progress, began) = (Progress::new(format!("replay of {view}"), 0), Instant::now());
+    let observe = |events: u64, total: u64| progress.at(events, total.max(events));
+    let report = local::offline_replay(data, view, mode, &observe).await?;
+    progress.finish();
+    let events = report.events;
+    Ok(done(json!(report), events, began))
 }
 
 /// Audits the store in `data`; the report is the document of `GET /ops/audits/{id}`.
 pub async fn audit(data: &Path) -> anyhow::Result<Value> {
-    bail!("failed to audit {}: not built yet", data.display())
+    must_be_there(data)?;
+    let (progress, began) = (Progress::new("audit", 0), Instant::now());
+    let observe = |events: u64, total: u64| progress.at(events, total.max(events));
+    let report = local::offline_audit(data, &observe).await?;
+    progress.finish();
+    let (events, clean) = (report.events, report.is_clean());
+    let mut report = done(json!(report), events, began);
+    report["clean"] = clean.into();
+    Ok(report)
+}
+
+/// Looking at a store must not make one.
+fn must_be_there(data: &Path) -> anyhow::Result<()> {
+    if !data.is_dir() {
+        bail!("{} is no folder; name the folder of a store", data.display());
+    }
+    Ok(())
+}
+
+fn done(mut report: Value, events: u64, began: Instant) -> Value {
+    report["state"] = "done".into();
+    report["events_per_second"] = (events as f64 / began.elapsed().as_secs_f64().max(1e-6)).round().into();
+    report
 }

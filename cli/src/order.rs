@@ -159,13 +159,13 @@ const LINES: [Column; 4] = [
 const EVENTS: [Column; 5] = [
     field("TIME", "occurred_at"),
     field("EVENT", "event_name"),
-    field("SLOT", "sk"),
+    field("SLOT", "slot"),
     field("BY", "producer"),
     field("EVENT ID", "event_id"),
 ];
 
 const ANOMALIES: [Column; 4] =
-    [field("EVENT", "event_name"), field("SLOT", "sk"), field("EVENT ID", "event_id"), field("WHY", "why")];
+    [field("EVENT", "event_name"), field("SLOT", "slot"), field("EVENT ID", "event_id"), field("WHY", "why")];
 
 const PAYMENTS: [Column; 7] = [
     field("PAYMENT", "payment_id"),

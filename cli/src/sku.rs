@@ -7,7 +7,7 @@ use crate::Session;
 use crate::client::path;
 use crate::list::{self, Paging, rows};
 use crate::order::Item;
-use crate::output::{Column, field, object, table};
+use crate::output::{Column, field, made, object, table};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -57,9 +57,9 @@ const SKUS: [Column; 5] = [
 
 const CHECK: [Column; 4] = [
     field("SKU", "sku"),
-    field("ASKED", "quantity"),
+    field("ASKED", "requested"),
     field("AVAILABLE", "available"),
-    field("ENOUGH", "sufficient"),
+    made("ENOUGH", |line| if line["enough"] == true { "yes".into() } else { "no".into() }),
 ];
 
 const LEDGER: [Column; 6] = [

@@ -90,11 +90,17 @@ async fn events(State(ops): State<Arc<Ops>>, query: Result<Query<FeedQuery>, Que
     let deadline = tokio::time::Instant::now() + Duration::from_secs(query.wait.min(MAX_WAIT));
     let (mut next, mut found) = (Position(query.after), Vec::new());
     loop {
-        let page = tokio::time::timeout_at(deadline, ops.feed.follow(next, LOOK)).await;
-        let page = match page {
-            Ok(page) => page.map_err(store)?,
-            Err(_) => break,
+        // What is there already is looked at however short the wait is.
+        let follow = ops.feed.follow(next, LOOK);
+        let page = if ops.feed.head().await.map_err(store)? > next {
+            follow.await
+        } else {
+            match tokio::time::timeout_at(deadline, follow).await {
+                Ok(page) => page,
+                Err(_) => break,
+            }
         };
+        let page = page.map_err(store)?;
         for (position, event) in page {
             next = position;
             if names.is_empty() || names.contains(&&*event.event_name) {

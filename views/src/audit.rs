@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use event_store::{Copy, Segment, StockRow, StoreError, View, ViewRow};
-use events::{Anomaly, OrderId, RecordedEvent, Sku, StreamKey, anomalies};
-use orders::{OrderFacts, Reservation, Status};
+use events::{Anomaly, Event, OrderId, RecordedEvent, Sku, StreamKey, anomalies};
+use orders::{OrderFacts, Status};
 use payments::intent::State;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use serde::Serialize;
@@ -146,7 +146,7 @@ impl Audit<'_> {
             *self.report.orders.entry(status).or_default() += 1;
             self.report.open += u64::from(!orders::has_ended(&facts));
         }
-        self.hold(&facts);
+        self.hold(stream);
         self.gateway(id, &facts).await?;
         for view in [View::Orders, View::Payments, View::Deliveries] {
             self.row(view, id.as_str(), stream).await?;
@@ -154,12 +154,18 @@ impl Audit<'_> {
         Ok(())
     }
 
-    fn hold(&mut self, facts: &OrderFacts<'_>) {
-        let Some(reservation) = facts.reservation.get() else { return };
-        if let Reservation::Reserved(_) = reservation.what {
-            let settled = facts.settlement.by().is_some_and(RecordedEvent::moved_counters);
-            let held = reservation.by.counters.iter().filter(|_| !settled);
-            held.for_each(|delta| *self.held.entry(delta.sku.clone()).or_default() += delta.reserved);
+    /// What a stream holds by the events that moved counters; a forged one moved none, whatever it claims.
+    fn hold(&mut self, stream: &[RecordedEvent]) {
+        let moved = |is: fn(&Event) -> bool| {
+            stream.iter().find(move |item| item.moved_counters() && item.event().is_ok_and(is))
+        };
+        let reserved = moved(|event| matches!(event, Event::InventoryReserved(_)));
+        let settled =
+            moved(|event| matches!(event, Event::InventoryCommitted(_) | Event::InventoryReleased(_)));
+        if let (Some(reserved), None) = (reserved, settled) {
+            for delta in &reserved.counters {
+                *self.held.entry(delta.sku.clone()).or_default() += delta.reserved;
+            }
         }
     }
 
@@ -184,8 +190,7 @@ impl Audit<'_> {
         if live == rebuilt(view, stream) {
             return Ok(());
         }
-        let (found, _) = settle_difference(self.ports, view, id).await?;
-        for difference in found {
+        for difference in settle_difference(self.ports, view, id).await?.differences {
             let field = if difference.field.is_empty() { "row" } else { &difference.field };
             let (live, rebuilt) = (difference.live, difference.rebuilt);
             self.find("row", format!("{view} {id}: {field} is {live}, the log says {rebuilt}"));

@@ -59,25 +59,28 @@ pub(crate) fn comparable(row: ViewRow) -> ViewRow {
     }
 }
 
+/// A row that was compared with what the log says, once everything under way had arrived.
+#[derive(Default)]
+pub(crate) struct Settled {
+    pub(crate) differences: Vec<Difference>,
+    /// The row as it is stored.
+    pub(crate) live: Option<ViewRow>,
+    /// The row as it should be.
+    pub(crate) truth: Option<ViewRow>,
+}
+
 /// Compares one row with its stream as it is now, and again for a while as long as they differ.
-/// Gives what differs, and the row as it should be.
-pub(crate) async fn settle_difference(
-    ports: &Ports,
-    view: View,
-    id: &str,
-) -> Result<(Vec<Difference>, Option<ViewRow>), StoreError> {
-    let Some(stream) = stream_of(view, id) else { return Ok((Vec::new(), None)) };
+pub(crate) async fn settle_difference(ports: &Ports, view: View, id: &str) -> Result<Settled, StoreError> {
+    let Some(stream) = stream_of(view, id) else { return Ok(Settled::default()) };
     let pk = stream.pk();
     let mut looks = 0;
     loop {
         let live = ports.rows.row(view, Copy::Live, id).await?.map(comparable);
         let truth = rebuilt(view, &ports.log.read_stream(&pk).await?);
-        if live == truth {
-            return Ok((Vec::new(), truth));
-        }
         looks += 1;
-        if looks == LOOKS {
-            return Ok((differences(view, id, live.as_ref(), truth.as_ref()), truth));
+        if live == truth || looks == LOOKS {
+            let differences = differences(view, id, live.as_ref(), truth.as_ref());
+            return Ok(Settled { differences, live, truth });
         }
         ports.pause.pause().await;
     }

@@ -8,7 +8,9 @@ use events::{RecordedEvent, Sku, StreamKey};
 use futures_util::future::try_join_all;
 use serde::Serialize;
 
-use crate::compare::{comparable, counters, differences, rebuilt, settle_difference, settled_counters};
+use crate::compare::{
+    Settled, comparable, counters, differences, rebuilt, settle_difference, settled_counters,
+};
 use crate::{Difference, Observe, Ports};
 
 /// What to do with the rebuilt rows.
@@ -248,35 +250,34 @@ impl Comparison<'_> {
         if self.mode == Mode::default() {
             return Ok(());
         }
-        let (mut wrong, mut right) = (Vec::new(), Vec::new());
+        let (mut gone, mut right) = (Vec::new(), Vec::new());
         for (id, (live, shadow)) in pairs {
             if live.map(comparable) == shadow {
                 continue;
             }
-            let (found, truth) = self.settle(&id, shadow).await?;
-            if found.is_empty() {
+            let Settled { differences, live, truth } = self.settle(&id, shadow).await?;
+            if differences.is_empty() {
                 continue;
             }
-            report.difference_count += found.len() as u64;
+            report.difference_count += differences.len() as u64;
             let room = MAX_DIFFERENCES.saturating_sub(report.differences.len());
-            report.differences.extend(found.into_iter().take(room));
-            wrong.push(id);
+            report.differences.extend(differences.into_iter().take(room));
+            // A row that claims to have seen more than there is would stay; it goes first.
+            let seen = |row: &Option<ViewRow>| row.as_ref().map_or(0, ViewRow::seen);
+            if truth.is_none() || seen(&live) > seen(&truth) {
+                gone.push(id);
+            }
             right.extend(truth);
         }
-        if self.mode.swap && !wrong.is_empty() {
-            // First away with what is wrong: a row that claims to have seen more than there is would stay.
-            self.ports.rows.adopt(Vec::new(), self.view, wrong).await?;
+        if self.mode.swap {
+            self.ports.rows.adopt(Vec::new(), self.view, gone).await?;
             self.ports.rows.adopt(right, self.view, Vec::new()).await?;
         }
         Ok(())
     }
 
-    /// What really differs, once everything that is under way has arrived; and the right row.
-    async fn settle(
-        &self,
-        id: &str,
-        shadow: Option<ViewRow>,
-    ) -> Result<(Vec<Difference>, Option<ViewRow>), StoreError> {
+    /// What really differs, once everything that is under way has arrived.
+    async fn settle(&self, id: &str, shadow: Option<ViewRow>) -> Result<Settled, StoreError> {
         let (View::Stock, Ok(sku)) = (self.view, Sku::recorded(id)) else {
             return settle_difference(self.ports, self.view, id).await;
         };
@@ -286,6 +287,7 @@ impl Comparison<'_> {
             false => settled_counters(self.ports, &sku).await?.map(ViewRow::Stock),
         };
         let live = self.ports.rows.row(self.view, Copy::Live, id).await?;
-        Ok((differences(self.view, id, live.as_ref(), truth.as_ref()), truth))
+        let differences = differences(self.view, id, live.as_ref(), truth.as_ref());
+        Ok(Settled { differences, live, truth })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use event_store::{Direction, EventLog, OrderQuery, OrderRow, OrderViews, Stamper, Window};
-use events::{Priority, RecordedEvent, StreamKey, Timestamp};
+use events::{Priority, RecordedEvent, Slot, StreamKey, Timestamp};
 
 use crate::{Worker, WorkerError};
 
@@ -82,14 +82,22 @@ impl Sweeper {
     }
 }
 
-/// The workers that owe an order something. The orders worker also owes it rows that show all of it.
+/// The workers that owe an order something that they can do. The orders worker also owes it rows that
+/// show all of it. A slot that a raw event blocks is nobody's to settle: its message is a dead letter
+/// already, and more of them would say nothing new.
 pub fn debtors(stream: &[Arc<RecordedEvent>], shown: u32) -> Vec<Worker> {
     let items = || stream.iter().map(|item| &**item);
+    let is_free = |slot: Slot| items().all(|item| *item.sk != *slot.sk());
     let order = orders::fold(items());
+    let reservation = inventory::fold(items());
+    let payment = payments::fold(items());
     let owes = [
-        (Worker::Orders, orders::decide(&order).is_some() || shown < order.seen()),
-        (Worker::Inventory, inventory::decide(&inventory::fold(items())).is_some()),
-        (Worker::Payments, payments::decide(&payments::fold(items())).is_some()),
+        (
+            Worker::Orders,
+            orders::decide(&order).is_some_and(|owed| is_free(owed.slot())) || shown < order.seen(),
+        ),
+        (Worker::Inventory, inventory::decide(&reservation).is_some_and(|owed| is_free(owed.slot()))),
+        (Worker::Payments, payments::decide(&payment).is_some_and(|owed| is_free(owed.slot()))),
     ];
     owes.into_iter().filter_map(|(worker, owes)| owes.then_some(worker)).collect()
 }

@@ -137,6 +137,7 @@ async fn become_so(api: &Api, id: &OrderId, wanted: &Wanted, caller: &Caller) ->
         match api.settle(wanted.event(id), latest, caller, priority).await? {
             Settled::Now(stored) => {
                 stream.push(stored);
+                show(api, &stream).await;
                 return Ok(answer(row(&stream)?, wanted, id));
             }
             Settled::Before(stored) => lost_to = Some(stored),
@@ -147,6 +148,16 @@ async fn become_so(api: &Api, id: &OrderId, wanted: &Wanted, caller: &Caller) ->
         lost_to.map_or_else(String::new, |event| format!(" by {} {}", event.event_name, event.event_id));
     let detail = format!("this decision is already settled{settled_by}, which cannot be read");
     Err(Problem::conflict("slot_taken", detail))
+}
+
+/// Writes the order's rows at once, so that whoever reads it next reads this change. The orders worker
+/// writes them too; if it fails here, the change is stored all the same.
+async fn show(api: &Api, stream: &[Arc<RecordedEvent>]) {
+    if let Some(rows) = views::project::order_rows(stream)
+        && let Err(error) = api.orders.put(rows).await
+    {
+        tracing::warn!(%error, "failed to show a change at once; the orders worker will");
+    }
 }
 
 fn row(stream: &[Arc<RecordedEvent>]) -> Result<OrderRow, Problem> {

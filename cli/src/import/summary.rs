@@ -169,7 +169,7 @@ impl Summary {
             ("placed", count(self.new + self.there, format!("{} new, {} were there", self.new, self.there))),
             ("  paid", self.count(End::Paid).into()),
             ("  out of stock", self.count(End::OutOfStock).into()),
-            ("  cancelled", self.count(End::Cancelled).into()),
+            ("  cancelled", self.cancelled_in_words()),
             (
                 "  rejected",
                 count(self.count(End::Rejected) as u64, "nothing to pay, or not payable".to_owned()),
@@ -196,6 +196,17 @@ impl Summary {
             text.push_str(&format!("\nnote: {note}"));
         }
         text
+    }
+
+    /// An order that ran out of stock, or was rejected, before it was cancelled stays what it was.
+    fn cancelled_in_words(&self) -> Value {
+        let (ended, asked) =
+            (self.count(End::Cancelled) as u64, self.orders.values().filter(|asked| **asked).count() as u64);
+        if asked > ended {
+            format!("{ended} ({} more had already failed)", asked - ended).into()
+        } else {
+            ended.into()
+        }
     }
 
     fn notes(&self) -> Vec<String> {

@@ -69,6 +69,12 @@ impl Load {
         self.book.lock().expect("nobody panics while writing in the book")
     }
 
+    /// How many orders are accepted, and how many of them settled.
+    pub fn counts(&self) -> (u64, u64) {
+        let book = self.book();
+        (book.accepted(), book.settled())
+    }
+
     /// Microseconds since the load began.
     pub fn now(&self) -> u64 {
         self.began.elapsed().as_micros() as u64

@@ -8,7 +8,7 @@ mod wire;
 mod zipf;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 use clap::{ArgGroup, Args};
@@ -224,26 +224,27 @@ async fn place_all(load: &Arc<Load>, clients: u16) {
     let show = async {
         loop {
             tokio::time::sleep(TICK).await;
-            progress.at(load.book().accepted(), load.total);
+            progress.at(load.counts().0, load.total);
         }
     };
     tokio::select! { () = placing => {}, () = show => {} }
-    progress.at(load.book().accepted(), load.total);
+    progress.at(load.counts().0, load.total);
     progress.finish();
 }
 
 /// Until every accepted order has settled, or none has for too long.
 async fn settle_all(load: &Load, timeout: Duration) {
-    let (mut settled, mut since) = (0, tokio::time::Instant::now());
-    let progress = Progress::new("settled", load.book().accepted());
-    while load.book().unsettled() > 0 && since.elapsed() < timeout {
+    let (accepted, mut settled) = load.counts();
+    let (progress, mut since) = (Progress::new("settled", accepted), Instant::now());
+    while settled < accepted && load.lost().is_none() && since.elapsed() < timeout {
         tokio::time::sleep(TICK / 4).await;
-        let now = load.book().settled();
+        let (_, now) = load.counts();
         if now > settled {
-            (settled, since) = (now, tokio::time::Instant::now());
+            (settled, since) = (now, Instant::now());
         }
-        progress.at(now, load.book().accepted());
+        progress.at(settled, accepted);
     }
+    progress.at(settled, accepted);
     progress.finish();
 }
 

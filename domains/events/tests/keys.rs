@@ -116,6 +116,13 @@ fn the_lane_is_spelled_in_small_letters() {
     assert_eq!(Priority::default(), Priority::Standard);
 }
 
+#[test]
+fn an_id_is_greater_than_its_cause_even_if_clock_and_chance_repeat_themselves() {
+    let (now, random) = (Timestamp::from_millis(5), 7 << 64);
+    let cause = next_event_id(now, random, None);
+    assert_eq!(next_event_id(now, random, Some(cause)), Ulid(cause.0 + 1));
+}
+
 proptest! {
     #[test]
     fn a_stream_key_is_read_back_as_it_was_written(id in "[^\\p{Cc}]{1,100}", kind in 0usize..4) {

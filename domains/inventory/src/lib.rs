@@ -2,7 +2,7 @@
 
 use events::{
     Event, Fact, InventoryCommitted, InventoryReleased, InventoryReservationFailed, InventoryReserved,
-    InventoryReturned, OrderId, Quantity, RecordedEvent, ReserveInventory, Shortage, Sku, SkuRestocked,
+    InventoryReturned, OrderId, Quantity, RecordedEvent, ReserveInventory, Shortage, Sku, SkuRestocked, Slot,
     StockDelta, StockLine, StockReceived,
 };
 
@@ -152,6 +152,15 @@ pub fn decide<'a>(facts: &ReservationFacts<'a>) -> Option<Owed<'a>> {
 }
 
 impl Owed<'_> {
+    /// The slot that doing it settles.
+    pub fn slot(&self) -> Slot {
+        match self.what {
+            Move::Reserve => Slot::Reservation,
+            Move::Commit | Move::ReleaseCancelled | Move::ReleaseUnpaid => Slot::Settlement,
+            Move::Return => Slot::Return,
+        }
+    }
+
     /// The event that does it, for the order it is owed to.
     pub fn event(&self, order_id: &OrderId) -> Event {
         let (order_id, items) = (order_id.clone(), self.lines.to_vec());

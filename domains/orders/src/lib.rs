@@ -7,7 +7,7 @@ use events::{
     Event, Fact, InventoryCommitted, InventoryReleased, InventoryReservationFailed, InventoryReserved,
     InventoryReturned, ManualPaymentRecorded, OrderCancelled, OrderDelivered, OrderPaymentAccepted,
     OrderPaymentRefunded, OrderPaymentRejected, OrderPlaced, OrderShipped, RecordedEvent, ReserveInventory,
-    StockLine, Ulid,
+    Slot, StockLine, Ulid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +144,15 @@ pub enum StatusReason {
 pub enum Owed<'a> {
     /// Ask for the stock of the placed order.
     RequestInventory(&'a OrderPlaced),
+}
+
+impl Owed<'_> {
+    /// The slot that doing it settles.
+    pub fn slot(&self) -> Slot {
+        match self {
+            Owed::RequestInventory(_) => Slot::ReserveInventory,
+        }
+    }
 }
 
 /// Fills the slot the event settles. A slot that is already filled stays as it is, so any order and

@@ -87,10 +87,13 @@ impl Intent {
         }
     }
 
-    /// Gives the money back, if it was taken and not given back yet.
+    /// Gives the money back, if it was taken and not given back yet; closes the intent if it was not
+    /// taken, so that it never will be: only a forged payment asks for that.
     pub fn refund(&mut self) {
-        if self.state == State::Charged {
-            self.state = State::Refunded;
+        match self.state {
+            State::Charged => self.state = State::Refunded,
+            State::Open => self.state = State::Cancelled,
+            State::Declined | State::Cancelled | State::Refunded => {}
         }
     }
 }
@@ -137,6 +140,13 @@ mod tests {
         intent.refund();
         assert_eq!(intent.state, State::Refunded);
         assert!(!intent.cancel());
+    }
+
+    #[test]
+    fn an_intent_that_is_refunded_without_having_been_charged_is_never_charged() {
+        let mut intent = Intent::default();
+        intent.refund();
+        assert_eq!((intent.charge(money(500), false), intent.charges), (Charge::Refused, 0));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use events::{
     Currency, Event, Fact, ManualPaymentRecorded, Money, OrderId, OrderPaymentAccepted, OrderPaymentRefunded,
-    OrderPaymentRejected, OrderPlaced, PaidBy, PaymentAttempted, RecordedEvent,
+    OrderPaymentRejected, OrderPlaced, PaidBy, PaymentAttempted, RecordedEvent, Slot,
 };
 
 pub mod intent;
@@ -49,6 +49,17 @@ pub struct Owed<'a> {
     pub what: Step<'a>,
     /// The event because of which it is owed.
     pub because_of: &'a RecordedEvent,
+}
+
+impl Owed<'_> {
+    /// The slot that doing it settles first.
+    pub fn slot(&self) -> Slot {
+        match self.what {
+            Step::Attempt { number, .. } => Slot::PaymentAttempt(number),
+            Step::Close(_) => Slot::Payment,
+            Step::Refund(_) => Slot::Refund,
+        }
+    }
 }
 
 /// One step of settling a payment.

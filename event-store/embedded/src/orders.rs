@@ -172,7 +172,7 @@ impl OrderViews for EmbeddedStore {
 fn orders(sql: &Connection, query: &OrderQuery) -> rusqlite::Result<Page<OrderRow>> {
     let (at, id) = place(&query.window);
     let mut values: Vec<Value> = vec![at.into(), id.map(str::to_owned).into(), asked(&query.window).into()];
-    let mut condition = "1".to_owned();
+    let mut condition = "\"order\" IS NOT NULL".to_owned();
     let mut also = |text: &str, value: Value| {
         values.push(value);
         write!(condition, " AND {text} ?{}", values.len()).expect("a text takes what is written to it");

@@ -58,7 +58,8 @@ CREATE TABLE stock_moves (
     PRIMARY KEY (number, position)
 ) WITHOUT ROWID;
 
--- Read models. The JSON columns are the rows; the others are what lists search by.
+-- Read models: orders with their payments and deliveries. The JSON columns are the rows, NULL where there is
+-- none; the others are what lists search by.
 CREATE TABLE orders (
     stream             INTEGER PRIMARY KEY,
     seen               INTEGER NOT NULL,
@@ -67,7 +68,7 @@ CREATE TABLE orders (
     open               INTEGER NOT NULL,
     created_at         INTEGER NOT NULL,
     payment_created_at INTEGER,
-    "order"            TEXT NOT NULL,
+    "order"            TEXT,
     payment            TEXT,
     delivery           TEXT
 );

@@ -200,7 +200,8 @@ fn remove(sql: &Connection, view: View, id: &str) -> rusqlite::Result<()> {
         )
     };
     let statement = match view {
-        View::Orders => of("orders", "ORDER_ID"),
+        // Its payment and delivery are rows of their own, and stay.
+        View::Orders => clear("\"order\" = NULL, seen = 0, open = 0"),
         View::Payments => clear("payment = NULL, payment_created_at = NULL"),
         View::Deliveries => clear("delivery = NULL"),
         View::Customers => of("customers", "CUSTOMER_ID"),

@@ -1,0 +1,185 @@
+//! Bodies that are refused, each with its exact status, code and pointers; none leaves a trace.
+
+use crate::world::World;
+
+const ORDERS: &str = "/orders";
+const RESTOCKS: &str = "/inventory/restocks";
+const CHECK: &str = "/inventory/check";
+const CUSTOMERS: &str = "/customers";
+const PRODUCTS: &str = "/products";
+const RAW: &str = "/chaos/raw-events";
+const ORDER: &str = "/orders/ord-1";
+
+const FIELDS: (u16, &str) = (422, "invalid_fields");
+const JSON: (u16, &str) = (400, "malformed_json");
+
+type Case = (&'static str, &'static str, (u16, &'static str), &'static [(&'static str, &'static str)]);
+
+/// Path (a PATCH for one order, else a POST), body, status and problem code, and for each bad field its
+/// pointer and code, sorted by pointer.
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    // No JSON object at all.
+    (ORDERS, "", JSON, &[]),
+    (ORDERS, "nope", JSON, &[]),
+    (ORDERS, "{", JSON, &[]),
+    (ORDERS, "{} {}", JSON, &[]),
+    (ORDERS, "\u{feff}{}", JSON, &[]),
+    (ORDERS, r#"{"customer_id":"cust-1","customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, JSON, &[]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1,"quantity":1}]}"#, JSON, &[]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1e999}]}"#, JSON, &[]),
+    (ORDERS, r#"{"customer_id":"\ud800","items":[]}"#, JSON, &[]),
+    (ORDERS, r#"{"customer_id":'cust-1'}"#, JSON, &[]),
+    (ORDERS, r#"{"customer_id":"cust-1",}"#, JSON, &[]),
+    (ORDERS, "null", FIELDS, &[("", "wrong_type")]),
+    (ORDERS, "[]", FIELDS, &[("", "wrong_type")]),
+    (ORDERS, "\"text\"", FIELDS, &[("", "wrong_type")]),
+    (ORDERS, "7", FIELDS, &[("", "wrong_type")]),
+    // Placing an order.
+    (ORDERS, "{}", FIELDS, &[("/customer_id", "required"), ("/items", "required")]),
+    (ORDERS, r#"{"customer_id":null,"items":null}"#, FIELDS, &[("/customer_id", "wrong_type"), ("/items", "wrong_type")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[]}"#, FIELDS, &[("/items", "empty")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":{}}"#, FIELDS, &[("/items", "wrong_type")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":"lamp"}"#, FIELDS, &[("/items", "wrong_type")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":["lamp",null,[]]}"#, FIELDS, &[("/items/0", "wrong_type"), ("/items/1", "wrong_type"), ("/items/2", "wrong_type")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{}]}"#, FIELDS, &[("/items/0/quantity", "required"), ("/items/0/sku", "required")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":0}]}"#, FIELDS, &[("/items/0/quantity", "out_of_range")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":-1}]}"#, FIELDS, &[("/items/0/quantity", "out_of_range")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1000001}]}"#, FIELDS, &[("/items/0/quantity", "out_of_range")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":18446744073709551616}]}"#, FIELDS, &[("/items/0/quantity", "out_of_range")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1.0}]}"#, FIELDS, &[("/items/0/quantity", "wrong_type")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1e0}]}"#, FIELDS, &[("/items/0/quantity", "wrong_type")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1.5}]}"#, FIELDS, &[("/items/0/quantity", "wrong_type")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":"1"}]}"#, FIELDS, &[("/items/0/quantity", "wrong_type")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":true}]}"#, FIELDS, &[("/items/0/quantity", "wrong_type")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"abc","quantity":1}]}"#, FIELDS, &[("/items/0/sku", "invalid_id")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"la mp","quantity":1},{"sku":7,"quantity":1}]}"#, FIELDS, &[("/items/0/sku", "invalid_id"), ("/items/1/sku", "wrong_type")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1,"price":1}]}"#, FIELDS, &[("/items/0/price", "unknown_field")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}],"total":1,"a/b~c":2}"#, FIELDS, &[("/a~1b~0c", "unknown_field"), ("/total", "unknown_field")]),
+    (ORDERS, r#"{"customer_id":"cus","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/customer_id", "invalid_id")]),
+    (ORDERS, r#"{"customer_id":"cust\u00001","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/customer_id", "invalid_id")]),
+    (ORDERS, r#"{"customer_id":["cust-1"],"items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/customer_id", "wrong_type")]),
+    (ORDERS, r#"{"order_id":"","customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/order_id", "invalid_id")]),
+    (ORDERS, r#"{"order_id":"ord#1","customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/order_id", "invalid_id")]),
+    (ORDERS, r#"{"order_id":null,"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/order_id", "wrong_type")]),
+    (ORDERS, r#"{"order_id":12345,"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/order_id", "wrong_type")]),
+    (ORDERS, r#"{"priority":"fast","customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/priority", "invalid_value")]),
+    (ORDERS, r#"{"priority":"Express","customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/priority", "invalid_value")]),
+    (ORDERS, r#"{"priority":1,"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/priority", "wrong_type")]),
+    (ORDERS, r#"{"order_id":"x","priority":"y","customer_id":"z","items":[{"sku":"s","quantity":0}],"q":1}"#, FIELDS, &[("/customer_id", "invalid_id"), ("/items/0/quantity", "out_of_range"), ("/items/0/sku", "invalid_id"), ("/order_id", "invalid_id"), ("/priority", "invalid_value"), ("/q", "unknown_field")]),
+    (ORDERS, r#"{"customer_id":"cust-9","items":[{"sku":"lamp","quantity":1}]}"#, (422, "unknown_customer"), &[("/customer_id", "unknown_customer")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"none","quantity":1}]}"#, (422, "unknown_sku"), &[("/items/0/sku", "unknown_sku")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1},{"sku":"lamp","quantity":1},{"sku":"none","quantity":1}]}"#, (422, "unknown_sku"), &[("/items/2/sku", "unknown_sku")]),
+    // Changing one.
+    (ORDER, "{}", FIELDS, &[("/status", "required")]),
+    (ORDER, r#"{"status":"CONFIRMED"}"#, FIELDS, &[("/status", "invalid_value")]),
+    (ORDER, r#"{"status":"shipped"}"#, FIELDS, &[("/status", "invalid_value")]),
+    (ORDER, r#"{"status":1}"#, FIELDS, &[("/status", "wrong_type")]),
+    (ORDER, r#"{"status":"SHIPPED","reason":"x","by":"y"}"#, FIELDS, &[("/by", "not_applicable"), ("/reason", "not_applicable")]),
+    (ORDER, r#"{"status":"CANCELLED","carrier":"x","tracking":"y","reference":"z"}"#, FIELDS, &[("/carrier", "not_applicable"), ("/reference", "not_applicable"), ("/tracking", "not_applicable")]),
+    (ORDER, r#"{"status":"CANCELLED","reason":"  "}"#, FIELDS, &[("/reason", "empty")]),
+    (ORDER, r#"{"status":"CANCELLED","reason":"a\u0000b"}"#, FIELDS, &[("/reason", "control_character")]),
+    (ORDER, r#"{"status":"CANCELLED","total":0}"#, FIELDS, &[("/total", "unknown_field")]),
+    (ORDER, r#"{"status":"SHIPPED"}"#, (409, "transition_not_allowed"), &[]),
+    // Restocking.
+    (RESTOCKS, "{}", FIELDS, &[("/lot_id", "required"), ("/sku", "required"), ("/units", "required")]),
+    (RESTOCKS, r#"{"sku":"lamp","units":0,"lot_id":"lot-1"}"#, FIELDS, &[("/units", "out_of_range")]),
+    (RESTOCKS, r#"{"sku":"lamp","units":1000000001,"lot_id":"lot-1"}"#, FIELDS, &[("/units", "out_of_range")]),
+    (RESTOCKS, r#"{"sku":"lamp","units":5.0,"lot_id":"lot-1"}"#, FIELDS, &[("/units", "wrong_type")]),
+    (RESTOCKS, r#"{"sku":"lamp","units":5,"lot_id":"lot"}"#, FIELDS, &[("/lot_id", "invalid_id")]),
+    (RESTOCKS, r#"{"sku":"lamp","units":5,"lotId":"lot-1"}"#, FIELDS, &[("/lot_id", "required"), ("/lotId", "unknown_field")]),
+    // Checking.
+    (CHECK, "{}", FIELDS, &[("/items", "required")]),
+    (CHECK, r#"{"items":[{"sku":"lamp"}],"x":1}"#, FIELDS, &[("/items/0/quantity", "required"), ("/x", "unknown_field")]),
+    // Customers.
+    (CUSTOMERS, r#"{"customer_id":"a b c"}"#, FIELDS, &[("/customer_id", "invalid_id")]),
+    (CUSTOMERS, r#"{"name":""}"#, FIELDS, &[("/name", "empty")]),
+    (CUSTOMERS, r#"{"name":"A\nB"}"#, FIELDS, &[("/name", "control_character")]),
+    (CUSTOMERS, r#"{"name":7,"email":7,"address":7}"#, FIELDS, &[("/address", "wrong_type"), ("/email", "wrong_type"), ("/name", "wrong_type")]),
+    (CUSTOMERS, r#"{"email":"ann"}"#, FIELDS, &[("/email", "invalid_email")]),
+    (CUSTOMERS, r#"{"email":"@example.org"}"#, FIELDS, &[("/email", "invalid_email")]),
+    (CUSTOMERS, r#"{"email":"a@b@c"}"#, FIELDS, &[("/email", "invalid_email")]),
+    (CUSTOMERS, r#"{"email":"a b@c"}"#, FIELDS, &[("/email", "invalid_email")]),
+    (CUSTOMERS, r#"{"address":"\u0000"}"#, FIELDS, &[("/address", "control_character")]),
+    (CUSTOMERS, r#"{"phone":"1"}"#, FIELDS, &[("/phone", "unknown_field")]),
+    (CUSTOMERS, r#"{"customer_id":"cust-1","name":"Bob"}"#, (409, "customer_exists"), &[]),
+    // Products.
+    (PRODUCTS, "{}", FIELDS, &[("/name", "required"), ("/price", "required"), ("/sku", "required")]),
+    (PRODUCTS, r#"{"sku":"hat-1","name":"Hat","price":-1}"#, FIELDS, &[("/price", "out_of_range")]),
+    (PRODUCTS, r#"{"sku":"hat-1","name":"Hat","price":1.999}"#, FIELDS, &[("/price", "too_fine")]),
+    (PRODUCTS, r#"{"sku":"hat-1","name":"Hat","price":1e300}"#, FIELDS, &[("/price", "out_of_range")]),
+    (PRODUCTS, r#"{"sku":"hat-1","name":"Hat","price":"5"}"#, FIELDS, &[("/price", "wrong_type")]),
+    (PRODUCTS, r#"{"sku":"hat-1","name":"Hat","price":5,"currency":"eur"}"#, FIELDS, &[("/currency", "invalid_currency")]),
+    (PRODUCTS, r#"{"sku":"hat-1","name":"Hat","price":5,"currency":978}"#, FIELDS, &[("/currency", "wrong_type")]),
+    (PRODUCTS, r#"{"sku":"h","product_id":"p","name":"\t","price":5}"#, FIELDS, &[("/name", "empty"), ("/product_id", "invalid_id"), ("/sku", "invalid_id")]),
+    (PRODUCTS, r#"{"sku":"lamp","name":"A lamp","price":20,"currency":"GBP"}"#, (409, "product_exists"), &[]),
+    // Raw events.
+    (RAW, "{}", FIELDS, &[("/event_name", "required"), ("/pk", "required"), ("/sk", "required")]),
+    (RAW, r#"{"pk":" ","sk":"\t","event_name":""}"#, FIELDS, &[("/event_name", "empty"), ("/pk", "empty"), ("/sk", "empty")]),
+    (RAW, r#"{"pk":"a\u0000","sk":"b","event_name":"E"}"#, FIELDS, &[("/pk", "control_character")]),
+    (RAW, r#"{"pk":1,"sk":"b","event_name":"E"}"#, FIELDS, &[("/pk", "wrong_type")]),
+    (RAW, r#"{"pk":"a","sk":"b","event_name":"E","data":[1]}"#, FIELDS, &[("/data", "wrong_type")]),
+    (RAW, r#"{"pk":"a","sk":"b","event_name":"E","data":null}"#, FIELDS, &[("/data", "wrong_type")]),
+    (RAW, r#"{"pk":"a","sk":"b","event_name":"E","data":{"x":1,"x":2}}"#, JSON, &[]),
+    (RAW, r#"{"pk":"a","sk":"b","event_name":"E","schema_version":0}"#, FIELDS, &[("/schema_version", "out_of_range")]),
+    (RAW, r#"{"pk":"a","sk":"b","event_name":"E","eventData":{}}"#, FIELDS, &[("/eventData", "unknown_field")]),
+];
+
+#[tokio::test]
+async fn every_bad_body_is_refused_for_all_its_reasons_and_leaves_no_trace() {
+    let world = World::open().await;
+    world.place("ord-1").await;
+    let before = snapshot(&world).await;
+    for (path, body, (status, code), wrong) in CASES {
+        let method = if *path == ORDER { "PATCH" } else { "POST" };
+        let reply = world.text(method, path, *body).await;
+        let case = format!("{method} {path} {body}: {}", reply.body);
+        assert_eq!((reply.status, reply.code()), (*status, *code), "{case}");
+        assert_eq!(reply.header("content-type"), "application/problem+json", "{case}");
+        assert_eq!(reply.body["status"], *status, "{case}");
+        assert_eq!(reply.body["instance"], reply.header("x-request-id"), "{case}");
+        let errors = reply.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut found: Vec<(&str, &str)> = errors
+            .iter()
+            .map(|error| (error["pointer"].as_str().unwrap(), error["code"].as_str().unwrap()))
+            .collect();
+        found.sort_by_key(|(pointer, _)| pointer.to_lowercase());
+        let mut wrong = wrong.to_vec();
+        wrong.sort_by_key(|(pointer, _)| pointer.to_lowercase());
+        assert_eq!(found, wrong, "{case}");
+        assert!(errors.iter().all(|error| !error["detail"].as_str().unwrap().is_empty()), "{case}");
+    }
+    assert_eq!(snapshot(&world).await, before);
+    assert!(CASES.len() >= 60);
+}
+
+/// Everything that could have changed.
+async fn snapshot(world: &World) -> (u64, Vec<serde_json::Value>) {
+    let mut lists = Vec::new();
+    for path in ["/orders", "/customers", "/products", "/inventory/skus", "/orders/ord-1/events"] {
+        lists.push(world.get(path).await.body);
+    }
+    (world.size().await, lists)
+}
+
+#[tokio::test]
+async fn nesting_without_end_is_refused() {
+    let world = World::empty();
+    let deep = format!(
+        r#"{{"pk":"a","sk":"b","event_name":"E","data":{}1{}}}"#,
+        r#"{"a":"#.repeat(9_000),
+        "}".repeat(9_000)
+    );
+    for path in ["/chaos/raw-events", "/api/v1/testing/simulateRawEvent"] {
+        assert_eq!(world.text("POST", path, deep.clone()).await.status, 400);
+    }
+    assert_eq!(world.size().await, 0);
+}
+
+#[tokio::test]
+async fn a_body_full_of_mistakes_gets_an_answer_of_bounded_length() {
+    let world = World::empty();
+    let reply = world.text("POST", "/orders", format!(r#"{{"items":[{}{{}}]}}"#, "{},".repeat(20_000))).await;
+    assert_eq!((reply.status, reply.body["errors"].as_array().unwrap().len()), (422, 256));
+    assert!(reply.body["detail"].as_str().unwrap().starts_with("40003 values"), "{}", reply.body["detail"]);
+}

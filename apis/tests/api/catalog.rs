@@ -1,0 +1,104 @@
+//! Customers and products.
+
+use event_store::{CatalogViews, EventLog, Personal};
+use events::{CustomerId, CustomerRegistered, Event};
+use serde_json::json;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_customer_is_registered_and_the_log_never_sees_who_it_is() {
+    let world = World::empty();
+    let ann = json!({"customer_id": "cust-1", "name": "Ann", "email": "ann@example.org", "address": "1 Street\nTown"});
+    let reply = world.post("/customers", ann).await;
+    assert_eq!((reply.status, reply.header("location")), (201, "/customers/cust-1"));
+    assert_eq!([&reply.body["name"], &reply.body["erased"]], [&json!("Ann"), &json!(false)]);
+    assert_eq!(world.get("/customers/cust-1").await.body, reply.body);
+    assert_eq!(world.get("/customers").await.body, json!({"customers": [reply.body]}));
+    let stream = world.store.read_stream("EVENTS#CUSTOMER_ID#cust-1").await.unwrap();
+    assert_eq!(stream.iter().map(|item| &*item.data).collect::<Vec<_>>(), [r#"{"customer_id":"cust-1"}"#]);
+}
+
+#[tokio::test]
+async fn registering_again_is_fine_and_as_somebody_else_is_a_conflict() {
+    let world = World::empty();
+    let ann = json!({"customer_id": "cust-1", "name": "Ann"});
+    let first = world.post("/customers", ann.clone()).await;
+    let again = world.post("/customers", ann).await;
+    assert_eq!((again.status, &again.body), (200, &first.body));
+    for other in [json!({"name": "Bob"}), json!({"name": "Ann", "address": "Here"}), json!({})] {
+        let mut other = other;
+        other["customer_id"] = json!("cust-1");
+        let reply = world.post("/customers", other).await;
+        assert_eq!((reply.status, reply.code()), (409, "customer_exists"));
+    }
+    assert_eq!(world.get("/customers/cust-1").await.body["name"], "Ann");
+    assert_eq!(world.size().await, 1);
+}
+
+#[tokio::test]
+async fn a_registration_that_broke_off_is_completed_by_its_repeat() {
+    let world = World::empty();
+    let customer_id = CustomerId::parse("cust-1").unwrap();
+    world.append(Event::CustomerRegistered(CustomerRegistered { customer_id: customer_id.clone() })).await;
+    // Its row is not there yet; the log knows the customer.
+    assert_eq!(world.get("/customers/cust-1").await.status, 200);
+    let reply = world.post("/customers", json!({"customer_id": "cust-1", "name": "Ann"})).await;
+    assert_eq!((reply.status, &reply.body["name"]), (200, &json!("Ann")));
+    let row = world.store.customer(&customer_id).await.unwrap().unwrap();
+    assert_eq!(row.personal, Personal { name: Some("Ann".into()), ..Personal::default() });
+}
+
+#[tokio::test]
+async fn a_customer_without_an_id_gets_one() {
+    let world = World::empty();
+    let reply = world.post("/customers", json!({})).await;
+    assert_eq!(reply.status, 201);
+    assert!(reply.body["customer_id"].as_str().unwrap().starts_with("cus-"));
+    assert_eq!(world.get(reply.header("location")).await.body, reply.body);
+}
+
+#[tokio::test]
+async fn a_product_can_be_ordered_as_soon_as_it_is_listed_and_not_after_it_is_withdrawn() {
+    let world = World::empty();
+    let hat = json!({"sku": "hat-1", "name": "A hat", "price": 9.5, "currency": "EUR"});
+    let listed = world.post("/products", hat.clone()).await;
+    assert_eq!((listed.status, listed.header("location")), (201, "/products/hat-1"));
+    assert_eq!(
+        [&listed.body["product_id"], &listed.body["price"], &listed.body["withdrawn"]],
+        [&json!("hat-1"), &json!(9.5), &json!(false)]
+    );
+    assert_eq!(world.post("/products", hat).await.status, 200);
+    assert_eq!(world.get("/products/hat-1").await.body, listed.body);
+    assert_eq!(world.get("/products/name/A%20hat").await.body, listed.body);
+
+    world.post("/customers", json!({"customer_id": "cust-1"})).await;
+    let order = json!({"customer_id": "cust-1", "items": [{"sku": "hat-1", "quantity": 2}]});
+    assert_eq!(world.post("/orders", order.clone()).await.body["total"], json!(19));
+
+    for _ in 0..2 {
+        let withdrawn = world.delete("/products/hat-1").await;
+        assert_eq!((withdrawn.status, &withdrawn.body["withdrawn"]), (200, &json!(true)));
+    }
+    assert_eq!(world.post("/orders", order).await.code(), "unknown_sku");
+    assert_eq!(world.get("/products/name/A%20hat").await.status, 404);
+    assert_eq!(world.get("/products/hat-1").await.body["withdrawn"], json!(true));
+    assert_eq!(world.delete("/products/none").await.code(), "product_not_found");
+}
+
+#[tokio::test]
+async fn a_product_id_stands_for_one_content() {
+    let world = World::empty();
+    let hat = json!({"product_id": "prod-1", "sku": "hat-1", "name": "A hat", "price": 9.5});
+    assert_eq!(world.post("/products", hat.clone()).await.body["currency"], "USD");
+    for (field, other) in
+        [("price", json!(9)), ("name", json!("Hat")), ("sku", json!("hat-2")), ("currency", json!("EUR"))]
+    {
+        let mut changed = hat.clone();
+        changed[field] = other;
+        let reply = world.post("/products", changed).await;
+        assert_eq!((reply.status, reply.code()), (409, "product_exists"), "{field}");
+        assert!(reply.body["detail"].as_str().unwrap().contains("DELETE /products/{id}"));
+    }
+    assert_eq!(world.size().await, 1);
+}

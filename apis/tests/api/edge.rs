@@ -1,0 +1,183 @@
+//! What every request goes through.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::json;
+
+use crate::world::World;
+
+#[test]
+fn every_route_is_registered_once_under_the_names_of_the_design() {
+    let mut routes = apis::routes();
+    routes.sort_unstable();
+    let expected = [
+        ("DELETE", "/orders/{id}"),
+        ("DELETE", "/products/{id}"),
+        ("GET", "/customers"),
+        ("GET", "/customers/{id}"),
+        ("GET", "/customers/{id}/orders"),
+        ("GET", "/inventory/skus"),
+        ("GET", "/inventory/skus/{sku}"),
+        ("GET", "/inventory/skus/{sku}/ledger"),
+        ("GET", "/livez"),
+        ("GET", "/orders"),
+        ("GET", "/orders/{id}"),
+        ("GET", "/orders/{id}/deliveries"),
+        ("GET", "/orders/{id}/events"),
+        ("GET", "/orders/{id}/payments"),
+        ("GET", "/products"),
+        ("GET", "/products/name/{name}"),
+        ("GET", "/products/{id}"),
+        ("GET", "/readyz"),
+        ("PATCH", "/orders/{id}"),
+        ("POST", "/api/v1/inventory/listSkus"),
+        ("POST", "/api/v1/inventory/restockSku"),
+        ("POST", "/api/v1/orders/listOrders"),
+        ("POST", "/api/v1/orders/placeOrder"),
+        ("POST", "/api/v1/payments/listOrderPayments"),
+        ("POST", "/api/v1/testing/simulateRawEvent"),
+        ("POST", "/chaos/raw-events"),
+        ("POST", "/customers"),
+        ("POST", "/inventory/check"),
+        ("POST", "/inventory/restocks"),
+        ("POST", "/orders"),
+        ("POST", "/products"),
+    ];
+    assert_eq!(routes, expected);
+}
+
+#[tokio::test]
+async fn every_route_of_the_table_is_served() {
+    let world = World::empty();
+    for (method, path) in apis::routes() {
+        let path =
+            path.replace("{id}", "some-id").replace("{sku}", "some-sku").replace("{name}", "some-name");
+        let reply = world.text(method, &path, "{}").await;
+        assert!(!["route_not_found", "method_not_allowed"].contains(&reply.code()), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_path_or_method_that_is_not_served_is_a_problem() {
+    let world = World::empty();
+    for path in ["/", "/order", "/orders/", "/orders/a/b", "/api/v1/nothing", "/products/name"] {
+        let reply = world.text("POST", path, "{}").await;
+        let expected =
+            if path == "/products/name" { (405, "method_not_allowed") } else { (404, "route_not_found") };
+        assert_eq!((reply.status, reply.code()), expected, "{path}");
+        assert_eq!(reply.header("content-type"), "application/problem+json");
+        assert_eq!(reply.body["instance"], reply.header("x-request-id"));
+    }
+    for (method, path, allow) in [
+        ("PUT", "/orders", "POST,GET,HEAD"),
+        ("POST", "/orders/ord-1", "GET,HEAD,PATCH,DELETE"),
+        ("DELETE", "/inventory/restocks", "POST"),
+        ("GET", "/api/v1/orders/placeOrder", "POST"),
+    ] {
+        let reply = world.text(method, path, "{}").await;
+        assert_eq!(
+            (reply.status, reply.code(), reply.header("allow")),
+            (405, "method_not_allowed", allow),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_problem_says_what_rfc_9457_asks_and_which_request_it_answers() {
+    let world = World::empty();
+    let request = Request::get("/orders/nope").header("x-request-id", "req-1");
+    let reply = world.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(reply.header("content-length"), reply.body.to_string().len().to_string());
+    assert_eq!(
+        reply.body,
+        json!({
+            "type": "urn:sagaline:problem:order_not_found", "title": "Order not found", "status": 404,
+            "detail": "there is no order with this id", "code": "order_not_found", "instance": "req-1",
+        })
+    );
+    assert_eq!(
+        (reply.header("content-type"), reply.header("x-request-id")),
+        ("application/problem+json", "req-1")
+    );
+}
+
+#[tokio::test]
+async fn every_answer_carries_a_request_id() {
+    let world = World::open().await;
+    let bad = Request::get("/livez").header("x-request-id", "not good").body(Body::empty()).unwrap();
+    let reply = world.send(bad).await;
+    assert_eq!((reply.status, reply.header("x-request-id").len()), (200, 26));
+    assert_ne!(world.get("/livez").await.header("x-request-id"), reply.header("x-request-id"));
+}
+
+#[tokio::test]
+async fn a_body_must_be_json_say_so_and_be_small() {
+    let world = World::open().await;
+    let size = world.size().await;
+    let valid = json!({"sku": "lamp", "units": 1, "lot_id": "lot-1"}).to_string();
+    for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
+        let request = Request::post("/inventory/restocks").header("content-type", kind);
+        let reply = world.send(request.body(valid.clone().into()).unwrap()).await;
+        assert_eq!((reply.status, reply.code()), (415, "unsupported_media_type"), "{kind}");
+    }
+    let none = world.send(Request::post("/inventory/restocks").body(valid.clone().into()).unwrap()).await;
+    assert_eq!(none.status, 415);
+
+    let padded = |length: usize| format!("{valid}{}", " ".repeat(length - valid.len()));
+    let large = world.text("POST", "/inventory/restocks", padded(65_537)).await;
+    assert_eq!((large.status, large.code(), world.size().await), (413, "body_too_large", size));
+    let announced = Request::post("/inventory/restocks").header("content-type", "application/json");
+    let announced = announced.header("content-length", "65537").body("{}".into()).unwrap();
+    assert_eq!(world.send(announced).await.status, 413);
+    let charset =
+        Request::post("/inventory/restocks").header("content-type", "Application/JSON; charset=utf-8");
+    assert_eq!(world.send(charset.body(padded(65_536).into()).unwrap()).await.status, 202);
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_503_and_says_nothing_of_itself() {
+    let world = World::down();
+    assert_eq!(world.get("/livez").await.status, 200);
+    let order = json!({"customer_id": "cust-1", "items": [{"sku": "lamp", "quantity": 1}]});
+    for reply in [
+        world.get("/readyz").await,
+        world.get("/orders/ord-1").await,
+        world.post("/inventory/restocks", json!({"sku": "lamp", "units": 1, "lot_id": "lot-1"})).await,
+        world.post("/orders", order).await,
+        world.delete("/orders/ord-1").await,
+    ] {
+        assert_eq!((reply.status, reply.code(), reply.header("retry-after")), (503, "unavailable", "1"));
+        assert!(!reply.body.to_string().contains("secret"));
+    }
+    let compat = json!({"sku": "lamp", "units": 1, "lotId": "lot-1"});
+    let reply = world.post("/api/v1/inventory/restockSku", compat).await;
+    assert_eq!((reply.status, reply.body), (500, json!({"message": "Internal Server Error"})));
+}
+
+#[tokio::test]
+async fn it_is_ready_when_the_store_answers() {
+    let world = World::empty();
+    let (alive, ready) = (world.get("/livez").await, world.get("/readyz").await);
+    assert_eq!((alive.status, alive.body), (200, json!({"status": "alive"})));
+    assert_eq!((ready.status, ready.body), (200, json!({"status": "ready"})));
+}
+
+#[tokio::test]
+async fn pages_of_any_origin_may_use_the_compatibility_api() {
+    let world = World::empty();
+    let asked = Request::options("/api/v1/orders/placeOrder")
+        .header("origin", "https://shop.example")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type,x-mine");
+    let reply = world.send(asked.body(Body::empty()).unwrap()).await;
+    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (204, "*"));
+    assert_eq!(reply.header("access-control-allow-methods"), "POST, OPTIONS");
+    assert_eq!(reply.header("access-control-allow-headers"), "content-type,x-mine");
+    for body in ["{}", "bad"] {
+        let reply = world.text("POST", "/api/v1/orders/listOrders", body).await;
+        assert_eq!(reply.header("access-control-allow-origin"), "*");
+    }
+    assert_eq!(world.get("/orders").await.header("access-control-allow-origin"), "");
+    assert_eq!(world.text("OPTIONS", "/orders", "").await.status, 405);
+}

@@ -1,0 +1,17 @@
+//! The API through its router, over the store in memory: what clients are promised.
+
+// Helpers of tests unwrap as tests do; clippy.toml exempts only the test functions themselves.
+#![allow(clippy::unwrap_used)]
+
+mod bad_bodies;
+mod catalog;
+mod change;
+mod compat;
+mod edge;
+mod inventory;
+mod lists;
+mod place;
+mod raw_events;
+mod read;
+mod robust;
+mod world;

@@ -1,0 +1,297 @@
+//! A store, a clock that ticks once per stamp, and a client.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use apis::{Api, Environment};
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use event_store::memory::MemoryStore;
+use event_store::{Appended, EventLog, LogScan, OrderViews, Stamper, StoreError};
+use events::*;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+pub struct World {
+    pub store: Arc<MemoryStore>,
+    pub clock: Arc<Ticking>,
+    pub router: Router,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// Pointers or parameters of `errors`, sorted.
+    pub fn wrong(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut wrong: Vec<&str> = errors
+            .iter()
+            .map(|error| error.get("pointer").or(error.get("parameter")).unwrap().as_str().unwrap())
+            .collect();
+        wrong.sort_unstable();
+        wrong
+    }
+}
+
+/// 2010-12-01T08:26:00Z and a second more with every stamp.
+pub struct Ticking(AtomicI64);
+
+impl Stamper for Ticking {
+    fn stamp(&self, after: Option<Ulid>) -> Stamp {
+        let tick = self.0.fetch_add(1, Ordering::Relaxed);
+        let now = Timestamp::from_millis(1_291_191_960_000 + tick * 1_000);
+        Stamp {
+            event_id: next_event_id(now, tick as u128, after),
+            occurred_at: now,
+            producer: "test-api".into(),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_291_191_960_000)
+    }
+}
+
+/// A log that lets a rival append first, once; or that is not there at all.
+pub enum Log {
+    Racing(Arc<MemoryStore>, Mutex<Vec<RecordedEvent>>),
+    Down,
+}
+
+#[async_trait]
+impl EventLog for Log {
+    async fn append(&self, event: RecordedEvent) -> Result<Appended, StoreError> {
+        let Log::Racing(store, rivals) = self else { return Err(down()) };
+        let rival = rivals.lock().unwrap().pop();
+        if let Some(rival) = rival {
+            store.append(rival).await?;
+        }
+        store.append(event).await
+    }
+
+    async fn read_stream(&self, pk: &str) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        let Log::Racing(store, _) = self else { return Err(down()) };
+        store.read_stream(pk).await
+    }
+
+    async fn read_slot(&self, pk: &str, sk: &str) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
+        let Log::Racing(store, _) = self else { return Err(down()) };
+        store.read_slot(pk, sk).await
+    }
+}
+
+fn down() -> StoreError {
+    StoreError::Unavailable("secret host is down".into())
+}
+
+impl World {
+    /// Nothing is there yet.
+    pub fn empty() -> World {
+        World::of(Environment::Dev, |store| store)
+    }
+
+    pub fn prod() -> World {
+        World::of(Environment::Prod, |store| store)
+    }
+
+    pub fn down() -> World {
+        World::of(Environment::Dev, |_| Arc::new(Log::Down))
+    }
+
+    fn of(environment: Environment, log: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn EventLog>) -> World {
+        World::over(Arc::new(MemoryStore::new()), environment, log)
+    }
+
+    pub fn over(
+        store: Arc<MemoryStore>,
+        environment: Environment,
+        log: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn EventLog>,
+    ) -> World {
+        let clock = Arc::new(Ticking(AtomicI64::new(0)));
+        let api = Api {
+            log: log(store.clone()),
+            orders: store.clone(),
+            stock: store.clone(),
+            catalog: store.clone(),
+            stamper: clock.clone(),
+            environment,
+        };
+        World { store, clock, router: apis::router(Arc::new(api)) }
+    }
+
+    /// A customer `cust-1`, and two products: `lamp` for 19.99 and `sock` for 2.
+    pub async fn open() -> World {
+        let world = World::empty();
+        world.furnish().await;
+        world
+    }
+
+    pub async fn furnish(&self) {
+        let customer = json!({"customer_id": "cust-1", "name": "Ann", "email": "ann@example.org"});
+        assert_eq!(self.post("/customers", customer).await.status, 201);
+        for (sku, price) in [("lamp", 19.99), ("sock", 2.0)] {
+            let product = json!({"sku": sku, "name": format!("A {sku}"), "price": price, "currency": "GBP"});
+            assert_eq!(self.post("/products", product).await.status, 201);
+        }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+    }
+
+    pub async fn text(&self, method: &str, path: &str, body: impl Into<Body>) -> Reply {
+        let request = Request::builder().method(method).uri(path);
+        self.send(request.header("content-type", "application/json").body(body.into()).unwrap()).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        self.text("POST", path, body.to_string()).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Reply {
+        self.text("PATCH", path, body.to_string()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(Request::builder().uri(path).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.send(Request::builder().method("DELETE").uri(path).body(Body::empty()).unwrap()).await
+    }
+
+    /// How many events the log holds.
+    pub async fn size(&self) -> u64 {
+        self.store.size().await.unwrap()
+    }
+
+    /// One lamp and three socks, as order `id` of `cust-1`: 25.99.
+    pub async fn place(&self, id: &str) -> Reply {
+        let items = json!([{"sku": "lamp", "quantity": 1}, {"sku": "sock", "quantity": 3}]);
+        self.post("/orders", json!({"order_id": id, "customer_id": "cust-1", "items": items})).await
+    }
+
+    /// Appends what a worker would, and nothing to the read models.
+    pub async fn append(&self, event: Event) -> Ulid {
+        self.append_moving(event, Vec::new()).await
+    }
+
+    pub async fn append_moving(&self, event: Event, counters: Vec<StockDelta>) -> Ulid {
+        let stream = self.store.read_stream(&event.stream().pk()).await.unwrap();
+        let stamp = self.clock.stamp(stream.last().map(|last| last.event_id));
+        let causes = Causes {
+            priority: Priority::Standard,
+            correlation_id: "worker".into(),
+            causation_id: stream.last().map(|last| last.event_id),
+            traceparent: None,
+        };
+        let item = RecordedEvent::new(event, counters, stamp, causes);
+        let id = item.event_id;
+        assert!(matches!(self.store.append(item).await.unwrap(), Appended::Stored(_)));
+        id
+    }
+
+    /// Writes the rows of an order, as the projection does.
+    pub async fn project(&self, id: &str) {
+        let stream = self.store.read_stream(&format!("EVENTS#ORDER_ID#{id}")).await.unwrap();
+        self.store.put(views::project::order_rows(&stream).unwrap()).await.unwrap();
+    }
+
+    /// Brings a placed order where these steps lead.
+    pub async fn bring(&self, id: &str, steps: &[Step]) {
+        for step in steps {
+            self.append(step.event(id)).await;
+        }
+    }
+}
+
+pub fn order(id: &str) -> OrderId {
+    OrderId::recorded(id).unwrap()
+}
+
+/// What happens to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Requested,
+    Reserved,
+    Short,
+    Attempt(u32),
+    Paid,
+    Declined,
+    Exhausted,
+    Committed,
+    Shipped,
+    Delivered,
+    Cancelled,
+    Refunded,
+}
+
+impl Step {
+    pub fn event(self, id: &str) -> Event {
+        let order_id = order(id);
+        let items =
+            || vec![StockLine { sku: Sku::parse("lamp").unwrap(), quantity: Quantity::new(1).unwrap() }];
+        let amount = Money::from_minor(2599).unwrap();
+        let rejected = |reason: &str, attempts| {
+            let reason = reason.to_owned();
+            Event::OrderPaymentRejected(OrderPaymentRejected { order_id: order(id), reason, attempts })
+        };
+        match self {
+            Step::Requested => Event::ReserveInventory(ReserveInventory {
+                order_id,
+                customer_id: CustomerId::parse("cust-1").unwrap(),
+                items: items(),
+            }),
+            Step::Reserved => Event::InventoryReserved(InventoryReserved { order_id, items: items() }),
+            Step::Short => Event::InventoryReservationFailed(InventoryReservationFailed {
+                order_id,
+                reason: "out_of_stock".into(),
+                shortages: Vec::new(),
+            }),
+            Step::Attempt(attempt) => Event::PaymentAttempted(PaymentAttempted { order_id, attempt }),
+            Step::Paid => Event::OrderPaymentAccepted(OrderPaymentAccepted {
+                order_id,
+                payment_id: "pay-1".into(),
+                amount,
+                currency: Currency::parse("GBP").unwrap(),
+                by: PaidBy::Gateway,
+            }),
+            Step::Declined => rejected("amount_too_large", 1),
+            Step::Exhausted => rejected("attempts_exhausted", 4),
+            Step::Committed => Event::InventoryCommitted(InventoryCommitted { order_id, items: items() }),
+            Step::Shipped => Event::OrderShipped(OrderShipped { order_id, carrier: None, tracking: None }),
+            Step::Delivered => Event::OrderDelivered(OrderDelivered { order_id }),
+            Step::Cancelled => Event::OrderCancelled(OrderCancelled {
+                order_id,
+                reason: "changed my mind".into(),
+                by: "ann".into(),
+            }),
+            Step::Refunded => Event::OrderPaymentRefunded(OrderPaymentRefunded {
+                order_id,
+                payment_id: "pay-1".into(),
+                amount,
+            }),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The tour of the README, typed word for word.
+
+mod server;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use server::BINARY;
+use tempfile::TempDir;
+
+/// The tour's blocks, in their order: whether they start the server, and what is typed.
+fn blocks(readme: &str) -> Vec<(bool, String)> {
+    let tour = readme.split("## The tour").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut blocks = Vec::new();
+    for block in tour.split("```sh").skip(1) {
+        let (head, rest) = block.split_once('\n').unwrap();
+        let text = rest.split("```").next().unwrap();
+        blocks.push((head.trim() == "up", text.to_owned()));
+    }
+    blocks
+}
+
+/// A shell script that types the tour. Only three things differ from what a stranger types: the server is
+/// the binary that is tested, it listens on a free port, and both terminals are one.
+fn script(root: &Path) -> String {
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let mut script = String::from(
+        r#"set -eu
+up() {
+    "$BINARY" up --port "$PORT" > up.log & SERVER=$!
+    for _ in $(seq 100); do grep -q "is up" up.log 2>/dev/null && return; sleep 0.1; done
+    echo "the server did not start"; exit 1
+}
+trap 'kill "$SERVER" 2>/dev/null || true' EXIT
+export PATH="$(dirname "$BINARY"):$PATH" SAGALINE_URL="http://127.0.0.1:$PORT"
+"#,
+    );
+    for (starts_the_server, text) in blocks(&readme) {
+        if starts_the_server {
+            assert_eq!(text.trim(), "cargo run --release -- up");
+            script.push_str("rm -f up.log; wait 2>/dev/null || true; up\n");
+        } else {
+            script.push_str(&text);
+        }
+    }
+    script
+}
+
+#[test]
+fn the_tour_of_the_readme_works_word_for_word() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folder = TempDir::new().unwrap();
+    std::os::unix::fs::symlink(root.join("examples"), folder.path().join("examples")).unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let done = Command::new("bash")
+        .arg("-c")
+        .arg(script(root))
+        .current_dir(folder.path())
+        .env("BINARY", BINARY)
+        .env("PORT", free.to_string())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let (said, complained) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success(), "{said}\n{complained}");
+    let in_this_order = [
+        "PAID",
+        "InventoryCommitted",
+        "StockReceived",
+        "InventoryReservationFailed",
+        "CANCELLED",
+        "OrderPaymentRefunded",
+        "InventoryReturned",
+        "ORDER_RETRACTED_EVENT",
+        "anomalies    2",
+        "differences  0",
+        "differences  2",
+        "differences  0",
+        "out of stock",
+        "POST to settled",
+    ];
+    let mut rest = &*said;
+    for expected in in_this_order {
+        let Some((_, after)) = rest.split_once(expected) else {
+            panic!("{expected} is missing in what is left of the tour:\n{rest}\nof\n{said}\n{complained}")
+        };
+        rest = after;
+    }
+}
