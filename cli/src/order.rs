@@ -1,16 +1,17 @@
 //! `sagaline order`: placing orders, looking at them, and what is done to them.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::Session;
-use crate::client::{Answer, Client, path, query};
+use crate::client::{Answer, Client, path};
 use crate::event::line;
 use crate::failure::Failure;
 use crate::list::{self, Paging, rows};
-use crate::output::{Column, Format, facts, field, made, print, section, table};
+use crate::output::{Column, Format, facts, field, made, print, section, table, text};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -288,31 +289,30 @@ async fn part(session: &Session, order_id: &str, part: &str, columns: &[Column])
 
 /// Prints what is there, then what comes, until the order's row says that nothing more is owed.
 async fn watch(session: &Session, client: &Client, order_id: &str) -> anyhow::Result<()> {
-    let order = path(&["orders", order_id]);
-    // The head is read before the stream: what is appended in between is seen again, not missed.
-    let mut next = client.get("/events?limit=1").await?["head"].as_u64().unwrap_or(0);
     let mut seen: Vec<Value> = Vec::new();
-    let stream = client.get(&path(&["orders", order_id, "events"])).await?;
-    show_new(session, rows(&stream, "events"), &mut seen)?;
-    let pk = format!("EVENTS#ORDER_ID#{order_id}");
-    while is_open(client.get(&order).await)? {
-        let after = next.to_string();
-        let feed = query("/events", &[("after", Some(&after)), ("limit", Some("1000")), ("wait", Some("2"))]);
-        let page = client.get(&feed).await?;
-        let of_the_order: Vec<Value> =
-            rows(&page, "events").iter().filter(|event| event["pk"] == *pk).cloned().collect();
-        show_new(session, &of_the_order, &mut seen)?;
-        next = page["next"].as_u64().unwrap_or(next);
+    loop {
+        // The row is read first: once it says that the order has ended, the stream has all of its events.
+        let order = known(client.get(&path(&["orders", order_id])).await)?;
+        let stream = client.get(&path(&["orders", order_id, "events"])).await?;
+        show_new(session, rows(&stream, "events"), &mut seen)?;
+        if let Some(order) = order.filter(|order| order["open"] == false) {
+            if session.output == Format::Table {
+                print(&format!("{order_id} is {}", text(&status(&order))))?;
+            }
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK).await;
     }
-    let stream = client.get(&path(&["orders", order_id, "events"])).await?;
-    show_new(session, rows(&stream, "events"), &mut seen)
 }
 
+/// How often a watched order is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// A stream without a placed order, made by raw events, is waited for too.
-fn is_open(order: Result<Value, Failure>) -> Result<bool, Failure> {
+fn known(order: Result<Value, Failure>) -> Result<Option<Value>, Failure> {
     match order {
-        Ok(order) => Ok(order["open"] != false),
-        Err(Failure::Refused(refusal)) if refusal.status == 404 => Ok(true),
+        Ok(order) => Ok(Some(order)),
+        Err(Failure::Refused(refusal)) if refusal.status == 404 => Ok(None),
         Err(failure) => Err(failure),
     }
 }

@@ -65,15 +65,17 @@ fn the_tour_of_the_readme_works_word_for_word() {
     let (said, complained) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success(), "{said}\n{complained}");
     let in_this_order = [
-        "PAID",
-        "InventoryCommitted",
+        "order-0001 is PAID",
         "StockReceived",
         "InventoryReservationFailed",
-        "CANCELLED",
-        "OrderPaymentRefunded",
+        "order-0002 is CANCELLED (reservation_failed: out_of_stock)",
         "InventoryReturned",
+        "OrderPaymentRefunded",
+        "order-0001 is CANCELLED (cancelled_on_request: wrong colour)",
         "ORDER_RETRACTED_EVENT",
         "anomalies    2",
+        "order-11-kill is PAID",
+        "order-14-kill is PAID",
         "differences  0",
         "differences  2",
         "differences  0",

@@ -81,6 +81,15 @@ async fn the_answer_shows_its_own_write() {
 }
 
 #[tokio::test]
+async fn a_change_is_read_back_at_once_before_any_worker_has_seen_it() {
+    let world = order_after(&[Reserved, Paid]).await;
+    world.project("ord-1").await;
+    world.patch("/orders/ord-1", json!({"status": "SHIPPED"})).await;
+    assert_eq!(world.get("/orders/ord-1").await.body["status"], "SHIPPED");
+    assert_eq!(world.get("/orders?status=SHIPPED").await.body["orders"][0]["order_id"], "ord-1");
+}
+
+#[tokio::test]
 async fn an_operators_payment_is_recorded_once_and_settled_by_the_payments_worker() {
     let world = order_after(&[Reserved]).await;
     let change = json!({"status": "PAID", "reference": "bank-7", "by": "bob"});
