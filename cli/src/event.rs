@@ -154,7 +154,7 @@ pub fn line(event: &Value) -> String {
         data => data.to_string(),
     };
     let [time, name] = ["occurred_at", "event_name"].map(|field| text(&event[field]));
-    format!("{time}  {name:<26}  {}  {}", place.join("  "), short(&data, 100))
+    format!("{time}  {name:<26}  {:<24}  {}", place.join("  "), short(&data, 100))
 }
 
 #[cfg(test)]

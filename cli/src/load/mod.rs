@@ -276,6 +276,21 @@ mod tests {
         }
     }
 
+    /// The book is locked for one look at a time: an earlier version looked twice at once, and waited for itself.
+    #[tokio::test]
+    async fn a_load_of_which_nothing_is_left_ends() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let bodies = Bodies::new("1", &["sku-1".to_owned()], 1, 1, Zipf::new(1, 0.0), 1);
+        let load = Arc::new(Load::new(Target::loopback(&url).await.unwrap(), Pace::Closed, 0, bodies));
+        let all = async {
+            place_all(&load, 2).await;
+            settle_all(&load, Duration::from_secs(5)).await;
+        };
+        tokio::time::timeout(Duration::from_secs(5), all).await.unwrap();
+        assert_eq!(load.counts(), (0, 0));
+    }
+
     #[test]
     fn a_load_is_bounded_in_every_direction() {
         for wrong in [
