@@ -1,4 +1,5 @@
 //! kill -9 under load: what was acknowledged is there, and comes to its end.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod server;
 

@@ -1,4 +1,5 @@
 //! The tour of the README, typed word for word.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod server;
 

@@ -20,8 +20,11 @@ pub(crate) struct Wiring {
     pub(crate) queues: Vec<Source>,
     targets: Vec<Target>,
     /// Routes by the values of the attributes that patterns look at, if they look at few and small ones.
-    known: Option<Mutex<FxHashMap<(Arc<str>, &'static str), Arc<[Route]>>>>,
+    known: Option<Mutex<FxHashMap<Shape, Arc<[Route]>>>>,
 }
+
+/// What decides an event's routes where rules look at nothing else: its name and its lane.
+type Shape = (Arc<str>, &'static str);
 
 /// A queue and the function that reads it.
 pub(crate) struct Source {

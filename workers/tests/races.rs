@@ -1,4 +1,5 @@
 //! The races that systems of this shape lose, each run many times over the real store.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod world;
 

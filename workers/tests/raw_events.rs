@@ -1,4 +1,5 @@
 //! What raw events can do to the workers: nothing that lasts.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod world;
 

@@ -1,4 +1,5 @@
 //! Who listens to what: complete, and the same in code and templates.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! The sweeper finds what stands still, and wakes exactly who owes it something.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod world;
 

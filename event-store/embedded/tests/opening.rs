@@ -1,4 +1,5 @@
 //! Opening a folder: what is refused, with which words, and that nothing is changed then.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use std::fs;
 use std::path::Path;
@@ -88,7 +89,8 @@ async fn a_store_whose_database_is_gone_is_never_an_empty_start() {
 
 #[tokio::test]
 async fn an_emptied_a_shortened_and_an_overwritten_database_are_refused() {
-    let damages: [(&str, fn(Vec<u8>) -> Vec<u8>); 4] = [
+    type Damage = fn(Vec<u8>) -> Vec<u8>;
+    let damages: [(&str, Damage); 4] = [
         ("emptied", |_| Vec::new()),
         ("shortened by half", |bytes| bytes[..bytes.len() / 2].to_vec()),
         ("shortened by a page", |bytes| bytes[..bytes.len() - 4096].to_vec()),
