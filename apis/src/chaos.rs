@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use event_store::StoreError;
-use events::{Priority, RecordedEvent};
+use events::recorded::RAW_PRODUCER;
+use events::{Priority, RecordedEvent, Stamp};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -39,7 +40,9 @@ impl Api {
     /// Puts the item into the log, behind everything in its stream.
     pub(crate) async fn append_raw(&self, raw: &RawEvent, caller: &Caller) -> Result<Settled, StoreError> {
         let stream = self.log.read_stream(&raw.pk).await?;
-        let stamp = self.stamper.stamp(stream.iter().map(|item| item.event_id).max());
+        let latest = stream.iter().map(|item| item.event_id).max();
+        // Whoever serves it: what was written by hand can be told from what the system decided.
+        let stamp = Stamp { producer: RAW_PRODUCER.into(), ..self.stamper.stamp(latest) };
         let causes = caller.causes(raw.priority());
         let what = (&*raw.name, raw.version, &*raw.data);
         self.append(RecordedEvent::raw((&raw.pk, &raw.sk), what, Vec::new(), stamp, causes)).await

@@ -82,6 +82,8 @@ fn lint() -> anyhow::Result<()> {
     let mut templates = Command::new(tools.join("cfn-lint"));
     templates.args(["template-oms.yaml", "template-ims.yaml"]).current_dir(root());
     step("templates", templates)?;
+    // Licences are read from the sources of every platform's crates, which a build does not all fetch.
+    step("fetch", cargo(&["fetch", "--locked"]))?;
     let mut licences = Command::new(tools.join("cargo-deny"));
     licences.args(["--offline", "--log-level", "error", "check", "licenses", "bans", "sources"]);
     licences.current_dir(root());

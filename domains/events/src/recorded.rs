@@ -69,6 +69,9 @@ pub struct Stamp {
     pub producer: Arc<str>,
 }
 
+/// The producer of what the raw event API writes.
+pub const RAW_PRODUCER: &str = "chaos-api";
+
 /// The largest payload that may be written, in bytes. A DynamoDB item holds 400 KB, an SQS message 256 KB.
 pub const MAX_DATA: usize = 240 * 1024;
 
@@ -139,6 +142,11 @@ impl RecordedEvent {
     /// Whether counters moved with it. An event forged through the raw event API moved none.
     pub fn moved_counters(&self) -> bool {
         !self.counters.is_empty()
+    }
+
+    /// Whether it was written by hand, through the raw event API.
+    pub fn is_raw(&self) -> bool {
+        &*self.producer == RAW_PRODUCER
     }
 
     /// What an event appended because of this one inherits.
