@@ -103,6 +103,7 @@ impl Queue {
         if changes.is_empty() && returned.is_empty() {
             return;
         }
+        changes.push(self.lock().cursor_behind(&returned));
         let before = changes.len();
         changes.extend(returned.iter().map(Returned::change));
         match self.store.apply(changes).await {

@@ -295,6 +295,16 @@ impl QueueState {
         }
     }
 
+    /// Where the cursor will stand once these are durable: saved with them, a crash right behind brings none
+    /// of them a second time, unless something before them is still under way.
+    pub(crate) fn cursor_behind(&self, returned: &[Returned]) -> QueueChange {
+        let leaves =
+            |position: &u64| returned.iter().any(|returned| returned.held.origin == Origin::Log(*position));
+        let first = self.outstanding.iter().find(|position| !leaves(position));
+        let position = first.map_or(self.read_to, |first| first - 1).max(self.saved);
+        QueueChange::Cursor { queue: self.definition.name.clone(), position }
+    }
+
     /// The cursor, if it moved since it was last saved: every event up to it is done, or parked.
     pub(crate) fn cursor_to_save(&self) -> Option<u64> {
         let cursor = self.outstanding.first().map_or(self.read_to, |first| first - 1);
@@ -399,6 +409,19 @@ mod tests {
         // The dead worker's answer comes late and deletes nothing.
         let (done, returned) = queue.settle(&batch, Vec::new(), 180_001);
         assert!(done.is_empty() && returned.is_empty());
+    }
+
+    #[test]
+    fn what_is_given_back_takes_the_cursor_with_it_as_far_as_it_may_go() {
+        let mut queue = queue(3);
+        (1..=3).for_each(|position| queue.offer(position, "".into(), 0));
+        let under_way = queue.receive(1, 0);
+        let failed = queue.receive(1, 0);
+        let (_, returned) = queue.settle(&failed, vec![failure(2)], 0);
+        let cursor = |position| QueueChange::Cursor { queue: "Q".into(), position };
+        assert_eq!(queue.cursor_behind(&returned), cursor(0));
+        queue.settle(&under_way, Vec::new(), 0);
+        assert_eq!(queue.cursor_behind(&returned), cursor(2));
     }
 
     #[test]
