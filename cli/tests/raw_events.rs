@@ -137,10 +137,15 @@ async fn any_permutation_and_repetition_leaves_the_system_serving_and_the_audit_
         let stream = server.get(&format!("/orders/{id}/events")).await;
         should.extend(expected(stream["events"].as_array().unwrap()));
     }
-    let named = report["anomalies"].as_array().unwrap();
-    let named: BTreeSet<String> =
-        named.iter().map(|one| one["event_id"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(named, should, "seed {seed}");
+    // A refund that was only said leaves the money where it is; that is shown as an anomaly of its own.
+    let is_of_the_stream = |one: &&Value| !one["why"].as_str().unwrap().contains("the gateway kept");
+    let named: Vec<&Value> =
+        report["anomalies"].as_array().unwrap().iter().filter(is_of_the_stream).collect();
+    let id = |one: &&Value| one["event_id"].as_str().unwrap().to_owned();
+    let too_many: Vec<&&Value> = named.iter().filter(|one| !should.contains(&id(one))).collect();
+    let missing = should.iter().filter(|event| !named.iter().any(|one| id(one) == **event));
+    let missing: Vec<&String> = missing.collect();
+    assert!(too_many.is_empty() && missing.is_empty(), "seed {seed}: {too_many:?} and not {missing:?}");
     for report in server.replay_all().await {
         assert_eq!(report["differences"], json!([]), "seed {seed}: {report}");
     }
