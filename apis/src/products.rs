@@ -35,6 +35,12 @@ async fn add(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> R
     let ((sku, name), price) = body.finish(sku.zip(name).zip(price))?;
     let product_id = product_id
         .unwrap_or_else(|| ProductId::parse(sku.as_str()).expect("SKUs and product ids have the same rule"));
+    if let Some(other) =
+        api.catalog.product_by_sku(&sku).await?.filter(|other| other.product_id != product_id)
+    {
+        let detail = format!("this SKU is sold by product {}; withdraw that one first", other.product_id);
+        return Err(Problem::conflict("sku_taken", detail));
+    }
     let listed = ProductListed { product_id: product_id.clone(), sku, name, price, currency };
     match api.settle(Event::ProductListed(listed.clone()), None, &caller, Priority::Standard).await? {
         Settled::Now(_) => {
@@ -44,6 +50,10 @@ async fn add(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> R
         Settled::Before(stored) => match stored.event() {
             Ok(Event::ProductListed(known)) if *known == listed => {
                 let row = project(&api, &product_id).await?;
+                if row.withdrawn {
+                    let detail = "this product was withdrawn; list it under another product_id";
+                    return Err(Problem::conflict("product_withdrawn", detail));
+                }
                 Ok(Answer::ok(&row).seen(row.seen))
             }
             _ => {

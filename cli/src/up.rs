@@ -1,5 +1,6 @@
 //! `sagaline up`: the whole system in this process.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -58,7 +59,11 @@ fn share(text: &str) -> Result<f64, String> {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     // Nothing but the loopback address is listened on, so there is nobody to keep out yet.
     let Auth::Off = options.auth;
-    tracing_subscriber::fmt().with_env_filter(options.log).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(options.log)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let settings = Settings {

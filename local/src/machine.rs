@@ -75,6 +75,11 @@ impl Machine {
     pub async fn start(settings: &Settings) -> anyhow::Result<Machine> {
         let parameters: Parameters = [("Environment", settings.environment.as_str())].into_iter().collect();
         let topology = Topology::load(&TEMPLATES, &parameters).context("failed to read the templates")?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("failed to listen on {address}; stop what uses the port, or choose another with --port")
+        })?;
+        let address = listener.local_addr()?;
         let Settings { data, fresh, .. } = settings.clone();
         let open = move || {
             if fresh {
@@ -129,11 +134,6 @@ impl Machine {
             runs: Runs::new(crate::runs::ports(&store)),
         });
         let router = http::router(&topology, api, ops)?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("failed to listen on {address}; stop what uses the port, or choose another with --port")
-        })?;
-        let address = listener.local_addr()?;
         let mut asked_to_stop = stopped;
         let server = axum::serve(listener, router).with_graceful_shutdown(async move {
             drop(asked_to_stop.wait_for(|stop| *stop).await);

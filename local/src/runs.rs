@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use async_trait::async_trait;
 use event_store::View;
 use event_store_embedded::EmbeddedStore;
@@ -50,7 +51,7 @@ pub async fn offline_replay(
     mode: Mode,
     observe: views::Observe<'_>,
 ) -> anyhow::Result<ReplayReport> {
-    let store = EmbeddedStore::open(data)?;
+    let store = open(data)?;
     Ok(replay(&ports(&store), view, mode, SEGMENTS, observe).await?)
 }
 
@@ -59,8 +60,16 @@ pub async fn offline_replay(
 /// # Errors
 /// Opening or reading the store.
 pub async fn offline_audit(data: &Path, observe: views::Observe<'_>) -> anyhow::Result<AuditReport> {
-    let store = EmbeddedStore::open(data)?;
+    let store = open(data)?;
     Ok(audit(&ports(&store), observe).await?)
+}
+
+/// Looking at a store must not make one.
+fn open(data: &Path) -> anyhow::Result<EmbeddedStore> {
+    if !EmbeddedStore::exists(data) {
+        bail!("there is no store in {}; name the folder that `sagaline up --data` was given", data.display());
+    }
+    Ok(EmbeddedStore::open(data)?)
 }
 
 /// What was started, by its number. The latest [`KEPT`] are kept.

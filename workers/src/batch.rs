@@ -56,12 +56,17 @@ pub async fn handle_batch<Body: AsRef<str>>(worker: &dyn Reconcile, batch: &[Mes
                 let look = Look { stream, nudge, messages: Vec::new() };
                 streams.entry((look.nudge.pk.clone(), lot)).or_insert(look).messages.push(message);
             }
-            Err(error) => failures.push(failure(message, error)),
+            Err(error) => {
+                tracing::warn!(receive_count = message.receive_count, %error, "failed to read a message");
+                failures.push(failure(message, error));
+            }
         }
     }
     let looks = streams.into_values().map(|look| async move {
-        let done = worker.reconcile(&look.stream, &look.nudge).await;
-        done.err().map(|error| (look.messages, error))
+        let error = worker.reconcile(&look.stream, &look.nudge).await.err()?;
+        let receive_count = look.messages.iter().map(|message| message.receive_count).max();
+        tracing::warn!(stream = %look.stream, receive_count, %error, "failed to reconcile");
+        Some((look.messages, error))
     });
     for (messages, error) in join_all(looks).await.into_iter().flatten() {
         failures.extend(messages.into_iter().map(|message| failure(message, error.clone())));
@@ -89,7 +94,6 @@ fn failure<Body>(message: &Message<Body>, error: WorkerError) -> Failure {
         WorkerError::Transient(_) => back_off(message.id, message.receive_count),
         WorkerError::Permanent(_) => Duration::ZERO,
     };
-    tracing::warn!(message = message.id, receive_count = message.receive_count, %error, "not handled");
     Failure { id: message.id, error, retry_after }
 }
 

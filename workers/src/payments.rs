@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use event_store::{Appended, EventLog, Stamper};
 use events::{Event, Money, OrderId, OrderPaymentAccepted, RecordedEvent, StreamKey};
-use payments::{Closure, Owed, Step, accepted, attempted, declined, refunded};
+use payments::{Closure, MAX_ATTEMPTS, Owed, Step, accepted, attempted, declined, refunded};
 
 use crate::gateway::{Charged, Gateway};
 use crate::reconcile::{MAX_STEPS, append, too_many_steps};
@@ -77,7 +77,12 @@ impl PaymentsWorker {
         let Appended::Stored(claim) = self.append(decided, attempted(order, number)).await? else {
             return Ok(Next::Stop);
         };
-        let outcome = match self.gateway.charge(order, amount).await? {
+        let outcome = match self.gateway.charge(order, amount).await {
+            // Nothing is left to try, so there is nothing to wait for: the next look closes the intent.
+            Err(_) if number >= MAX_ATTEMPTS => return Ok(Next::LookAgain),
+            charged => charged?,
+        };
+        let outcome = match outcome {
             Charged::Charged { payment_id } => accepted(order, &payment_id, amount, currency),
             Charged::Declined { reason } => declined(order, &reason, number),
             Charged::Refused => return Ok(Next::LookAgain),

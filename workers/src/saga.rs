@@ -25,7 +25,8 @@ pub enum Worker {
 pub fn listeners(event: EventName) -> &'static [Worker] {
     use Worker::{Catalog, Inventory, Orders, Payments};
     match event {
-        EventName::OrderPlaced => &[Orders],
+        // Payments too: where the placing comes last, it is what the payment was waiting for.
+        EventName::OrderPlaced => &[Orders, Payments],
         EventName::ReserveInventory => &[Orders, Inventory],
         EventName::InventoryReserved => &[Orders, Payments],
         EventName::InventoryReservationFailed => &[Orders],

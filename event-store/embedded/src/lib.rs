@@ -68,10 +68,15 @@ impl EmbeddedStore {
         Ok(EmbeddedStore { inner: Arc::new(inner) })
     }
 
+    /// Whether a folder holds a store, whole or not. Looks only.
+    pub fn exists(folder: &Path) -> bool {
+        open::exists(folder)
+    }
+
     /// Removes the store of a folder, if there is one; other files in it stay.
     ///
     /// # Errors
-    /// [`OpenError::InUse`], or what the file system says.
+    /// [`OpenError::InUse`], [`OpenError::NotOurs`] for somebody else's database, or what the file system says.
     pub fn erase(folder: &Path) -> Result<(), OpenError> {
         open::erase(folder)
     }

@@ -58,8 +58,15 @@ pub enum OpenError {
     },
 }
 
-/// Held as long as the store is open.
-pub(crate) struct FolderLock(#[expect(dead_code, reason = "closing it is what gives the lock back")] File);
+/// Held as long as the store is open. Closing its file gives the lock back.
+pub(crate) struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // The process that it names may soon be another one.
+        self.0.set_len(0).ok();
+    }
+}
 
 /// Locks the folder and opens its database for writing, or makes one.
 pub(crate) fn open(folder: &Path) -> Result<(FolderLock, PathBuf, Connection), OpenError> {
@@ -100,6 +107,10 @@ pub(crate) fn erase(folder: &Path) -> Result<(), OpenError> {
         return Ok(());
     }
     let _lock = lock(folder)?;
+    let database = folder.join(DATABASE);
+    if !folder.join(MARKER).exists() && database.exists() && !is_ours(&database) {
+        return Err(OpenError::NotOurs { path: database });
+    }
     // The marker goes last: cut short, the folder still says that a store was here.
     for file in [DATABASE, "sagaline.db-wal", "sagaline.db-shm", MARKER] {
         let path = folder.join(file);
@@ -111,6 +122,21 @@ pub(crate) fn erase(folder: &Path) -> Result<(), OpenError> {
         }
     }
     Ok(())
+}
+
+/// Whether a file is a database of ours, or one whose making was cut short.
+fn is_ours(database: &Path) -> bool {
+    if fs::metadata(database).is_ok_and(|about| about.len() == 0) {
+        return true;
+    }
+    let id = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .and_then(|connection| connection.query_row("PRAGMA application_id", [], |row| row.get::<_, i32>(0)));
+    id.is_ok_and(|id| id == APPLICATION_ID)
+}
+
+/// Whether a folder holds a store, whole or not.
+pub(crate) fn exists(folder: &Path) -> bool {
+    folder.join(MARKER).exists() || folder.join(DATABASE).exists()
 }
 
 fn lock(folder: &Path) -> Result<FolderLock, OpenError> {

@@ -76,6 +76,11 @@ async fn somebody_elses_database_is_refused() {
     sql.execute_batch("CREATE TABLE theirs (x)").unwrap();
     drop(sql);
     assert!(matches!(refusal(folder.path()), OpenError::NotOurs { .. }));
+    assert!(
+        matches!(EmbeddedStore::erase(folder.path()), Err(OpenError::NotOurs { .. })),
+        "nor is it erased"
+    );
+    assert!(folder.path().join("sagaline.db").exists());
 }
 
 #[tokio::test]
