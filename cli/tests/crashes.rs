@@ -136,3 +136,28 @@ async fn a_stop_finishes_what_is_under_way_and_the_next_start_goes_on() {
     let report: Value = server.audit_at_rest().await;
     assert_eq!((&report["clean"], &report["orders"]), (&json!(true), &json!({ "PAID": 20 })));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counters_that_are_rebuilt_and_swapped_under_load_stay_right() {
+    let folder = TempDir::new().unwrap();
+    let server = Arc::new(Server::start(folder.path(), &[]));
+    server.stock("sku-hot", 100_000).await;
+    server.stock("sku-cold", 100_000).await;
+    let told = Arc::new(Mutex::new(Acknowledged::default()));
+    let clients: Vec<_> = (0..CLIENTS)
+        .map(|client| tokio::spawn(place_until_killed(server.clone(), told.clone(), 0, client)))
+        .collect();
+    for _ in 0..20 {
+        let report = server.finished("replays", json!({ "view": "stock", "diff": true, "swap": true })).await;
+        assert_eq!((&report["state"], &report["differences"]), (&json!("done"), &json!([])), "{report}");
+    }
+    let busy = server.finished("audits", json!({})).await;
+    assert_eq!(busy["differences"], json!([]));
+    for client in clients {
+        client.abort();
+        client.await.ok();
+    }
+    let report = server.audit_at_rest().await;
+    assert_eq!((&report["differences"], &report["open"]), (&json!([]), &json!(0)));
+    assert_eq!(server.get("/ops/dead-letters").await, json!({ "dead_letters": [] }));
+}

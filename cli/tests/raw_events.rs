@@ -185,3 +185,20 @@ async fn a_message_that_no_worker_can_read_becomes_a_dead_letter_that_can_be_sho
     assert!(one(&server.get("/ops/dead-letters").await));
     server.stop();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redriving_what_fails_again_ends_and_does_not_chase_its_own_letters() {
+    let folder = TempDir::new().unwrap();
+    let server = Server::start(folder.path(), &[]);
+    for n in 0..50 {
+        let nonsense =
+            json!({ "pk": format!("NOT#A#STREAM#{n}"), "sk": "EVENT#1", "event_name": "SkuRestocked" });
+        server.post("/chaos/raw-events", nonsense).await;
+    }
+    let all = |letters: &Value| letters["dead_letters"].as_array().is_some_and(|letters| letters.len() == 50);
+    server.until("/ops/dead-letters", all).await;
+    let answer = server.post("/ops/dead-letters/redrive", json!({})).await;
+    assert_eq!(answer, json!({ "redriven": 50, "left": 0 }));
+    server.until("/ops/dead-letters", all).await;
+    server.stop();
+}

@@ -38,7 +38,7 @@ impl Dispatch {
                 drop(permit);
             });
         }
-        drop(running.acquire_many(this.concurrency as u32 - 1).await);
+        drop(running.acquire_many(this.concurrency as u32).await);
     }
 
     async fn handle(&self, batch: Vec<workers::Message<Arc<str>>>) {

@@ -17,12 +17,24 @@ pub(crate) struct Feed {
     pub(crate) room: Arc<Notify>,
 }
 
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 /// Events that are read at once.
 const PAGE: usize = 1_000;
 
 impl Feed {
-    /// Runs until it is dropped.
+    /// Runs until it is dropped. A panic here ends the process: without it no message flows, and everything
+    /// that was acknowledged is found at the next start.
     pub(crate) async fn run(self) {
+        let _guard = AbortOnPanic;
         loop {
             if let Err(error) = self.pass().await {
                 tracing::warn!(%error, "failed to read the change feed; it is tried again");

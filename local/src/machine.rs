@@ -132,6 +132,7 @@ impl Machine {
             wiring: wiring.clone(),
             letters: store.queues(),
             runs: Runs::new(crate::runs::ports(&store)),
+            stop: stopped.clone(),
         });
         let router = http::router(&topology, api, ops)?;
         let mut asked_to_stop = stopped;
@@ -147,14 +148,34 @@ impl Machine {
         self.address
     }
 
+    /// The store, for whoever runs the machine inside a process of its own.
+    pub fn store(&self) -> &EmbeddedStore {
+        &self.store
+    }
+
+    /// Waits until every event has reached its queues and every message is done, or a dead letter.
+    pub async fn at_rest(&self) {
+        loop {
+            let head = event_store::ChangeFeed::head(&self.store).await.unwrap_or_default().0;
+            let rests = |queue: &Arc<Queue>| {
+                let (counts, read_to) = (queue.counts(), queue.lock().read_to());
+                read_to >= head && counts.visible + counts.in_flight + counts.delayed == 0
+            };
+            if self.queues.iter().all(rests) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Finishes what is under way, makes every cursor durable, closes the store.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         let finish = async {
-            drop(self.server.await);
             for dispatcher in self.dispatchers {
                 drop(dispatcher.await);
             }
+            drop(self.server.await);
         };
         if tokio::time::timeout(Duration::from_secs(10), finish).await.is_err() {
             tracing::warn!(

@@ -15,6 +15,7 @@ use event_store_embedded::{DeadLetter, QueueChange, QueueStore};
 use events::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use views::replay::Mode;
 
 use crate::queue::{Queue, now};
@@ -27,6 +28,8 @@ pub(crate) struct Ops {
     pub(crate) wiring: Arc<Wiring>,
     pub(crate) letters: QueueStore,
     pub(crate) runs: Arc<Runs>,
+    /// Says that the server is about to stop.
+    pub(crate) stop: watch::Receiver<bool>,
 }
 
 type Answer = Result<Response, Problem>;
@@ -95,9 +98,11 @@ async fn events(State(ops): State<Arc<Ops>>, query: Result<Query<FeedQuery>, Que
         let page = if ops.feed.head().await.map_err(store)? > next {
             follow.await
         } else {
-            match tokio::time::timeout_at(deadline, follow).await {
-                Ok(page) => page,
-                Err(_) => break,
+            let mut stop = ops.stop.clone();
+            tokio::select! {
+                page = follow => page,
+                () = tokio::time::sleep_until(deadline) => break,
+                _ = stop.wait_for(|stop| *stop) => break,
             }
         };
         let page = page.map_err(store)?;
@@ -214,15 +219,22 @@ async fn redrive(State(ops): State<Arc<Ops>>, body: Result<Json<Redrive>, JsonRe
     let Json(Redrive { queue, ids, limit }) = body.map_err(|rejection| bad_body(&rejection))?;
     let limit = limit.unwrap_or(usize::MAX);
     let (mut redriven, mut left, mut after) = (0, 0, 0);
-    loop {
+    // What is given up again meanwhile is a new letter, for another day.
+    let newest = ops.letters.newest_dead_letter().map_err(store)?;
+    while after < newest {
         let letters = ops.letters.dead_letters(queue.as_deref(), after, LOOK).map_err(store)?;
         let Some(last) = letters.last() else { break };
         after = last.id;
-        for letter in letters {
+        for letter in letters.into_iter().filter(|letter| letter.id <= newest) {
             let chosen = ids.as_ref().is_none_or(|ids| ids.contains(&letter.id));
             let source = ops.queues.iter().find(|queue| queue.lock().name() == letter.source_queue);
             match source.filter(|_| chosen && redriven < limit) {
-                Some(source) => redriven += usize::from(send_back(&ops, source, &letter).await?),
+                Some(source) => {
+                    // A task of its own: a client that hangs up must not leave a message between two places.
+                    let sent = send_back(ops.clone(), source.clone(), letter);
+                    let sent = tokio::spawn(sent).await.map_err(|_| not_found("dead letter"))??;
+                    redriven += usize::from(sent);
+                }
                 None => left += 1,
             }
         }
@@ -231,13 +243,13 @@ async fn redrive(State(ops): State<Arc<Ops>>, body: Result<Json<Redrive>, JsonRe
 }
 
 /// Whether it was still there.
-async fn send_back(ops: &Ops, source: &Queue, letter: &DeadLetter) -> Result<bool, Problem> {
+async fn send_back(ops: Arc<Ops>, source: Arc<Queue>, letter: DeadLetter) -> Result<bool, Problem> {
     let at = now();
     let numbers = ops.letters.apply(vec![QueueChange::Redrive { id: letter.id, at }]).await.map_err(store)?;
     let [Some(number)] = numbers[..] else { return Ok(false) };
     let message = event_store_embedded::ParkedMessage {
         position: None,
-        body: letter.body.clone(),
+        body: letter.body,
         receive_count: 0,
         visible_at: at,
         sent_at: at,
@@ -274,7 +286,13 @@ async fn start_replay(State(ops): State<Arc<Ops>>, body: Result<Json<StartReplay
 }
 
 async fn start_audit(State(ops): State<Arc<Ops>>) -> Answer {
-    Ok(started("audits", ops.runs.audit()))
+    match ops.runs.audit() {
+        Some(id) => Ok(started("audits", id)),
+        None => {
+            let detail = "an audit is running; wait for its end";
+            Err(Problem::new(StatusCode::CONFLICT, "already_running", detail))
+        }
+    }
 }
 
 fn started(kind: &str, id: u64) -> Response {

@@ -17,6 +17,8 @@ pub(crate) struct Queue {
     visible: Notify,
     /// Rung when a full queue may have room again.
     pub(crate) room: Arc<Notify>,
+    /// Messages that are done, and could not be taken out of the store yet.
+    undeleted: Mutex<Vec<QueueChange>>,
 }
 
 pub(crate) fn now() -> Millis {
@@ -38,7 +40,8 @@ impl Queue {
         for (number, message) in store.parked(state.name())? {
             state.unpark(number, message);
         }
-        Ok(Queue { state: Mutex::new(state), store, visible: Notify::new(), room })
+        let undeleted = Mutex::default();
+        Ok(Queue { state: Mutex::new(state), store, visible: Notify::new(), room, undeleted })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, QueueState> {
@@ -100,9 +103,11 @@ impl Queue {
     }
 
     async fn give_back(&self, mut changes: Vec<QueueChange>, returned: Vec<Returned>) {
+        changes.append(&mut self.undeleted());
         if changes.is_empty() && returned.is_empty() {
             return;
         }
+        let done: Vec<QueueChange> = changes.clone();
         changes.push(self.lock().cursor_behind(&returned));
         let before = changes.len();
         changes.extend(returned.iter().map(Returned::change));
@@ -115,11 +120,16 @@ impl Queue {
             }
             Err(error) => {
                 tracing::warn!(%error, "failed to give messages back; they are tried again");
+                self.undeleted().extend(done);
                 let mut state = self.lock();
                 returned.into_iter().for_each(|returned| state.not_returned(returned, now()));
             }
         }
         self.ring();
+    }
+
+    fn undeleted(&self) -> MutexGuard<'_, Vec<QueueChange>> {
+        self.undeleted.lock().expect("nobody panics while holding them")
     }
 
     /// Sends a message by hand.

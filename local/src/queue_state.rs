@@ -79,11 +79,14 @@ pub(crate) struct QueueState {
     read_to: u64,
     /// Offered events that are neither done nor parked.
     outstanding: BTreeSet<u64>,
+    /// Positions beyond `read_to` of events that are parked.
+    parked_ahead: BTreeSet<u64>,
     ready: VecDeque<Held>,
     /// Messages that become visible later, by when.
     later: BTreeMap<(Millis, u64), Held>,
     in_flight: FxHashMap<u64, (Held, Millis)>,
     full: bool,
+    ready_bytes: usize,
     /// The cursor that is durable.
     saved: u64,
     counts: Counts,
@@ -99,6 +102,9 @@ pub(crate) struct Returned {
 
 /// No more events are taken above so many waiting messages: the rest waits in the log …
 const FULL: usize = 10_000;
+/// … and above so many bytes of them, and so many that wait for their time …
+const FULL_BYTES: usize = 16 * 1024 * 1024;
+const FULL_LATER: usize = 200_000;
 /// … until so few are left that reading on is worth it.
 const ROOM: usize = 5_000;
 
@@ -108,10 +114,12 @@ impl QueueState {
             definition,
             read_to: cursor,
             outstanding: BTreeSet::new(),
+            parked_ahead: BTreeSet::new(),
             ready: VecDeque::new(),
             later: BTreeMap::new(),
             in_flight: FxHashMap::default(),
             full: false,
+            ready_bytes: 0,
             saved: cursor,
             counts: Counts::default(),
         }
@@ -131,18 +139,28 @@ impl QueueState {
     }
 
     fn look_at_room(&mut self) {
-        let waiting = self.ready.len() + self.later.len();
-        self.full = if self.full { waiting > ROOM } else { waiting >= FULL };
+        // What waits for its back-off does not count: many failures must not keep the rest from being tried.
+        let (waiting, bytes) = (self.ready.len(), self.ready_bytes);
+        self.full = if self.full {
+            waiting > ROOM || bytes > FULL_BYTES / 2
+        } else {
+            waiting >= FULL || bytes >= FULL_BYTES || self.later.len() >= FULL_LATER
+        };
     }
 
-    /// Takes an event from the log, in the order of positions.
+    /// Takes an event from the log, in the order of positions. One that was parked before a crash, and whose
+    /// position the cursor had not reached, is here already.
     pub(crate) fn offer(&mut self, position: u64, body: Arc<str>, now: Millis) {
         debug_assert!(position > self.read_to, "events are offered in the order of the log");
         self.read_to = position;
+        if self.parked_ahead.remove(&position) {
+            return;
+        }
         self.outstanding.insert(position);
         let held = Held { origin: Origin::Log(position), body, receive_count: 0, sent_at: now };
         let delay = self.definition.delay.as_millis() as i64;
         if delay == 0 {
+            self.ready_bytes += held.body.len();
             self.ready.push_back(held);
         } else {
             self.later.insert((now + delay, position), held);
@@ -158,6 +176,7 @@ impl QueueState {
     /// Takes a message that is parked in the store.
     pub(crate) fn unpark(&mut self, number: i64, message: ParkedMessage) {
         let origin = Origin::Parked(number, message.position);
+        self.parked_ahead.extend(message.position.filter(|position| *position > self.read_to));
         let held = Held {
             origin,
             body: message.body.into(),
@@ -184,8 +203,10 @@ impl QueueState {
         let until = now + self.definition.visibility_timeout.as_millis() as i64;
         let batch = self.ready.len().min(limit);
         let mut handed_out = Vec::with_capacity(batch);
-        for mut held in self.ready.drain(..batch) {
+        let taken: Vec<Held> = self.ready.drain(..batch).collect();
+        for mut held in taken {
             held.receive_count += 1;
+            self.ready_bytes -= held.body.len();
             let id = held.origin.id();
             handed_out.push(Message { id, body: held.body.clone(), receive_count: held.receive_count });
             self.in_flight.insert(id, (held, until));
@@ -197,7 +218,9 @@ impl QueueState {
 
     fn wake(&mut self, now: Millis) {
         while let Some(due) = self.later.first_entry().filter(|first| first.key().0 <= now) {
-            self.ready.push_back(due.remove());
+            let held = due.remove();
+            self.ready_bytes += held.body.len();
+            self.ready.push_back(held);
         }
     }
 
@@ -422,6 +445,34 @@ mod tests {
         assert_eq!(queue.cursor_behind(&returned), cursor(0));
         queue.settle(&under_way, Vec::new(), 0);
         assert_eq!(queue.cursor_behind(&returned), cursor(2));
+    }
+
+    #[test]
+    fn what_was_parked_before_a_crash_is_not_offered_a_second_time() {
+        let mut queue = queue(3);
+        let message = ParkedMessage {
+            position: Some(2),
+            body: String::new(),
+            receive_count: 1,
+            visible_at: 0,
+            sent_at: 0,
+        };
+        queue.unpark(7, message);
+        (1..=3).for_each(|position| queue.offer(position, "".into(), 0));
+        assert_eq!(ids(&queue.receive(10, 0)), [1, 3, PARKED | 7]);
+    }
+
+    #[test]
+    fn messages_that_wait_for_their_back_off_do_not_keep_others_from_being_read() {
+        let mut queue = queue(3);
+        for position in 1..=FULL as u64 * 2 {
+            queue.offer(position, "".into(), 0);
+            let batch = queue.receive(1, 0);
+            let (_, mut returned) = queue.settle(&batch, vec![failure(position)], 0);
+            queue.returned(returned.remove(0), Some(position as i64));
+        }
+        assert!(!queue.is_full());
+        assert_eq!(queue.cursor_to_save(), Some(FULL as u64 * 2));
     }
 
     #[test]

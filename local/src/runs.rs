@@ -35,8 +35,12 @@ pub(crate) fn ports(store: &EmbeddedStore) -> Ports {
         stock: shared.clone(),
         intents: Some(shared),
         pause: Arc::new(Moment),
+        looks: LOOKS,
     }
 }
+
+/// How often what differs is looked at again, every 20 ms, for a worker that is about to catch up.
+const LOOKS: u32 = 100;
 
 /// A replay reads the log in so many segments.
 const SEGMENTS: u32 = 2;
@@ -52,7 +56,9 @@ pub async fn offline_replay(
     observe: views::Observe<'_>,
 ) -> anyhow::Result<ReplayReport> {
     let store = open(data)?;
-    Ok(replay(&ports(&store), view, mode, SEGMENTS, observe).await?)
+    // Nobody writes, so nothing is waited for.
+    let ports = Ports { looks: 1, ..ports(&store) };
+    Ok(replay(&ports, view, mode, SEGMENTS, observe).await?)
 }
 
 /// Audits the store in a folder that no server has open.
@@ -61,7 +67,8 @@ pub async fn offline_replay(
 /// Opening or reading the store.
 pub async fn offline_audit(data: &Path, observe: views::Observe<'_>) -> anyhow::Result<AuditReport> {
     let store = open(data)?;
-    Ok(audit(&ports(&store), observe).await?)
+    let ports = Ports { looks: 1, ..ports(&store) };
+    Ok(audit(&ports, observe).await?)
 }
 
 /// Looking at a store must not make one.
@@ -97,25 +104,22 @@ impl Runs {
 
     /// Starts a replay and gives its number; `None` if one of that view is running.
     pub(crate) fn replay(&self, view: View, mode: Mode) -> Option<u64> {
-        let about = json!({ "view": view });
-        let is_same = |run: &Arc<Run>| run.kind == "replay" && run.about == about && run.is_running();
-        if self.lock().values().any(is_same) {
-            return None;
-        }
-        let (id, run) = self.begin("replay", about);
+        let (id, run) = self.begin("replay", json!({ "view": view }))?;
         let ports = self.ports.clone();
         tokio::spawn(async move {
+            let _ends = Ends(run.clone());
             let done = replay(&ports, view, mode, SEGMENTS, &run.observe()).await;
             run.finish(done.map(|report| json!(report)));
         });
         Some(id)
     }
 
-    /// Starts an audit and gives its number.
-    pub(crate) fn audit(&self) -> u64 {
-        let (id, run) = self.begin("audit", json!({}));
+    /// Starts an audit and gives its number; `None` if one is running.
+    pub(crate) fn audit(&self) -> Option<u64> {
+        let (id, run) = self.begin("audit", json!({}))?;
         let ports = self.ports.clone();
         tokio::spawn(async move {
+            let _ends = Ends(run.clone());
             let done = audit(&ports, &run.observe()).await;
             run.finish(done.map(|report| {
                 let mut shown = json!(report);
@@ -123,7 +127,7 @@ impl Runs {
                 shown
             }));
         });
-        id
+        Some(id)
     }
 
     /// What a replay or audit shows of itself.
@@ -132,7 +136,12 @@ impl Runs {
         Some(run.show(id))
     }
 
-    fn begin(&self, kind: &'static str, about: Value) -> (u64, Arc<Run>) {
+    /// `None` if the same is running.
+    fn begin(&self, kind: &'static str, about: Value) -> Option<(u64, Arc<Run>)> {
+        let mut running = self.lock();
+        if running.values().any(|run| run.kind == kind && run.about == about && run.is_running()) {
+            return None;
+        }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let run = Arc::new(Run {
             kind,
@@ -142,16 +151,30 @@ impl Runs {
             total: AtomicU64::new(0),
             outcome: Mutex::new(None),
         });
-        let mut running = self.lock();
         running.insert(id, run.clone());
-        while running.len() > KEPT {
-            running.pop_first();
+        let ended = |(id, run): (&u64, &Arc<Run>)| (!run.is_running()).then_some(*id);
+        while running.len() > KEPT
+            && let Some(oldest) = running.iter().find_map(ended)
+        {
+            running.remove(&oldest);
         }
-        (id, run)
+        Some((id, run))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<Run>>> {
         self.running.lock().expect("nobody panics while holding the runs")
+    }
+}
+
+/// Whatever becomes of a run's task, the run does not stay running.
+struct Ends(Arc<Run>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        if self.0.is_running() {
+            self.0
+                .finish(Err(event_store::StoreError::Unavailable("it was cut short; begin it again".into())));
+        }
     }
 }
 

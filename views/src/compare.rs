@@ -23,9 +23,6 @@ pub struct Difference {
     pub rebuilt: Value,
 }
 
-/// How often a row that differs is looked at again: a worker may be about to write it.
-const LOOKS: u32 = 100;
-
 /// The row that a stream makes in a read model that shows streams.
 pub(crate) fn rebuilt(view: View, stream: &[impl std::borrow::Borrow<RecordedEvent>]) -> Option<ViewRow> {
     match view {
@@ -63,27 +60,62 @@ pub(crate) fn comparable(row: ViewRow) -> ViewRow {
 #[derive(Default)]
 pub(crate) struct Settled {
     pub(crate) differences: Vec<Difference>,
-    /// The row as it is stored.
-    pub(crate) live: Option<ViewRow>,
     /// The row as it should be.
     pub(crate) truth: Option<ViewRow>,
 }
 
-/// Compares one row with its stream as it is now, and again for a while as long as they differ.
-pub(crate) async fn settle_difference(ports: &Ports, view: View, id: &str) -> Result<Settled, StoreError> {
-    let Some(stream) = stream_of(view, id) else { return Ok(Settled::default()) };
-    let pk = stream.pk();
-    let mut looks = 0;
-    loop {
-        let live = ports.rows.row(view, Copy::Live, id).await?.map(comparable);
-        let truth = rebuilt(view, &ports.log.read_stream(&pk).await?);
-        looks += 1;
-        if live == truth || looks == LOOKS {
-            let differences = differences(view, id, live.as_ref(), truth.as_ref());
-            return Ok(Settled { differences, live, truth });
+/// Compares rows with their streams as they are now, and again those that differ, all of them after one
+/// pause, until they agree or were looked at often enough. Gives those that still differ, by their keys.
+pub(crate) async fn settle_differences(
+    ports: &Ports,
+    mut suspects: Vec<(View, String)>,
+) -> Result<Vec<(View, String, Settled)>, StoreError> {
+    for look in 1.. {
+        let mut settled = Vec::new();
+        for (view, id) in &suspects {
+            let found = compare(ports, *view, id).await?;
+            if !found.differences.is_empty() {
+                settled.push((*view, id.clone(), found));
+            }
+            let_others_run().await;
         }
+        if settled.is_empty() || look >= ports.looks {
+            return Ok(settled);
+        }
+        suspects = settled.into_iter().map(|(view, id, _)| (view, id)).collect();
         ports.pause.pause().await;
     }
+    Ok(Vec::new())
+}
+
+/// Compares one row with what the log says now.
+async fn compare(ports: &Ports, view: View, id: &str) -> Result<Settled, StoreError> {
+    let Some(stream) = stream_of(view, id) else { return Ok(Settled::default()) };
+    let live = ports.rows.row(view, Copy::Live, id).await?.map(comparable);
+    let truth = rebuilt(view, &ports.log.read_stream(&stream.pk()).await?);
+    let differences = differences(view, id, live.as_ref(), truth.as_ref());
+    Ok(Settled { differences, truth })
+}
+
+/// Compares the counters of a SKU that may be moving with its ledger, both of one moment.
+pub(crate) async fn compare_counters(ports: &Ports, sku: &Sku) -> Result<Settled, StoreError> {
+    let (live, ledger) = ports.stock.counted(sku).await?;
+    let [live, truth] = [live, ledger].map(|row| row.map(ViewRow::Stock));
+    let differences = differences(View::Stock, sku.as_str(), live.as_ref(), truth.as_ref());
+    Ok(Settled { differences, truth })
+}
+
+/// Lets other tasks have the thread: what is read here comes so fast that nothing else would get it.
+pub(crate) async fn let_others_run() {
+    let mut waited = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut waited, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
 }
 
 /// Names each field in which two rows differ.
@@ -113,44 +145,6 @@ pub(crate) fn differences(
         }
         (live, rebuilt) if live != rebuilt => vec![difference("", live, rebuilt)],
         _ => Vec::new(),
-    }
-}
-
-/// The counters of one SKU by its ledger, read while they stand still.
-pub(crate) async fn settled_counters(ports: &Ports, sku: &Sku) -> Result<Option<StockRow>, StoreError> {
-    let mut looks = 0;
-    loop {
-        let before = ports.stock.stock(sku).await?;
-        let mut sum: Option<StockRow> = None;
-        let mut read = 0;
-        loop {
-            let page = ports.stock.ledger(sku, read, 1_000).await?;
-            read += page.len() as u64;
-            let full = page.len() == 1_000;
-            for entry in page {
-                let row = sum.get_or_insert(StockRow {
-                    sku: sku.clone(),
-                    available: 0,
-                    reserved: 0,
-                    sold: 0,
-                    created_at: entry.occurred_at,
-                    updated_at: entry.occurred_at,
-                });
-                row.available += entry.available;
-                row.reserved += entry.reserved;
-                row.sold += entry.sold;
-                row.created_at = row.created_at.min(entry.occurred_at);
-                row.updated_at = row.updated_at.max(entry.occurred_at);
-            }
-            if !full {
-                break;
-            }
-        }
-        looks += 1;
-        if ports.stock.stock(sku).await? == before || looks == LOOKS {
-            return Ok(sum);
-        }
-        ports.pause.pause().await;
     }
 }
 

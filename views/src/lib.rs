@@ -34,6 +34,8 @@ pub struct Ports {
     pub intents: Option<Arc<dyn IntentStore>>,
     /// Waiting a moment for a worker that is about to catch up.
     pub pause: Arc<dyn Pause>,
+    /// How often what differs is looked at again before it is called a difference; 1 where nobody writes.
+    pub looks: u32,
 }
 
 /// Waiting a moment, by whatever clock there is.

@@ -9,7 +9,7 @@ use futures_util::future::try_join_all;
 use serde::Serialize;
 
 use crate::compare::{
-    Settled, comparable, counters, differences, rebuilt, settle_difference, settled_counters,
+    Settled, comparable, compare_counters, counters, differences, rebuilt, settle_differences,
 };
 use crate::{Difference, Observe, Ports};
 
@@ -224,7 +224,7 @@ impl Comparison<'_> {
             let ends = [&live, &shadow].into_iter().filter(|rows| rows.len() == ROWS);
             let end = ends.filter_map(|rows| rows.last()).map(|row| row.id().to_owned()).min();
             let within = |row: &ViewRow| end.as_deref().is_none_or(|end| row.id() <= end);
-            let mut pairs: BTreeMap<String, (Option<ViewRow>, Option<ViewRow>)> = BTreeMap::new();
+            let mut pairs = Pairs::new();
             for row in live.into_iter().filter(within) {
                 let id = row.id().to_owned();
                 pairs.entry(id).or_default().0 = Some(row);
@@ -241,53 +241,56 @@ impl Comparison<'_> {
         }
     }
 
-    async fn page(
-        &self,
-        pairs: BTreeMap<String, (Option<ViewRow>, Option<ViewRow>)>,
-        report: &mut ReplayReport,
-    ) -> Result<(), StoreError> {
+    async fn page(&self, pairs: Pairs, report: &mut ReplayReport) -> Result<(), StoreError> {
         report.rows += pairs.values().filter(|(_, shadow)| shadow.is_some()).count() as u64;
         if self.mode == Mode::default() {
             return Ok(());
         }
         let (mut gone, mut right) = (Vec::new(), Vec::new());
-        for (id, (live, shadow)) in pairs {
-            if live.map(comparable) == shadow {
-                continue;
-            }
-            let Settled { differences, live, truth } = self.settle(&id, shadow).await?;
-            if differences.is_empty() {
-                continue;
-            }
+        for (id, Settled { differences, truth }) in self.settle(pairs).await? {
             report.difference_count += differences.len() as u64;
             let room = MAX_DIFFERENCES.saturating_sub(report.differences.len());
             report.differences.extend(differences.into_iter().take(room));
-            // A row that claims to have seen more than there is would stay; it goes first.
-            let seen = |row: &Option<ViewRow>| row.as_ref().map_or(0, ViewRow::seen);
-            if truth.is_none() || seen(&live) > seen(&truth) {
-                gone.push(id);
+            match truth {
+                Some(truth) => right.push(truth),
+                None => gone.push(id),
             }
-            right.extend(truth);
         }
         if self.mode.swap {
-            self.ports.rows.adopt(Vec::new(), self.view, gone).await?;
-            self.ports.rows.adopt(right, self.view, Vec::new()).await?;
+            self.ports.rows.adopt(right, self.view, gone).await?;
         }
         Ok(())
     }
 
     /// What really differs, once everything that is under way has arrived.
-    async fn settle(&self, id: &str, shadow: Option<ViewRow>) -> Result<Settled, StoreError> {
-        let (View::Stock, Ok(sku)) = (self.view, Sku::recorded(id)) else {
-            return settle_difference(self.ports, self.view, id).await;
-        };
-        let live = self.ports.stock.stock(&sku).await?;
-        let truth = match live == self.before.get(&sku).cloned() {
-            true => shadow,
-            false => settled_counters(self.ports, &sku).await?.map(ViewRow::Stock),
-        };
-        let live = self.ports.rows.row(self.view, Copy::Live, id).await?;
-        let differences = differences(self.view, id, live.as_ref(), truth.as_ref());
-        Ok(Settled { differences, live, truth })
+    async fn settle(&self, pairs: Pairs) -> Result<Vec<(String, Settled)>, StoreError> {
+        let suspects =
+            pairs.into_iter().filter(|(_, (live, shadow))| live.clone().map(comparable) != *shadow);
+        if self.view != View::Stock {
+            let suspects = suspects.map(|(id, _)| (self.view, id)).collect();
+            let settled = settle_differences(self.ports, suspects).await?;
+            return Ok(settled.into_iter().map(|(_, id, settled)| (id, settled)).collect());
+        }
+        let mut settled = Vec::new();
+        for (id, (live, shadow)) in suspects {
+            let Ok(sku) = Sku::recorded(&id) else { continue };
+            let before = self.before.get(&sku).cloned().map(ViewRow::Stock);
+            let found = if live == before {
+                // They stood still while the log was read, so its deltas must sum up to them.
+                Settled {
+                    differences: differences(self.view, &id, live.as_ref(), shadow.as_ref()),
+                    truth: shadow,
+                }
+            } else {
+                compare_counters(self.ports, &sku).await?
+            };
+            if !found.differences.is_empty() {
+                settled.push((id, found));
+            }
+        }
+        Ok(settled)
     }
 }
+
+/// Live and rebuilt rows by their keys.
+type Pairs = BTreeMap<String, (Option<ViewRow>, Option<ViewRow>)>;

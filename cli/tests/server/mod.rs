@@ -135,7 +135,7 @@ impl Server {
         reports
     }
 
-    async fn finished(&self, kind: &str, body: Value) -> Value {
+    pub async fn finished(&self, kind: &str, body: Value) -> Value {
         let started = self.post(&format!("/ops/{kind}"), body).await;
         self.until(&format!("/ops/{kind}/{}", started["id"]), |run| run["state"] != "running").await
     }

@@ -99,6 +99,7 @@ macro_rules! conformance {
             stock_views {
                 a_sku_that_was_never_received_has_no_stock
                 stock_is_what_the_log_moved
+                counters_and_ledger_are_of_one_moment
                 what_was_not_stored_moved_nothing
                 stocks_are_listed_by_time_and_key_page_by_page
                 the_ledger_tells_every_movement_in_the_order_of_append

@@ -176,6 +176,29 @@ impl StockViews for MemoryStore {
         Ok(self.world().live.page(window, |_| true))
     }
 
+    async fn counted(&self, sku: &Sku) -> Result<(Option<StockRow>, Option<StockRow>), StoreError> {
+        let live = self.stock(sku).await?;
+        let mut sum: Option<StockRow> = None;
+        for entry in self.ledger(sku, 0, usize::MAX).await? {
+            let at = entry.occurred_at;
+            let zero = StockRow {
+                sku: sku.clone(),
+                available: 0,
+                reserved: 0,
+                sold: 0,
+                created_at: at,
+                updated_at: at,
+            };
+            let row = sum.get_or_insert(zero);
+            row.available += entry.available;
+            row.reserved += entry.reserved;
+            row.sold += entry.sold;
+            row.created_at = row.created_at.min(at);
+            row.updated_at = row.updated_at.max(at);
+        }
+        Ok((live, sum))
+    }
+
     async fn ledger(&self, sku: &Sku, after: u64, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
         let world = self.world();
         let entries = world.log.iter().filter_map(|event| ledger_entry(event, sku));
@@ -257,16 +280,28 @@ impl ShadowViews for MemoryStore {
     }
 
     async fn adopt(&self, rows: Vec<ViewRow>, view: View, gone: Vec<String>) -> Result<(), StoreError> {
-        let live = &mut self.world().live;
-        for row in rows {
-            if live.row(view, row.id()).is_some_and(|stored| stored.seen() > row.seen()) {
+        let mut ledgers = Vec::new();
+        for row in &rows {
+            let sku = Sku::recorded(row.id()).ok().filter(|_| view == View::Stock);
+            ledgers.push(match sku {
+                Some(sku) => self.counted(&sku).await?.1,
+                None => None,
+            });
+        }
+        let world = &mut *self.world();
+        for (row, ledger) in rows.into_iter().zip(ledgers) {
+            let events = row.stream().map_or(0, |stream| world.stream(&stream.pk()).len());
+            let live = world.live.row(view, row.id()).map_or(0, |stored| stored.seen());
+            if live > row.seen() && live as usize <= events {
                 continue;
             }
-            live.put(match row {
-                ViewRow::Customer(row) => ViewRow::Customer(keep_personal(row, live)),
+            world.live.put(match row {
+                ViewRow::Customer(row) => ViewRow::Customer(keep_personal(row, &world.live)),
+                ViewRow::Stock(row) => ViewRow::Stock(ledger.unwrap_or(row)),
                 row => row,
             });
         }
+        let live = &mut world.live;
         gone.iter().for_each(|id| live.set(view, id, None));
         Ok(())
     }

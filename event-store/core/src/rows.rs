@@ -3,7 +3,8 @@
 use std::fmt;
 
 use events::{
-    Currency, CustomerId, Money, OrderId, OrderLine, PaidBy, Priority, ProductId, Sku, Timestamp, Ulid,
+    Currency, CustomerId, Money, OrderId, OrderLine, PaidBy, Priority, ProductId, Sku, StreamKey, Timestamp,
+    Ulid,
 };
 use orders::{Status, StatusReason};
 use serde::{Deserialize, Serialize};
@@ -314,6 +315,18 @@ impl ViewRow {
             ViewRow::Customer(row) => row.customer_id.as_str(),
             ViewRow::Product(row) => row.product_id.as_str(),
             ViewRow::Stock(row) => row.sku.as_str(),
+        }
+    }
+
+    /// The stream that it was folded from; `None` for stock, which all streams move.
+    pub fn stream(&self) -> Option<StreamKey> {
+        match self {
+            ViewRow::Order(row) => Some(StreamKey::Order(row.order_id.clone())),
+            ViewRow::Payment(row) => Some(StreamKey::Order(row.order_id.clone())),
+            ViewRow::Delivery(row) => Some(StreamKey::Order(row.order_id.clone())),
+            ViewRow::Customer(row) => Some(StreamKey::Customer(row.customer_id.clone())),
+            ViewRow::Product(row) => Some(StreamKey::Product(row.product_id.clone())),
+            ViewRow::Stock(_) => None,
         }
     }
 

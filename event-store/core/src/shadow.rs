@@ -48,8 +48,9 @@ pub trait ShadowViews: Send + Sync {
     /// The progress of a replay that was begun and neither swapped nor discarded.
     async fn progress(&self, view: View) -> Result<Option<Progress>, StoreError>;
 
-    /// Puts rows in the place of the live ones, except where the live one has seen more events, and takes
-    /// away the live rows of the keys in `gone`. Customers keep their personal data.
+    /// Puts rows in the place of the live ones, except where the live one has seen more events and its stream
+    /// has so many, and takes away the live rows of the keys in `gone`. Customers keep their personal data.
+    /// Counters may have moved since: they are set to what their ledger sums up to, whatever the row says.
     async fn adopt(&self, rows: Vec<ViewRow>, view: View, gone: Vec<String>) -> Result<(), StoreError>;
 
     /// Drops the shadow and its progress.

@@ -93,6 +93,9 @@ pub trait StockViews: Send + Sync {
     async fn stock(&self, sku: &Sku) -> Result<Option<StockRow>, StoreError>;
     /// The counters of all SKUs by the time of their first event.
     async fn stocks(&self, window: &Window) -> Result<Page<StockRow>, StoreError>;
+    /// The counters of one SKU, and what the movements in its ledger sum up to, both of one moment: equal
+    /// unless something is broken, however fast they move.
+    async fn counted(&self, sku: &Sku) -> Result<(Option<StockRow>, Option<StockRow>), StoreError>;
     /// The movements of one SKU in the order of their append, behind the `after`-th; oldest first.
     async fn ledger(&self, sku: &Sku, after: u64, limit: usize) -> Result<Vec<LedgerEntry>, StoreError>;
 }

@@ -11,11 +11,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
 /// From this size on the write-ahead log is copied in the background.
 const START_BYTES: u64 = 16 * 1024 * 1024;
+/// From this size on a commit may wait longer for readers, so that it does not grow without end.
+const LARGE_BYTES: u64 = 128 * 1024 * 1024;
+/// How many commits pass between two tries to start the write-ahead log over.
+const RESTART_EVERY: u32 = 8;
 /// How many commits pass between two looks at its size.
 const LOOK_EVERY: u32 = 64;
 
@@ -56,13 +61,18 @@ impl Checkpointer {
 
     /// Called by the writer between two commits.
     pub(crate) fn after_commit(&mut self, connection: &Connection) {
-        if self.copied.swap(false, Ordering::AcqRel) {
-            // Little is left to copy. A reader in the way only means: next time.
-            connection.busy_timeout(std::time::Duration::from_millis(2)).ok();
-            copy(connection, "RESTART").ok();
-            connection.busy_timeout(std::time::Duration::from_secs(10)).ok();
-        }
         self.commits += 1;
+        if self.copied.load(Ordering::Acquire) && self.commits.is_multiple_of(RESTART_EVERY) {
+            // Little is left to copy. A reader in the way only means: a few commits later. The longer it takes,
+            // the longer it may wait.
+            let size = fs::metadata(&self.wal).map_or(0, |about| about.len());
+            let patience = if size > LARGE_BYTES { 200 } else { 2 };
+            connection.busy_timeout(Duration::from_millis(patience)).ok();
+            if copy(connection, "RESTART").is_ok_and(|done| done) {
+                self.copied.store(false, Ordering::Release);
+            }
+            connection.busy_timeout(Duration::from_secs(10)).ok();
+        }
         if !self.commits.is_multiple_of(LOOK_EVERY) || self.busy.load(Ordering::Acquire) {
             return;
         }
@@ -94,6 +104,7 @@ fn frames_waiting(connection: &Connection) -> bool {
     pages.is_ok_and(|(in_log, copied)| (in_log - copied) * 4096 >= START_BYTES as i64)
 }
 
-fn copy(connection: &Connection, mode: &str) -> rusqlite::Result<()> {
-    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()))
+/// Says whether nobody was in the way.
+fn copy(connection: &Connection, mode: &str) -> rusqlite::Result<bool> {
+    connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| Ok(row.get::<_, i64>(0)? == 0))
 }

@@ -137,8 +137,10 @@ fn page(sql: &Connection, segment: Segment, after: i64, limit: usize) -> rusqlit
                 current = number;
             }
             let stream = streams.last_mut().expect("a stream was begun above");
-            stream.push(scanned(row)?);
-            events += 1;
+            let event = scanned(row)?;
+            // Large payloads count as several, so that a page never takes much memory.
+            events += 1 + event.data.len() / 4096;
+            stream.push(event);
         }
         at = to;
         if events >= limit && at < last {

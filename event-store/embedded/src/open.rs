@@ -11,7 +11,7 @@ const DATABASE: &str = "sagaline.db";
 /// Says that the folder holds a store, even when the database is gone.
 const MARKER: &str = "sagaline-store";
 /// Held by the process that has the store open.
-const LOCK: &str = "lock";
+const LOCK: &str = "sagaline.lock";
 /// "SAGL": says that an SQLite file is ours.
 const APPLICATION_ID: i32 = 0x5341_474C;
 /// The version of schema.sql.
@@ -61,6 +61,13 @@ pub enum OpenError {
 /// Held as long as the store is open. Closing its file gives the lock back.
 pub(crate) struct FolderLock(File);
 
+impl FolderLock {
+    fn name_this_process(&self) -> io::Result<()> {
+        self.0.set_len(0)?;
+        writeln!(&self.0, "{}", std::process::id())
+    }
+}
+
 impl Drop for FolderLock {
     fn drop(&mut self) {
         // The process that it names may soon be another one.
@@ -87,7 +94,10 @@ pub(crate) fn open(folder: &Path) -> Result<(FolderLock, PathBuf, Connection), O
         let what = format!("{DATABASE} is missing beside its write-ahead log");
         return Err(OpenError::Damaged { path, what });
     }
-    let connection = connect(&path, length.is_none_or(|length| length == 0))?;
+    let connection =
+        connect(&path, length.is_none_or(|length| length == 0) || (!marker.exists() && is_blank(&path)))?;
+    // For people: which process it is.
+    lock.name_this_process().map_err(io(folder))?;
     if !marker.exists() {
         let text =
             format!("This folder holds a sagaline store, format {FORMAT}. Do not delete {DATABASE}*.\n");
@@ -126,12 +136,21 @@ pub(crate) fn erase(folder: &Path) -> Result<(), OpenError> {
 
 /// Whether a file is a database of ours, or one whose making was cut short.
 fn is_ours(database: &Path) -> bool {
-    if fs::metadata(database).is_ok_and(|about| about.len() == 0) {
+    if fs::metadata(database).is_ok_and(|about| about.len() == 0) || is_blank(database) {
         return true;
     }
     let id = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .and_then(|connection| connection.query_row("PRAGMA application_id", [], |row| row.get::<_, i32>(0)));
     id.is_ok_and(|id| id == APPLICATION_ID)
+}
+
+/// Whether a database has nothing in it: its making was cut short before anything was committed.
+fn is_blank(database: &Path) -> bool {
+    let blank = "SELECT (SELECT count(*) FROM sqlite_master) = 0
+        AND (SELECT application_id FROM pragma_application_id) = 0";
+    Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .and_then(|connection| connection.query_row(blank, [], |row| row.get(0)))
+        .unwrap_or(false)
 }
 
 /// Whether a folder holds a store, whole or not.
@@ -144,11 +163,7 @@ fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
     let io = |cause| OpenError::Io { path: path.clone(), cause };
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
     match file.try_lock() {
-        Ok(()) => {
-            // For people: which process it is.
-            file.set_len(0).and_then(|()| writeln!(&file, "{}", std::process::id())).map_err(io)?;
-            Ok(FolderLock(file))
-        }
+        Ok(()) => Ok(FolderLock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: folder.to_owned() }),
         Err(TryLockError::Error(cause)) => Err(io(cause)),
     }

@@ -152,6 +152,15 @@ impl QueueStore {
         })
     }
 
+    /// The number of the latest dead letter; 0 if there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn newest_dead_letter(&self) -> Result<i64, StoreError> {
+        self.store
+            .read(|sql| sql.query_row("SELECT coalesce(max(id), 0) FROM dead_letters", [], |row| row.get(0)))
+    }
+
     /// How many letters each dead-letter queue holds.
     ///
     /// # Errors

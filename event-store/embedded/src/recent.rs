@@ -16,6 +16,10 @@ use tokio::sync::watch;
 const STREAM_BYTES: usize = 40 * 1024 * 1024;
 /// How many events the end of the log holds.
 const TAIL_EVENTS: usize = 20_000;
+/// … and how many bytes of them.
+const TAIL_BYTES: usize = 40 * 1024 * 1024;
+/// A stream of so many events, a SKU of many lots, is found faster by the database's index.
+const LONG_STREAM: usize = 256;
 /// What an event takes beside its payload, roughly, in bytes.
 const EVENT_OVERHEAD: usize = 600;
 
@@ -37,6 +41,7 @@ struct State {
     ages: VecDeque<Arc<str>>,
     bytes: usize,
     tail: VecDeque<(Position, Arc<RecordedEvent>)>,
+    tail_bytes: usize,
 }
 
 /// What one transaction adds. Nobody sees it before it is published.
@@ -143,19 +148,31 @@ impl State {
                 self.streams
                     .insert(event.pk.clone(), KnownStream { number: stream, events: Vec::with_capacity(8) });
             }
+            if self.streams.get(&event.pk).is_some_and(|known| known.events.len() >= LONG_STREAM) {
+                self.forget(&event.pk);
+            }
             if let Some(known) = self.streams.get_mut(&event.pk) {
                 let at = known.events.partition_point(|earlier| earlier.event_id <= event.event_id);
                 known.events.insert(at, event.clone());
                 self.bytes += size(&event);
             }
+            self.tail_bytes += size(&event);
             self.tail.push_back((position, event));
         }
         while self.bytes > STREAM_BYTES {
-            let Some(stream) = self.ages.pop_front().and_then(|pk| self.streams.remove(&pk)) else { break };
+            let Some(oldest) = self.ages.pop_front() else { break };
+            self.forget(&oldest);
+        }
+        while self.tail_bytes > TAIL_BYTES || self.tail.len() > TAIL_EVENTS {
+            let Some((_, event)) = self.tail.pop_front() else { break };
+            self.tail_bytes -= size(&event);
+        }
+    }
+
+    fn forget(&mut self, pk: &str) {
+        if let Some(stream) = self.streams.remove(pk) {
             self.bytes -= stream.events.iter().map(|event| size(event)).sum::<usize>();
         }
-        let surplus = self.tail.len().saturating_sub(TAIL_EVENTS);
-        self.tail.drain(..surplus);
     }
 }
 

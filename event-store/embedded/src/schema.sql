@@ -129,7 +129,7 @@ CREATE TABLE queues (
 );
 -- Messages that were received and not done, or sent by hand.
 CREATE TABLE queue_messages (
-    id            INTEGER PRIMARY KEY,
+    id            INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: an old copy may be in memory
     queue         TEXT NOT NULL,
     position      INTEGER,              -- of the event it carries, if it came from the log
     body          TEXT NOT NULL,
@@ -149,3 +149,4 @@ CREATE TABLE dead_letters (
     error         TEXT NOT NULL,
     dead_at       INTEGER NOT NULL
 );
+CREATE INDEX dead_letters_by_queue ON dead_letters (queue);

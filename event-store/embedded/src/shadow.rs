@@ -115,19 +115,30 @@ impl ShadowViews for EmbeddedStore {
     }
 
     async fn discard(&self, view: View) -> Result<(), StoreError> {
-        let write = move |transaction: &mut Transaction<'_>| {
-            transaction.sql.execute("DELETE FROM shadow WHERE view = ?1", [view.as_str()])?;
-            transaction.sql.execute("DELETE FROM replays WHERE view = ?1", [view.as_str()])?;
-            Ok(())
+        // The progress goes first: rows without it are rows of nothing.
+        let forget = move |transaction: &mut Transaction<'_>| {
+            transaction.sql.execute("DELETE FROM replays WHERE view = ?1", [view.as_str()]).map(drop)
         };
-        self.inner.writer.write(write).await
+        self.inner.writer.write(forget).await?;
+        loop {
+            // In portions, so that appends need not wait for a million rows to go.
+            let some = move |transaction: &mut Transaction<'_>| {
+                let portion = "DELETE FROM shadow WHERE view = ?1
+                     AND id IN (SELECT id FROM shadow WHERE view = ?1 LIMIT 5000)";
+                transaction.sql.prepare_cached(portion)?.execute([view.as_str()])
+            };
+            if self.inner.writer.write(some).await? == 0 {
+                return Ok(());
+            }
+        }
     }
 }
 
 fn adopt(transaction: &Transaction<'_>, row: &ViewRow) -> rusqlite::Result<()> {
     let sql = transaction.sql;
-    let newer = live_row(sql, row.view(), row.id())?.is_some_and(|live| live.seen() > row.seen());
-    if newer {
+    let live = live_row(sql, row.view(), row.id())?.map_or(0, |live| live.seen());
+    // A row that claims to have seen more than its stream holds is no newer one.
+    if live > row.seen() && i64::from(live) <= events_of(sql, row)? {
         return Ok(());
     }
     match row {
@@ -161,6 +172,8 @@ fn adopt(transaction: &Transaction<'_>, row: &ViewRow) -> rusqlite::Result<()> {
         ViewRow::Customer(customer) => catalog::put_customer(transaction, customer, false).map(drop),
         ViewRow::Product(product) => catalog::put_product(transaction, product, false).map(drop),
         ViewRow::Stock(stock) => {
+            let ledger = stock::summed(sql, stock.sku.as_str())?;
+            let stock = ledger.as_ref().unwrap_or(stock);
             let mut put = sql.prepare_cached(
                 "INSERT INTO stock (sku, available, reserved, sold, created_at, updated_at)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -175,6 +188,21 @@ fn adopt(transaction: &Transaction<'_>, row: &ViewRow) -> rusqlite::Result<()> {
     }
 }
 
+/// How many events the stream of a row holds.
+fn events_of(sql: &Connection, row: &ViewRow) -> rusqlite::Result<i64> {
+    let stream = match row {
+        ViewRow::Order(row) => StreamKey::Order(row.order_id.clone()),
+        ViewRow::Payment(row) => StreamKey::Order(row.order_id.clone()),
+        ViewRow::Delivery(row) => StreamKey::Order(row.order_id.clone()),
+        ViewRow::Customer(row) => StreamKey::Customer(row.customer_id.clone()),
+        ViewRow::Product(row) => StreamKey::Product(row.product_id.clone()),
+        ViewRow::Stock(_) => return Ok(0),
+    };
+    let mut count =
+        sql.prepare_cached("SELECT count(*) FROM streams JOIN events USING (stream) WHERE pk = ?1")?;
+    count.query_row([stream.pk()], |row| row.get(0))
+}
+
 /// Sets what a payment or delivery is of an order whose row is there.
 fn set_column(
     transaction: &Transaction<'_>,
@@ -184,6 +212,11 @@ fn set_column(
     at: Option<i64>,
 ) -> rusqlite::Result<()> {
     let stream = number(transaction, &StreamKey::Order(order.clone()))?;
+    // Where the order's own row is lost, it gets a place to stand in until that is rebuilt too.
+    transaction.sql.prepare_cached(
+        "INSERT INTO orders (stream, seen, status, customer_id, open, created_at) VALUES (?1, 0, '', '', 0, 0)
+         ON CONFLICT DO NOTHING",
+    )?.execute([stream])?;
     let update = format!("UPDATE orders SET {change} WHERE stream = ?1");
     transaction.sql.prepare_cached(&update)?.execute(params![stream, row, at]).map(drop)
 }
@@ -206,7 +239,10 @@ fn remove(sql: &Connection, view: View, id: &str) -> rusqlite::Result<()> {
         View::Deliveries => clear("delivery = NULL"),
         View::Customers => of("customers", "CUSTOMER_ID"),
         View::Products => of("products", "PRODUCT_ID"),
-        View::Stock => "DELETE FROM stock WHERE sku = ?1".to_owned(),
+        // A SKU with a ledger is never taken away: the ledger hangs on its number.
+        View::Stock => {
+            "DELETE FROM stock WHERE sku = ?1 AND number NOT IN (SELECT number FROM stock_moves)".to_owned()
+        }
     };
     sql.execute(&statement, [id]).map(drop)
 }

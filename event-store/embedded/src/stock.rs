@@ -88,6 +88,16 @@ pub(crate) fn one(sql: &Connection, sku: &str) -> rusqlite::Result<Option<StockR
     find.query_row([sku], stock_row).optional()
 }
 
+/// What the ledger of a SKU sums up to.
+pub(crate) fn summed(sql: &Connection, sku: &str) -> rusqlite::Result<Option<StockRow>> {
+    let mut sum = sql.prepare_cached(
+        "SELECT sku, sum(m.available), sum(m.reserved), sum(m.sold), min(e.occurred_at), max(e.occurred_at)
+         FROM stock JOIN stock_moves m USING (number) JOIN events e USING (position)
+         WHERE sku = ?1 GROUP BY sku",
+    )?;
+    sum.query_row([sku], stock_row).optional()
+}
+
 pub(crate) fn by_key(sql: &Connection, after: &str, limit: usize) -> rusqlite::Result<Vec<StockRow>> {
     let next = format!("SELECT {COLUMNS} FROM stock WHERE sku > ?1 ORDER BY sku LIMIT ?2");
     let mut read = sql.prepare_cached(&next)?;
@@ -109,6 +119,17 @@ impl StockViews for EmbeddedStore {
             let rows = read.query_map(params![at, id, asked(&window)], stock_row)?;
             let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
             Ok(page(rows, &window, |row| (row.created_at, row.sku.as_str())))
+        })
+        .await
+    }
+
+    async fn counted(&self, sku: &Sku) -> Result<(Option<StockRow>, Option<StockRow>), StoreError> {
+        let sku = sku.clone();
+        self.read_long(move |sql| {
+            let moment = sql.unchecked_transaction()?;
+            let counted = (one(&moment, sku.as_str())?, summed(&moment, sku.as_str())?);
+            moment.finish()?;
+            Ok(counted)
         })
         .await
     }

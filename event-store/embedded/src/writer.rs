@@ -70,7 +70,20 @@ impl Drop for Writer {
     }
 }
 
+/// Without its writer a store looks alive and answers nothing. A panic there ends the process, and the next
+/// start finds everything that was acknowledged.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 fn run(connection: &Connection, recent: &Recent, waiting: &Receiver<Work>, mut checkpointer: Checkpointer) {
+    let _guard = AbortOnPanic;
     while let Ok(first) = waiting.recv() {
         let group = std::iter::once(first).chain(waiting.try_iter().take(GROUP - 1));
         match commit(connection, recent, group) {

@@ -84,6 +84,24 @@ async fn somebody_elses_database_is_refused() {
 }
 
 #[tokio::test]
+async fn a_making_that_was_cut_short_is_made_again() {
+    let folder = TempDir::new().unwrap();
+    let sql = rusqlite::Connection::open(folder.path().join("sagaline.db")).unwrap();
+    sql.pragma_update(None, "journal_mode", "WAL").unwrap();
+    drop(sql);
+    assert!(folder.path().join("sagaline.db").metadata().unwrap().len() > 0);
+    a_store_with_events(folder.path(), 1).await;
+}
+
+#[tokio::test]
+async fn another_programs_file_named_lock_is_left_alone() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("lock"), "theirs").unwrap();
+    a_store_with_events(folder.path(), 1).await;
+    assert_eq!(fs::read_to_string(folder.path().join("lock")).unwrap(), "theirs");
+}
+
+#[tokio::test]
 async fn a_store_whose_database_is_gone_is_never_an_empty_start() {
     let folder = TempDir::new().unwrap();
     a_store_with_events(folder.path(), 1).await;

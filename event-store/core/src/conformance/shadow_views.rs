@@ -2,7 +2,7 @@
 
 use super::AllPorts;
 use super::catalog_views::{ada, customer, customer_id, product};
-use super::given::{order_id, received, second, sku, soon, stock_row, store};
+use super::given::{noted, order_id, received, second, sku, soon, stock_row, store};
 use super::order_views::{IDS, bare, full};
 use crate::rows::{CustomerRow, OrderRow, View, ViewRow};
 use crate::shadow::{Copy, Progress};
@@ -131,15 +131,19 @@ pub async fn discarding_drops_one_shadow_and_its_progress(views: &dyn AllPorts) 
 }
 
 pub async fn adopting_does_not_overwrite_a_live_row_that_has_seen_more(views: &dyn AllPorts) {
-    for (id, seen) in [("o-1", 4), ("o-2", 5), ("o-3", 6)] {
+    for (id, seen) in [("o-1", 4), ("o-2", 5), ("o-3", 6), ("o-5", 7)] {
+        for n in 1..=6 {
+            store(views, noted(&format!("EVENTS#ORDER_ID#{id}"), &format!("EVENT#{n}"), n)).await;
+        }
         let rows = crate::OrderRows { order: order(id, seen, 1), payment: None, delivery: None };
         views.put(rows).await.unwrap();
     }
-    let adopted = ["o-1", "o-2", "o-3", "o-4"].map(|id| order(id, 5, 2));
+    // The last one claims to have seen more than its stream holds: nobody will ever write a newer one.
+    let adopted = ["o-1", "o-2", "o-3", "o-4", "o-5"].map(|id| order(id, 5, 2));
     let rows = adopted.iter().cloned().map(ViewRow::Order).collect();
     views.adopt(rows, View::Orders, Vec::new()).await.unwrap();
-    let [older, equal, _, absent] = adopted;
-    for row in [older, equal, order("o-3", 6, 1), absent] {
+    let [older, equal, _, absent, overstated] = adopted;
+    for row in [older, equal, order("o-3", 6, 1), absent, overstated] {
         assert_eq!(views.order(&row.order_id.clone()).await, Ok(Some(row)));
     }
 }

@@ -36,6 +36,27 @@ pub async fn stock_is_what_the_log_moved(log: &dyn AllPorts) {
     assert_eq!(log.stock(&sku("Apple")).await, Ok(None));
 }
 
+pub async fn counters_and_ledger_are_of_one_moment(log: &dyn AllPorts) {
+    let apple = sku("apple");
+    assert_eq!(log.counted(&apple).await, Ok((None, None)));
+    store(log, moving(1, vec![StockDelta::receive(&apple, units(1_000))])).await;
+    // Somebody moves the counters while they are compared; they must agree at every look.
+    let moves = async {
+        for n in 2..200 {
+            store(log, moving(n, vec![StockDelta::reserve(&apple, units(1))])).await;
+        }
+    };
+    let looks = async {
+        for _ in 0..100 {
+            let (live, ledger) = log.counted(&apple).await.unwrap();
+            assert_eq!(live, ledger);
+        }
+    };
+    futures_util::future::join(moves, looks).await;
+    let sum = stock_row("apple", [802, 198, 0], [1, 199]);
+    assert_eq!(log.counted(&apple).await, Ok((sum.clone(), sum)));
+}
+
 pub async fn what_was_not_stored_moved_nothing(log: &dyn AllPorts) {
     let lot = store(log, received("apple", 3, 1)).await;
     let mut again = (*lot).clone();

@@ -1,0 +1,84 @@
+//! Replay and audit of a folder that no server has open.
+
+use std::time::Instant;
+
+use event_store::{Copy, ShadowViews, View};
+use event_store_embedded::EmbeddedStore;
+use local::{Machine, Settings, offline_audit, offline_replay};
+use views::replay::Mode;
+
+/// A store with so many paid orders.
+async fn a_store(folder: &std::path::Path, orders: u32) {
+    let settings = Settings {
+        data: folder.to_owned(),
+        fresh: false,
+        port: 0,
+        environment: "dev".into(),
+        gateway_failures: 0.0,
+        gateway_seed: 1,
+        patience: std::time::Duration::from_secs(60),
+    };
+    let machine = Machine::start(&settings).await.expect("it starts in an empty folder");
+    let store = machine.store().clone();
+    let given = |name: &str, pk: &str, sk: &str, data: String| {
+        let stamp = event_store::Stamper::stamp(&event_store::SystemStamper::new("a test"), None);
+        let causes = events::Causes {
+            priority: events::Priority::Standard,
+            correlation_id: "one".into(),
+            causation_id: None,
+            traceparent: None,
+        };
+        events::RecordedEvent::raw((pk, sk), (name, 1, &data), Vec::new(), stamp, causes)
+    };
+    let append = async |event| {
+        event_store::EventLog::append(&store, event).await.expect("the store takes it");
+    };
+    let lot = r#"{"sku":"sku-1","units":100000,"lot_id":"lot-1"}"#.to_owned();
+    append(given("SkuRestocked", "EVENTS#SKU#sku-1", "EVENT#SkuRestocked#LOT_ID#lot-1", lot)).await;
+    for n in 0..orders {
+        let data = format!(
+            r#"{{"order_id":"order-{n}","customer_id":"anna","items":[{{"sku":"sku-1","quantity":1}}],"total":5,"currency":"EUR"}}"#
+        );
+        append(given("OrderPlaced", &format!("EVENTS#ORDER_ID#order-{n}"), "EVENT#OrderPlaced", data)).await;
+    }
+    machine.at_rest().await;
+    drop(store);
+    machine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_and_wrong_rows_of_a_store_at_rest_are_named_and_mended_without_waiting_for_anybody() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    a_store(folder.path(), 300).await;
+    let audit = async || offline_audit(folder.path(), &|_, _| {}).await.expect("the store opens");
+    assert_eq!(audit().await.differences, []);
+    let damage = rusqlite::Connection::open(folder.path().join("sagaline.db")).expect("it is an SQLite file");
+    damage
+        .execute_batch(
+            "DELETE FROM orders WHERE stream % 2 = 0;
+             UPDATE orders SET seen = 1000, \"order\" = json_set(\"order\", '$.seen', 1000) WHERE stream % 3 = 0;
+             UPDATE stock SET sold = sold - 1;",
+        )
+        .expect("the schema is plain");
+    drop(damage);
+    assert!(!audit().await.is_clean());
+    let began = Instant::now();
+    for view in [View::Payments, View::Orders, View::Deliveries, View::Stock] {
+        let mode = Mode { diff: true, swap: true };
+        let report = offline_replay(folder.path(), view, mode, &|_, _| {}).await.expect("it rebuilds");
+        assert!(report.difference_count > 0 && report.swapped, "{view}");
+    }
+    // No bound on speed: two seconds for every one of some hundred wrong rows would be minutes.
+    assert!(began.elapsed().as_secs() < 60, "it waited for workers that are not there");
+    assert_eq!(audit().await.differences, []);
+    let store = EmbeddedStore::open(folder.path()).expect("nobody has it open");
+    assert_eq!(store.rows(View::Orders, Copy::Live, None, 1_000).await.expect("it reads").len(), 300);
+}
+
+#[tokio::test]
+async fn looking_at_a_folder_without_a_store_makes_none() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let refused = offline_audit(folder.path(), &|_, _| {}).await.expect_err("there is nothing to audit");
+    assert!(refused.to_string().contains("no store"), "{refused}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 0);
+}
