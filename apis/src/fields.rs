@@ -185,6 +185,12 @@ pub(crate) fn money(value: &Value) -> Result<Money, Bad> {
     })
 }
 
+/// The amount nearest to a number.
+pub(crate) fn nearest_money(value: &Value) -> Result<Money, Bad> {
+    let number = value.as_f64().ok_or(Bad::kind("must be a number"))?;
+    Money::nearest(number).map_err(|bad| Bad("out_of_range", bad.to_string().into()))
+}
+
 /// A currency code.
 pub(crate) fn currency(value: &Value) -> Result<Currency, Bad> {
     let text = value.as_str().ok_or(Bad::kind("must be a string"))?;

@@ -3,8 +3,8 @@
 //! A thin translation onto the same commands and read models. Its rules are looser than those of the
 //! other routes: strings are trimmed, 5.0 is a whole number (JavaScript cannot tell it from 5), unknown
 //! fields are ignored, a key named twice counts once, any content type is read, and what is wrong is not
-//! explained. Money is not loosened: a price with more than two decimals is refused, because rounding
-//! would charge what nobody asked for.
+//! explained. A price is rounded to the nearest cent, and the echo says to which; it is at most ten million
+//! million, and units at most a thousand million, so that no sum can overflow.
 
 mod inventory;
 mod orders;

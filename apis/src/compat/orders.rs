@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Part, Posted, Refusal, bad, integer, name};
 use crate::Api;
 use crate::answer::Answer;
-use crate::fields::money;
+use crate::fields::nearest_money;
 use crate::problem::Problem;
 use crate::request::Caller;
 
@@ -25,7 +25,7 @@ pub(super) async fn place_order(
     let order_id = body.required("orderId", name(OrderId::recorded));
     let sku = body.required("sku", name(Sku::recorded));
     let units = body.required("units", |value| Quantity::new(integer(value)?).map_err(|_| bad()));
-    let price = body.required("price", money);
+    let price = body.required("price", nearest_money);
     let user_id = body.required("userId", name(CustomerId::recorded));
     let read = order_id.zip(sku).zip(units).zip(price).zip(user_id);
     let ((((order_id, sku), quantity), total), customer_id) = body.finish_with_others(read)?;

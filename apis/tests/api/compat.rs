@@ -100,7 +100,6 @@ const BAD: &[(&str, &str)] = &[
     (PLACE, r#"{"orderId":"ord-1","sku":"lamp","units":0,"price":1,"userId":"user-1"}"#),
     (PLACE, r#"{"orderId":"ord-1","sku":"lamp","units":1,"price":-0.01,"userId":"user-1"}"#),
     (PLACE, r#"{"orderId":"ord-1","sku":"lamp","units":1,"price":"1","userId":"user-1"}"#),
-    (PLACE, r#"{"orderId":"ord-1","sku":"lamp","units":1,"price":0.001,"userId":"user-1"}"#),
     (PLACE, r#"{"orderId":"ord-1","sku":"lamp","units":1,"price":1e300,"userId":"user-1"}"#),
     (PLACE, r#"{"orderId":"ord-1","sku":"lamp","units":1,"price":1,"userId":"   u   "}"#),
     (PLACE, r#"{"orderId":"ord-1","sku":"lamp","units":1,"price":1}"#),
@@ -279,4 +278,12 @@ async fn a_simulated_event_goes_into_the_log_exactly_as_given_and_once() {
     let reply = world.post(RAW, bare.clone()).await;
     assert_eq!((reply.status, &reply.body), (202, &bare));
     assert_eq!(&*world.store.read_slot("any", "thing").await.unwrap().unwrap().data, "{}");
+}
+
+#[tokio::test]
+async fn a_price_that_was_computed_is_the_nearest_cent() {
+    let world = World::empty();
+    let order = r#"{"orderId":"ord-1","sku":"lamp","units":3,"price":59.97000000000001,"userId":"user-1"}"#;
+    let reply = world.text("POST", PLACE, order).await;
+    assert_eq!((reply.status, &reply.body["price"]), (202, &json!(59.97)));
 }

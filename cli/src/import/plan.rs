@@ -128,9 +128,17 @@ pub fn plan(file: impl Read) -> anyhow::Result<Plan> {
     Ok(planner.finish())
 }
 
+/// What the first line of a file must name.
+const COLUMNS: [&str; 8] =
+    ["invoice", "sku", "description", "quantity", "at", "unit_price", "customer", "country"];
+
 /// The lines by invoice, in the order of time; invoices of one moment in the order of the file.
 fn invoices(file: impl Read) -> anyhow::Result<Vec<Vec<Record>>> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
+    let header = reader.headers().context("failed to read its header")?.clone();
+    if let Some(missing) = COLUMNS.iter().find(|column| !header.iter().any(|name| name == **column)) {
+        bail!("its first line has no column {missing}; it must name {}", COLUMNS.join(","));
+    }
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut invoices: Vec<Vec<Record>> = Vec::new();
     for (index, record) in reader.deserialize().enumerate() {
@@ -530,7 +538,6 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_is_refused_with_its_line() {
         let refused = |file: &str| format!("{:#}", plan(file.as_bytes()).unwrap_err());
-        assert!(refused("a,b\n1,2\n").contains("missing field `invoice`"), "{}", refused("a,b\n1,2\n"));
         let bad = format!(
             "{HEADER}{}536002,11111,x,many,2010-12-01T08:26:00Z,1,,X\n",
             line("536001", "11111", 1, 0, "")
@@ -538,5 +545,13 @@ mod tests {
         assert!(refused(&bad).starts_with("line 3 of the file"), "{}", refused(&bad));
         let bad = format!("{HEADER}536002,11111,x,1,12/1/2010 8:26,1,,X\n");
         assert!(refused(&bad).contains("12/1/2010"), "{}", refused(&bad));
+    }
+
+    #[test]
+    fn a_file_that_is_no_list_of_invoices_is_refused() {
+        for text in ["", "a,b\n1,2\n", "invoice,sku\n"] {
+            let error = plan(text.as_bytes()).err().map(|error| format!("{error:#}")).unwrap_or_default();
+            assert!(error.contains("no column"), "{text:?}: {error}");
+        }
     }
 }

@@ -55,6 +55,7 @@ struct FlatOrder {
     order_id: OrderId,
     sku: Option<Sku>,
     units: Option<Quantity>,
+    #[serde(default, deserialize_with = "nearest")]
     price: Option<Money>,
     user_id: Option<CustomerId>,
 }
@@ -66,6 +67,11 @@ struct FlatRestock {
     sku: Sku,
     units: Quantity,
     lot_id: LotId,
+}
+
+fn nearest<'de, D: serde::Deserializer<'de>>(price: D) -> Result<Option<Money>, D::Error> {
+    let price = Option::<f64>::deserialize(price)?;
+    price.map(Money::nearest).transpose().map_err(serde::de::Error::custom)
 }
 
 fn missing(field: &str) -> Undecodable {

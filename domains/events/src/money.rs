@@ -51,6 +51,16 @@ impl Money {
     /// # Errors
     /// More than two decimals, negative, or too large.
     pub fn from_number(number: f64) -> Result<Self, BadMoney> {
+        let nearest = Self::nearest(number)?;
+        if nearest.0 as f64 / 100.0 == number { Ok(nearest) } else { Err(BadMoney::TooFine) }
+    }
+
+    /// The amount nearest to a JSON number, half a minor unit up: for clients whose prices are sums and
+    /// products of binary fractions, such as 59.97000000000001.
+    ///
+    /// # Errors
+    /// Negative, or too large.
+    pub fn nearest(number: f64) -> Result<Self, BadMoney> {
         if number < 0.0 {
             return Err(BadMoney::Negative);
         }
@@ -58,7 +68,7 @@ impl Money {
         if !minor.is_finite() || minor > Self::MAX.0 as f64 {
             return Err(BadMoney::TooLarge);
         }
-        if minor / 100.0 == number { Ok(Money(minor as i64)) } else { Err(BadMoney::TooFine) }
+        Ok(Money(minor as i64))
     }
 
     /// The amount in minor units.
@@ -190,6 +200,16 @@ mod tests {
             let json = format!("{whole}.00{thousandth}");
             prop_assert!(serde_json::from_str::<Money>(&json).is_err(), "{}", json);
         }
+    }
+
+    #[test]
+    fn the_nearest_amount_of_a_price_that_was_computed_is_the_one_that_was_meant() {
+        for (number, minor) in [(59.97000000000001, 5_997), (10.555, 1_056), (0.001, 0), (3.0, 300)] {
+            assert_eq!(Money::nearest(number), Ok(Money(minor)), "{number}");
+        }
+        assert_eq!(Money::nearest(-0.01), Err(BadMoney::Negative));
+        assert_eq!(Money::nearest(1e300), Err(BadMoney::TooLarge));
+        assert_eq!(Money::nearest(f64::NAN), Err(BadMoney::TooLarge));
     }
 
     #[test]
