@@ -9,6 +9,8 @@ use local::{Machine, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+use crate::output::print;
+
 /// How the system runs.
 #[derive(Args)]
 pub struct Options {
@@ -76,14 +78,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         patience: Duration::from_secs(options.patience),
     };
     let machine = Machine::start(&settings).await?;
-    println!("{}", greeting(&machine, &settings));
+    // Whoever read this may be gone; that is no reason to stop.
+    print(&greeting(&machine, &settings)).ok();
     tokio::select! {
         _ = interrupted.recv() => {}
         _ = terminated.recv() => {}
     }
-    println!("finishing what is under way");
+    print("finishing what is under way").ok();
     machine.stop().await;
-    println!("stopped; everything is in {}", settings.data.display());
+    print(&format!("stopped; everything is in {}", settings.data.display())).ok();
     Ok(())
 }
 

@@ -161,3 +161,20 @@ async fn counters_that_are_rebuilt_and_swapped_under_load_stay_right() {
     assert_eq!((&report["differences"], &report["open"]), (&json!([]), &json!(0)));
     assert_eq!(server.get("/ops/dead-letters").await, json!({ "dead_letters": [] }));
 }
+
+#[test]
+fn a_server_whose_output_nobody_reads_stops_in_good_order() {
+    let folder = TempDir::new().unwrap();
+    let mut process = std::process::Command::new(server::BINARY)
+        .args(["up", "--port", "0", "--data"])
+        .arg(folder.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = std::io::BufReader::new(process.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut said, &mut String::new()).unwrap();
+    drop(said);
+    let id = process.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert!(process.wait().unwrap().success());
+}
