@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use event_store::{Copy, ShadowViews, View};
+use event_store::{Copy, Progress, ShadowViews, View};
 use event_store_embedded::EmbeddedStore;
 use local::{Machine, Settings, offline_audit, offline_replay};
 use views::replay::Mode;
@@ -73,6 +73,29 @@ async fn lost_and_wrong_rows_of_a_store_at_rest_are_named_and_mended_without_wai
     assert_eq!(audit().await.differences, []);
     let store = EmbeddedStore::open(folder.path()).expect("nobody has it open");
     assert_eq!(store.rows(View::Orders, Copy::Live, None, 1_000).await.expect("it reads").len(), 300);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_that_was_cut_short_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    a_store(folder.path(), 20).await;
+    let store = EmbeddedStore::open(folder.path()).expect("nobody has it open");
+    // As a crash would leave it: the first of two segments, which holds all of these streams, is read.
+    let read = Progress { began_at: 0, segments: vec![(None, true), (None, false)], events: 7 };
+    store
+        .put_shadow(View::Orders, Vec::new(), Progress { began_at: 1_000_000, ..read })
+        .await
+        .expect("it takes it");
+    drop(store);
+    let rebuild = async || {
+        let mode = Mode { diff: true, swap: false };
+        offline_replay(folder.path(), View::Orders, mode, &|_, _| {}).await.expect("it rebuilds")
+    };
+    let went_on = rebuild().await;
+    assert_eq!((went_on.events, went_on.rows, went_on.difference_count), (7, 0, 0));
+    // That one has ended, so the next begins at the beginning.
+    let anew = rebuild().await;
+    assert_eq!((anew.events, anew.rows, anew.difference_count), (122, 20, 0));
 }
 
 #[tokio::test]

@@ -78,22 +78,9 @@ pub const MAX_DATA: usize = 240 * 1024;
 impl RecordedEvent {
     /// The item for a published event: its own stream, its own slot, the current version.
     pub fn new(event: Event, counters: Vec<StockDelta>, stamp: Stamp, causes: Causes) -> Self {
-        let item = RecordedEvent {
-            pk: event.stream().pk().into(),
-            sk: event.slot().sk().into(),
-            event_id: stamp.event_id,
-            event_name: event.name().as_str().into(),
-            schema_version: event.name().version(),
-            data: event.to_data().into(),
-            occurred_at: stamp.occurred_at,
-            priority: causes.priority,
-            counters,
-            producer: stamp.producer,
-            correlation_id: causes.correlation_id,
-            causation_id: causes.causation_id,
-            traceparent: causes.traceparent,
-            read: OnceLock::new(),
-        };
+        let (pk, sk, data) = (event.stream().pk(), event.slot().sk(), event.to_data());
+        let said = (event.name().as_str(), event.name().version(), &*data);
+        let item = Self::raw((&pk, &sk), said, counters, stamp, causes);
         item.read.get_or_init(|| Ok(event));
         item
     }
