@@ -324,14 +324,19 @@ impl QueueState {
         let leaves =
             |position: &u64| returned.iter().any(|returned| returned.held.origin == Origin::Log(*position));
         let first = self.outstanding.iter().find(|position| !leaves(position));
-        let position = first.map_or(self.read_to, |first| first - 1).max(self.saved);
+        let position = self.cursor_before(first).max(self.saved);
         QueueChange::Cursor { queue: self.definition.name.clone(), position }
     }
 
     /// The cursor, if it moved since it was last saved: every event up to it is done, or parked.
     pub(crate) fn cursor_to_save(&self) -> Option<u64> {
-        let cursor = self.outstanding.first().map_or(self.read_to, |first| first - 1);
+        let cursor = self.cursor_before(self.outstanding.first());
         (cursor > self.saved).then_some(cursor)
+    }
+
+    /// Where the cursor stands if this is the first event that is neither done nor parked.
+    fn cursor_before(&self, first: Option<&u64>) -> u64 {
+        first.map_or(self.read_to, |first| first - 1)
     }
 
     pub(crate) fn saved(&mut self, cursor: u64) {
