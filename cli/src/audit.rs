@@ -10,13 +10,20 @@ use crate::Session;
 use crate::list::rows;
 use crate::long_run::{self, speed};
 use crate::offline;
-use crate::output::{Column, facts, field, section};
+use crate::output::{Column, facts, field, print, section};
+use crate::promises;
 
 #[derive(Args)]
 pub struct Options {
     /// Work on the store in this folder while no server runs.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Print what is promised instead, and check nothing.
+    #[arg(long, conflicts_with = "data")]
+    promises: bool,
+    /// Print it as the Markdown table of `docs/invariants.md`.
+    #[arg(long, requires = "promises")]
+    markdown: bool,
 }
 
 const FINDINGS: [Column; 2] = [field("WHAT", "what"), field("DETAIL", "detail")];
@@ -30,6 +37,12 @@ const ANOMALIES: [Column; 5] = [
 ];
 
 pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
+    if options.markdown {
+        return Ok(print(&promises::markdown())?);
+    }
+    if options.promises {
+        return session.output.show(&promises::list(), promises::in_words);
+    }
     let report = match &options.data {
         Some(data) => offline::audit(data).await?,
         None => long_run::run(&session.client(), "audits", "audit".to_owned(), &json!({})).await?,

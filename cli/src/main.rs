@@ -15,6 +15,7 @@ mod order;
 mod output;
 mod product;
 mod progress;
+mod promises;
 mod queue;
 mod replay;
 mod seed;

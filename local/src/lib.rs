@@ -12,7 +12,7 @@ mod queue;
 mod queue_state;
 mod runs;
 mod schedule;
-mod wiring;
+pub mod wiring;
 
-pub use machine::{Machine, Settings};
+pub use machine::{Machine, Settings, declared};
 pub use runs::{offline_audit, offline_replay};

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use topology::{Parameters, Source, Topology};
-use workers::{FakeGateway, Ports, Sweeper, Worker, Workers};
+use workers::{FakeGateway, LogSweeper, Ports, Sweeper, Worker, Workers};
 
 use crate::dispatch::Dispatch;
 use crate::feed::Feed;
@@ -62,10 +62,20 @@ const TEMPLATES: [Source<'static>; 2] = [
     Source { name: "template-ims.yaml", text: include_str!("../../template-ims.yaml") },
 ];
 
+/// What the templates declare for an environment: `dev` or `prod`.
+///
+/// # Errors
+/// An environment that the templates do not know.
+pub fn declared(environment: &str) -> anyhow::Result<Topology> {
+    let parameters: Parameters = [("Environment", environment)].into_iter().collect();
+    Topology::load(&TEMPLATES, &parameters).context("failed to read the templates")
+}
+
 /// How often cursors are made durable. What was done since is done again after a crash.
 const SAVE_EVERY: Duration = Duration::from_millis(100);
-/// The name of the function that sweeps.
+/// The names of the functions that sweep.
 const SWEEPER: &str = "oms-sweeper";
+const LOG_SWEEPER: &str = "oms-log-sweeper";
 
 impl Machine {
     /// Starts everything.
@@ -73,8 +83,7 @@ impl Machine {
     /// # Errors
     /// The folder, the templates or the port: each says what to do.
     pub async fn start(settings: &Settings) -> anyhow::Result<Machine> {
-        let parameters: Parameters = [("Environment", settings.environment.as_str())].into_iter().collect();
-        let topology = Topology::load(&TEMPLATES, &parameters).context("failed to read the templates")?;
+        let topology = declared(&settings.environment)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("failed to listen on {address}; stop what uses the port, or choose another with --port")
@@ -253,17 +262,29 @@ fn sweepers(
     let mut running = Vec::new();
     for function in &topology.functions {
         for schedule in function.schedules.iter().filter(|schedule| schedule.enabled) {
-            if function.binary != SWEEPER {
-                bail!("the templates schedule {}, which has nothing to do by the clock", function.binary);
-            }
-            let sweeper = Sweeper {
-                log: store.clone(),
-                orders: store.clone(),
-                nudges: Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() }),
-                stamper: Arc::new(SystemStamper::new(SWEEPER)),
-                patience: settings.patience,
-            };
-            running.push(tokio::spawn(sweep_every(schedule.every, sweeper)));
+            let nudges = Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() });
+            let (every, patience) = (schedule.every, settings.patience);
+            let stamper = Arc::new(SystemStamper::new(&function.binary));
+            running.push(match function.binary.as_str() {
+                SWEEPER => {
+                    let (log, orders) = (store.clone(), store.clone());
+                    let sweeper = Arc::new(Sweeper { log, orders, nudges, stamper, patience });
+                    tokio::spawn(sweep_every(Duration::ZERO, every, move || {
+                        let sweeper = sweeper.clone();
+                        async move { sweeper.sweep().await }
+                    }))
+                }
+                LOG_SWEEPER => {
+                    let (scan, orders, catalog) = (store.clone(), store.clone(), store.clone());
+                    let sweeper =
+                        Arc::new(LogSweeper { scan, orders, catalog, nudges, stamper, patience });
+                    tokio::spawn(sweep_every(every, every, move || {
+                        let sweeper = sweeper.clone();
+                        async move { sweeper.sweep().await }
+                    }))
+                }
+                other => bail!("the templates schedule {other}, which has nothing to do by the clock"),
+            });
         }
     }
     Ok(running)

@@ -1,15 +1,15 @@
-//! Functions that the templates wake by the clock: the sweeper.
+//! Functions that the templates wake by the clock: the sweepers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use events::{Priority, RecordedEvent};
-use tokio::time::{MissedTickBehavior, interval};
-use workers::{Nudges, Sweeper, Worker, WorkerError, listeners};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use workers::{Nudges, SweepReport, Worker, WorkerError};
 
 use crate::queue::Queue;
-use crate::wiring::{Wiring, probe};
+use crate::wiring::Wiring;
 
 /// Sends nudges to the queues of this process.
 pub(crate) struct LocalNudges {
@@ -20,31 +20,23 @@ pub(crate) struct LocalNudges {
 #[async_trait]
 impl Nudges for LocalNudges {
     async fn nudge(&self, worker: Worker, lane: Priority, event: &RecordedEvent) -> Result<(), WorkerError> {
-        let Some(queue) = self.lane(worker, lane) else {
+        let Some(queue) = self.wiring.lane(worker, lane) else {
             return Err(WorkerError::Permanent(format!("no queue leads to {}", worker.binary())));
         };
         Ok(self.queues[queue].send(self.wiring.detail(event)).await?)
     }
 }
 
-impl LocalNudges {
-    /// The queue through which an event of this lane would reach a worker.
-    fn lane(&self, worker: Worker, lane: Priority) -> Option<usize> {
-        let leads_there = |queue: &usize| self.wiring.queues[*queue].function.binary == worker.binary();
-        let heard = events::EventName::ALL.iter().find(|name| listeners(**name).contains(&worker))?;
-        let routes = self.wiring.routes(&probe(heard.as_str(), lane));
-        let found = routes.iter().map(|route| route.queue).find(leads_there);
-        found.or_else(|| (0..self.wiring.queues.len()).find(leads_there))
-    }
-}
-
-/// Sweeps at every tick until it is dropped.
-pub(crate) async fn sweep_every(every: Duration, sweeper: Sweeper) {
-    let mut ticks = interval(every);
+/// Sweeps at every tick until it is dropped, for the first time after `first`.
+pub(crate) async fn sweep_every<Swept>(first: Duration, every: Duration, sweep: impl Fn() -> Swept)
+where
+    Swept: Future<Output = Result<SweepReport, WorkerError>>,
+{
+    let mut ticks = interval_at(Instant::now() + first, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match sweeper.sweep().await {
+        match sweep().await {
             Ok(report) if report.nudged > 0 => {
                 tracing::info!(stood_still = report.stood_still, nudged = report.nudged, "swept");
             }

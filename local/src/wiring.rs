@@ -1,23 +1,26 @@
 //! Which queues an event reaches: the templates' pipe and rules, applied to events of the log.
+//!
+//! The one-machine runtime and the simulator share it, so both send what the templates declare.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, bail};
-use events::{Causes, Priority, RecordedEvent, Stamp, Timestamp, Ulid};
+use events::{Causes, EventName, Priority, RecordedEvent, Stamp, Timestamp, Ulid};
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
 use topology::{DetailType, JsonPath, Topology};
+use workers::{Worker, listeners};
 
 /// A queue that an event reaches, by its place in [`Wiring::queues`].
-pub(crate) type QueueIndex = usize;
+pub type QueueIndex = usize;
 
 /// The pipe and the rules, ready to route.
-pub(crate) struct Wiring {
+pub struct Wiring {
     topology: Topology,
     /// The queues that some function reads, each with what reads it.
-    pub(crate) queues: Vec<Source>,
+    pub queues: Vec<Source>,
     targets: Vec<Target>,
     /// Routes by the values of the attributes that patterns look at, if they look at few and small ones.
     known: Option<Mutex<FxHashMap<Shape, Arc<[Route]>>>>,
@@ -27,10 +30,13 @@ pub(crate) struct Wiring {
 type Shape = (Arc<str>, &'static str);
 
 /// A queue and the function that reads it.
-pub(crate) struct Source {
-    pub(crate) queue: topology::Queue,
-    pub(crate) source: topology::QueueSource,
-    pub(crate) function: topology::Function,
+pub struct Source {
+    /// The queue.
+    pub queue: topology::Queue,
+    /// How the function reads it: batch size, window, concurrency.
+    pub source: topology::QueueSource,
+    /// The function.
+    pub function: topology::Function,
 }
 
 struct Target {
@@ -41,8 +47,9 @@ struct Target {
 
 /// One way of an event: to which queue, and what of it.
 #[derive(Clone)]
-pub(crate) struct Route {
-    pub(crate) queue: QueueIndex,
+pub struct Route {
+    /// Where to.
+    pub queue: QueueIndex,
     part: Part,
 }
 
@@ -58,7 +65,11 @@ enum Part {
 const MAX_KNOWN: usize = 4_096;
 
 impl Wiring {
-    pub(crate) fn new(topology: Topology) -> anyhow::Result<Self> {
+    /// Wires what the templates declare.
+    ///
+    /// # Errors
+    /// A queue that nobody declares or reads; a template of the pipe that names what no event has.
+    pub fn new(topology: Topology) -> anyhow::Result<Self> {
         let mut queues = Vec::new();
         for function in &topology.functions {
             for source in &function.queues {
@@ -90,8 +101,13 @@ impl Wiring {
         Ok(Wiring { topology, queues, targets, known })
     }
 
+    /// What the templates declare.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
     /// The ways of an event.
-    pub(crate) fn routes(&self, event: &RecordedEvent) -> Arc<[Route]> {
+    pub fn routes(&self, event: &RecordedEvent) -> Arc<[Route]> {
         let Some(known) = &self.known else { return self.find_routes(event) };
         let key = (event.event_name.clone(), event.priority.as_str());
         let mut known = known.lock().expect("nobody panics while routing");
@@ -126,7 +142,7 @@ impl Wiring {
     }
 
     /// What the pipe makes of an item: the flat object that workers get.
-    pub(crate) fn detail(&self, event: &RecordedEvent) -> String {
+    pub fn detail(&self, event: &RecordedEvent) -> String {
         let mut text = String::with_capacity(event.data.len() + 512);
         let template = &self.topology.pipe.input_template;
         template
@@ -136,7 +152,7 @@ impl Wiring {
     }
 
     /// The body of the message that a way makes of an event; `detail` is [`Wiring::detail`].
-    pub(crate) fn body(&self, route: &Route, event: &RecordedEvent, detail: &Arc<str>) -> Arc<str> {
+    pub fn body(&self, route: &Route, event: &RecordedEvent, detail: &Arc<str>) -> Arc<str> {
         match &route.part {
             Part::Detail => detail.clone(),
             Part::Other(path) => {
@@ -148,6 +164,15 @@ impl Wiring {
                 part.to_string().into()
             }
         }
+    }
+
+    /// The queue through which an event of this lane would reach a worker.
+    pub fn lane(&self, worker: Worker, lane: Priority) -> Option<QueueIndex> {
+        let leads_there = |queue: &usize| self.queues[*queue].function.binary == worker.binary();
+        let heard = EventName::ALL.iter().find(|name| listeners(**name).contains(&worker))?;
+        let routes = self.routes(&probe(heard.as_str(), lane));
+        let found = routes.iter().map(|route| route.queue).find(leads_there);
+        found.or_else(|| (0..self.queues.len()).find(leads_there))
     }
 
     fn bus_event(&self, event: &RecordedEvent, detail: &str) -> Value {
@@ -177,7 +202,7 @@ fn is_attribute(path: &str) -> bool {
     attribute(&probe("", Priority::Standard), path).is_some()
 }
 
-/// An event that is only looked at, never stored.
+/// An event of this name and lane that is only looked at, never stored.
 pub(crate) fn probe(name: &str, lane: Priority) -> RecordedEvent {
     let stamp =
         Stamp { event_id: Ulid::default(), occurred_at: Timestamp::from_millis(0), producer: "".into() };

@@ -1,10 +1,12 @@
-//! Read models from the log: the projections, and what rebuilds and checks them.
+//! Read models from the log: the projections, what rebuilds and checks them, and every promise in one place.
 //!
 //! Nothing here wakes a worker or reaches a gateway: replay and audit only read the log and rows, and
 //! write rows.
 
 pub mod audit;
 pub mod compare;
+pub mod invariants;
+pub mod owing;
 pub mod project;
 pub mod replay;
 
@@ -15,6 +17,8 @@ use event_store::{ChangeFeed, EventLog, IntentStore, LogScan, ShadowViews, Stock
 
 pub use audit::{AuditReport, audit};
 pub use compare::Difference;
+pub use invariants::{Invariant, Violation};
+pub use owing::Owing;
 pub use replay::{Mode, ReplayReport, replay};
 
 /// What replay and audit need of the world.

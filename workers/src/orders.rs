@@ -28,8 +28,15 @@ impl Reconcile for OrdersWorker {
         let pk = stream.pk();
         for _ in 0..MAX_STEPS {
             let events = self.log.read_stream(&pk).await?;
-            if !self.settle(&events).await? {
-                return self.show(&events).await;
+            match self.settle(&events).await {
+                Ok(true) => {}
+                Ok(false) => return self.show(&events).await,
+                // What cannot be settled, because a raw event blocks it, can be shown all the same.
+                Err(error @ WorkerError::Permanent(_)) => {
+                    self.show(&events).await?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
             }
         }
         Err(too_many_steps(stream))

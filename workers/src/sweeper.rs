@@ -1,11 +1,13 @@
 //! The sweeper: finds orders that have stood still, and nudges whoever owes them something.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use event_store::{Direction, EventLog, OrderQuery, OrderRow, OrderViews, Stamper, Window};
-use events::{Priority, RecordedEvent, Slot, StreamKey, Timestamp};
+use events::{Priority, RecordedEvent, StreamKey, Timestamp};
+use views::Owing;
 
 use crate::{Worker, WorkerError};
 
@@ -85,19 +87,13 @@ impl Sweeper {
 /// The workers that owe an order something that they can do. The orders worker also owes it rows that
 /// show all of it. A slot that a raw event blocks is nobody's to settle: its message is a dead letter
 /// already, and more of them would say nothing new.
-pub fn debtors(stream: &[Arc<RecordedEvent>], shown: u32) -> Vec<Worker> {
-    let items = || stream.iter().map(|item| &**item);
-    let is_free = |slot: Slot| items().all(|item| *item.sk != *slot.sk());
-    let order = orders::fold(items());
-    let reservation = inventory::fold(items());
-    let payment = payments::fold(items());
+pub fn debtors<Item: Borrow<RecordedEvent>>(stream: &[Item], shown: u32) -> Vec<Worker> {
+    let order = orders::fold(stream.iter().map(Borrow::borrow));
+    let owing = Owing::of(&order, stream).that_can_be_done(stream);
     let owes = [
-        (
-            Worker::Orders,
-            orders::decide(&order).is_some_and(|owed| is_free(owed.slot())) || shown < order.seen(),
-        ),
-        (Worker::Inventory, inventory::decide(&reservation).is_some_and(|owed| is_free(owed.slot()))),
-        (Worker::Payments, payments::decide(&payment).is_some_and(|owed| is_free(owed.slot()))),
+        (Worker::Orders, owing.orders.is_some() || shown < order.seen()),
+        (Worker::Inventory, owing.inventory.is_some()),
+        (Worker::Payments, owing.payments.is_some()),
     ];
     owes.into_iter().filter_map(|(worker, owes)| owes.then_some(worker)).collect()
 }

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use orders::Status;
 use payments::intent::State;
 use views::project::order_rows;
-use workers::Worker;
+use workers::{Worker, WorkerError};
 use world::{World, order, sku};
 
 const PK: &str = "EVENTS#ORDER_ID#order-1";
@@ -190,6 +190,24 @@ async fn four_transient_failures_end_an_order_and_give_everything_back() {
     use event_store::EventLog;
     let stored = world.store.read_slot(PK, "EVENT#Payment").await.unwrap().unwrap();
     assert_eq!(stored.event(), Ok(&Event::OrderPaymentRejected(rejected)));
+}
+
+#[tokio::test]
+async fn a_charge_that_failed_waits_for_its_message_and_the_last_one_closes_the_intent_at_once() {
+    let world = World::with_gateway_failures(1.0);
+    world.receive("sku-1", 5).await;
+    let placed = world.place("order-1", &[("sku-1", 2)], 500).await;
+    world.wake(Worker::Orders, &placed).await.unwrap();
+    world.wake(Worker::Inventory, &placed).await.unwrap();
+    for attempt in 1..=3 {
+        let failed = world.wake(Worker::Payments, &placed).await;
+        assert!(matches!(&failed, Err(WorkerError::Transient(_))), "attempt {attempt}: {failed:?}");
+        assert_eq!(world.names("order-1").await.last().unwrap(), "PaymentAttempted");
+        assert_eq!(world.intent("order-1").await.calls, attempt);
+    }
+    world.wake(Worker::Payments, &placed).await.unwrap();
+    assert_eq!(world.names("order-1").await.last().unwrap(), "OrderPaymentRejected");
+    assert_eq!(world.intent("order-1").await.calls, 4);
 }
 
 #[tokio::test]

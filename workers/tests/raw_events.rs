@@ -3,9 +3,12 @@
 
 mod world;
 
+use event_store::EventLog;
+use events::{Event, InventoryCommitted, Quantity, StockDelta};
+use inventory::reservation_refused;
 use orders::Status;
 use workers::{Worker, WorkerError};
-use world::World;
+use world::{World, order, sku};
 
 const PK: &str = "EVENTS#ORDER_ID#order-1";
 
@@ -69,15 +72,44 @@ async fn a_shipment_that_came_before_the_payment_takes_effect_by_itself() {
 
 #[tokio::test]
 async fn an_order_of_more_skus_than_can_be_held_at_once_is_refused_and_not_left_open() {
+    for (skus, status) in [(99, Status::Paid), (100, Status::Cancelled), (120, Status::Cancelled)] {
+        let world = World::new();
+        let names: Vec<String> = (0..skus).map(|n| format!("sku-{n:03}")).collect();
+        for name in &names {
+            world.receive(name, 1).await;
+        }
+        let lines: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        world.place("order-1", &lines, 500).await;
+        world.run(PK).await;
+        assert_eq!(world.status("order-1").await, Some(status), "{skus} SKUs");
+        if status == Status::Cancelled {
+            let failed = world.store.read_slot(PK, "EVENT#Reservation").await.unwrap().unwrap();
+            let why = format!("{skus} counters move at once, and at most 99 can; split the order");
+            assert_eq!(failed.event(), Ok(&reservation_refused(&order("order-1"), &why)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn units_that_somebody_took_from_under_an_order_are_nobodys_shortage_but_a_case_for_a_person() {
     let world = World::new();
-    let lines: Vec<String> = (0..120).map(|n| format!(r#"{{"sku":"sku-{n:03}","quantity":1}}"#)).collect();
-    let order = format!(
-        r#"{{"order_id":"order-1","customer_id":"user-1","items":[{}],"total":5,"currency":"USD"}}"#,
-        lines.join(",")
+    world.receive("sku-1", 5).await;
+    let placed = world.place("order-1", &[("sku-1", 2)], 500).await;
+    for worker in [Worker::Orders, Worker::Inventory, Worker::Payments] {
+        world.wake(worker, &placed).await.unwrap();
+    }
+    // Another order sells what is held for this one, which no worker would do.
+    let committed = InventoryCommitted { order_id: order("order-2"), items: Vec::new() };
+    let two = Quantity::new(2).unwrap();
+    let taken = vec![StockDelta::commit(&sku("sku-1"), two)];
+    world.append_moving(Event::InventoryCommitted(committed), taken).await;
+    let failed = world.wake(Worker::Inventory, &placed).await;
+    assert!(
+        matches!(&failed, Err(WorkerError::Permanent(why)) if why.contains("sagaline audit")),
+        "{failed:?}"
     );
-    world.append_raw(PK, "EVENT#OrderPlaced", "OrderPlaced", &order).await;
-    world.run(PK).await;
-    assert_eq!(world.status("order-1").await, Some(Status::Cancelled));
+    assert_eq!(world.store.read_slot(PK, "EVENT#Settlement").await, Ok(None));
+    assert_eq!(world.counters("sku-1").await, [3, 0, 2]);
 }
 
 #[tokio::test]

@@ -3,14 +3,15 @@
 
 mod world;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use event_store::SystemStamper;
-use events::{Priority, RecordedEvent};
+use event_store::{OrderViews, Stamper, SystemStamper};
+use events::{Priority, RecordedEvent, Stamp, Timestamp, Ulid};
 use workers::{Nudges, SweepReport, Sweeper, Worker, WorkerError};
-use world::World;
+use world::{World, order};
 
 /// Remembers who was nudged about which stream.
 #[derive(Default)]
@@ -24,16 +25,32 @@ impl Nudges for Nudged {
     }
 }
 
+/// A clock that stands.
+struct Standing(Timestamp);
+
+impl Stamper for Standing {
+    fn stamp(&self, _after: Option<Ulid>) -> Stamp {
+        unreachable!("a sweeper appends nothing")
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
 async fn sweep(world: &World, patience: Duration) -> (SweepReport, Vec<(Worker, String)>) {
+    sweep_by(Arc::new(SystemStamper::new("a test")), world, patience).await
+}
+
+async fn sweep_by(
+    clock: Arc<dyn Stamper>,
+    world: &World,
+    patience: Duration,
+) -> (SweepReport, Vec<(Worker, String)>) {
     let nudged = Arc::new(Nudged::default());
     let store = Arc::new(world.store.clone());
-    let sweeper = Sweeper {
-        log: store.clone(),
-        orders: store,
-        nudges: nudged.clone(),
-        stamper: Arc::new(SystemStamper::new("a test")),
-        patience,
-    };
+    let sweeper =
+        Sweeper { log: store.clone(), orders: store, nudges: nudged.clone(), stamper: clock, patience };
     let report = sweeper.sweep().await.unwrap();
     let told = nudged.0.lock().unwrap().clone();
     (report, told)
@@ -67,4 +84,48 @@ async fn an_order_that_a_raw_event_blocks_is_not_nudged_for_ever() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let (report, told) = sweep(&world, Duration::from_millis(5)).await;
     assert_eq!((report, told), (SweepReport { stood_still: 1, nudged: 0 }, Vec::new()));
+}
+
+#[tokio::test]
+async fn an_order_has_stood_still_when_its_last_event_is_longer_ago_than_the_patience() {
+    let world = World::new();
+    let placed = world.place("order-1", &[("sku-1", 1)], 500).await;
+    world.wake(Worker::Orders, &placed).await.unwrap();
+    let row = world.store.order(&order("order-1")).await.unwrap().unwrap();
+    let later = |millis| Arc::new(Standing(Timestamp::from_millis(row.updated_at.millis() + millis)));
+    let patience = Duration::from_millis(1_000);
+    let (report, _) = sweep_by(later(1_000), &world, patience).await;
+    assert_eq!(report, SweepReport::default());
+    let (report, _) = sweep_by(later(1_001), &world, patience).await;
+    assert_eq!(report, SweepReport { stood_still: 1, nudged: 1 });
+}
+
+#[tokio::test]
+async fn an_order_whose_rows_are_behind_is_given_to_the_orders_worker_though_nobody_owes_it_more() {
+    let world = World::new();
+    world.receive("sku-1", 5).await;
+    let placed = world.place("order-1", &[("sku-1", 9)], 500).await;
+    world.wake(Worker::Orders, &placed).await.unwrap();
+    // Stock is short, so the order has ended; the message that says so was lost before its row was written.
+    world.wake(Worker::Inventory, &placed).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let (report, told) = sweep(&world, Duration::from_millis(5)).await;
+    assert_eq!(report, SweepReport { stood_still: 1, nudged: 1 });
+    assert_eq!(told, [(Worker::Orders, "EVENTS#ORDER_ID#order-1".to_owned())]);
+    world.wake(Worker::Orders, &placed).await.unwrap();
+    let (report, _) = sweep(&world, Duration::from_millis(5)).await;
+    assert_eq!(report, SweepReport::default());
+}
+
+#[tokio::test]
+async fn every_open_order_is_looked_at_however_many_there_are() {
+    let world = World::new();
+    for number in 0..250 {
+        let placed = world.place(&format!("order-{number}"), &[("sku-1", 1)], 500).await;
+        world.wake(Worker::Orders, &placed).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let (report, told) = sweep(&world, Duration::from_millis(5)).await;
+    let streams: BTreeSet<String> = told.into_iter().map(|(_, stream)| stream).collect();
+    assert_eq!((report, streams.len()), (SweepReport { stood_still: 250, nudged: 250 }, 250));
 }

@@ -24,6 +24,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What puts it together.
     ("local", &["events", "event-store", "event-store-embedded", "views", "workers", "apis", "topology"]),
     ("sagaline", &["events", "event-store", "local", "views"]),
+    (
+        "simulator",
+        &["events", "orders", "payments", "event-store", "views", "workers", "apis", "topology", "local"],
+    ),
+    ("storage-simulator", &["events", "event-store", "event-store-embedded", "views", "payments"]),
     ("xtask", &[]),
 ];
 

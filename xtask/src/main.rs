@@ -1,6 +1,8 @@
 //! The project's everyday commands: `cargo xtask <command>`.
 
 mod arrows;
+mod fuzz;
+mod mutants;
 mod tools;
 
 use std::env;
@@ -17,7 +19,11 @@ usage: cargo xtask <command>
   test AREA       the tests of one area: domains, store, topology, workers, api, local, cli
   lint            format, clippy, arrows, templates, licences
   arrows          which crate may depend on which
-  release         build the one-machine binary and check what is in it";
+  release         build the one-machine binary and check what is in it
+  fuzz            every parser of outside bytes over its kept corpus and some new inputs, in about two minutes
+  fuzz TARGET --minutes N
+                  one of them for as long as you like; keeps the inputs that reach new code
+  mutants [NAME…] whether tests notice each small change of a crate; by hand, it takes an hour for all";
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -38,6 +44,9 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["lint"] => lint(),
         ["arrows"] => arrows::check(&root()),
         ["release"] => release(),
+        ["fuzz"] => fuzz::briefly(),
+        ["fuzz", target, "--minutes", minutes] => fuzz::long(target, minutes),
+        ["mutants", packages @ ..] => mutants::check(&root(), packages),
         _ => bail!("{USAGE}"),
     }
 }

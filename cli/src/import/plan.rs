@@ -231,7 +231,7 @@ impl Planner {
             match line_of(record) {
                 Err(why) => *self.plan.skipped.entry(why).or_default() += 1,
                 Ok((sku, units)) => match items.iter_mut().find(|(known, _)| *known == sku) {
-                    Some((_, sum)) => *sum += units,
+                    Some((_, sum)) => *sum = sum.saturating_add(units),
                     None => items.push((sku, units)),
                 },
             }
@@ -252,7 +252,8 @@ impl Planner {
         let index = self.orders.len();
         self.orders.push(order.order_id.clone());
         for (sku, units) in &order.items {
-            self.seen.get_mut(sku).expect("every line was learnt from before it was ordered").asked += units;
+            let seen = self.seen.get_mut(sku).expect("every line was learnt from before it was ordered");
+            seen.asked = seen.asked.saturating_add(*units);
             self.orders_of.entry((order.customer_id.clone(), sku.clone())).or_default().push(index);
         }
         self.plan.steps.push(Step::Place(order));
@@ -383,6 +384,15 @@ mod tests {
             Step::Place(_) => None,
         });
         cancelled.collect()
+    }
+
+    #[test]
+    fn units_that_no_number_holds_are_the_largest_number_that_does() {
+        let most = line("536365", "85123A", i64::MAX, 26, "17850");
+        let plan = planned(&format!("{most}{most}{most}{}", most.replace("536365", "536366")));
+        assert_eq!(orders(&plan)[0].2, [("85123A", u64::MAX)]);
+        assert_eq!(plan.products[0].asked, u64::MAX);
+        assert_eq!(plan.lots(1.0)[0].1, u64::from(Quantity::MAX));
     }
 
     /// The numbers were counted by another program, written in Python without knowledge of this one.

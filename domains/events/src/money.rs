@@ -213,12 +213,60 @@ mod tests {
     }
 
     #[test]
+    fn the_bounds_are_amounts_and_the_next_beyond_them_are_not() {
+        let most = Money::MAX.0;
+        for (minor, read) in [
+            (0, Ok(Money::ZERO)),
+            (-1, Err(BadMoney::Negative)),
+            (most, Ok(Money::MAX)),
+            (most + 1, Err(BadMoney::TooLarge)),
+            (i64::MAX, Err(BadMoney::TooLarge)),
+        ] {
+            assert_eq!(Money::from_minor(minor), read, "{minor}");
+        }
+        assert_eq!((Money::from_number(0.0), Money::nearest(0.0)), (Ok(Money::ZERO), Ok(Money::ZERO)));
+        assert_eq!((Money::from_number(1e13), Money::nearest(1e13)), (Ok(Money::MAX), Ok(Money::MAX)));
+        assert_eq!(Money::nearest(10_000_000_000_000.02), Err(BadMoney::TooLarge));
+    }
+
+    #[test]
+    fn a_sum_is_exact_or_is_refused() {
+        assert_eq!(Money(1999).plus(Money(1)), Some(Money(2000)));
+        assert_eq!(Money(Money::MAX.0 - 1).plus(Money(1)), Some(Money::MAX));
+        assert_eq!(Money::MAX.plus(Money(1)), None);
+        assert_eq!(Money(Money::MAX.0 / 2).times(2), Some(Money::MAX));
+    }
+
+    #[test]
+    fn what_is_no_amount_is_told_what_one_looks_like() {
+        for (bad, why) in [
+            ("\"5\"", "expected an amount with at most two decimals"),
+            ("19.999", "must have at most two decimals"),
+            ("-1", "must not be negative"),
+            ("10000000000001", "must be at most 10000000000000"),
+            ("18446744073709551615", "must be at most 10000000000000"),
+        ] {
+            let refused = serde_json::from_str::<Money>(bad).unwrap_err().to_string();
+            assert!(refused.contains(why), "{bad}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_currency_is_three_capital_letters_and_is_shown_as_it_is_stored() {
+        let euro = Currency::parse("EUR").unwrap();
+        assert_eq!((euro.as_str(), euro.to_string()), ("EUR", "EUR".to_owned()));
+        for bad in ["", "EU", "EURO", "eur", "E1R", "EÜ"] {
+            assert_eq!(Currency::parse(bad), Err(BadCurrency), "{bad}");
+        }
+    }
+
+    #[test]
     fn money_is_bounded_and_never_negative() {
         for bad in ["-1", "-0.01", "1e300", "10000000000000.01", "18446744073709551615", "\"5\"", "null"] {
             assert!(serde_json::from_str::<Money>(bad).is_err(), "{bad}");
         }
         assert_eq!(Money(1999).times(3), Some(Money(5997)));
         assert_eq!(Money::MAX.times(2), None);
-        assert_eq!(Money(1999).to_string(), "19.99");
+        assert_eq!((Money(1999).minor(), Money(1999).to_string()), (1999, "19.99".to_owned()));
     }
 }

@@ -77,4 +77,13 @@ mod tests {
         assert!(serde_json::from_str::<Quantity>("-1").is_err());
         assert!(serde_json::from_str::<Quantity>("1.5").is_err());
     }
+
+    #[test]
+    fn units_are_the_same_number_in_a_sum_in_a_counter_and_in_words() {
+        let (two, five) = (Quantity(2), Quantity(5));
+        assert_eq!((five.get(), five.units(), five.to_string()), (5, 5, "5".to_owned()));
+        assert_eq!(two.plus(five), Some(Quantity(7)));
+        assert_eq!(Quantity(Quantity::MAX - 2).plus(two), Some(Quantity(Quantity::MAX)));
+        assert_eq!(Quantity(Quantity::MAX).plus(two), None);
+    }
 }

@@ -76,3 +76,22 @@ fn closing_an_intent_is_written_down_as_what_it_turned_out_to_be() {
     assert_eq!(outcome(&[OrderCancelled, ManualPaymentRecorded], 1, None), "cancelled after 1");
     assert_eq!(outcome(&[ManualPaymentRecorded], 0, None), format!("{operator:?} bank-42 45.00"));
 }
+
+#[test]
+fn what_is_owed_names_its_cause_and_after_a_cancellation_the_later_of_both() {
+    use EventName::*;
+    for (names, attempts, because_of) in [
+        (&[OrderPlaced, InventoryReserved][..], 0, "EVENT#Reservation"),
+        (&[InventoryReserved, OrderPlaced], 1, "EVENT#PaymentAttempt#1"),
+        (&[OrderPlaced, InventoryReserved], 4, "EVENT#PaymentAttempt#4"),
+        (&[OrderPlaced, InventoryReserved, ManualPaymentRecorded], 2, "EVENT#ManualPayment"),
+        (&[OrderPlaced, InventoryReserved, OrderCancelled], 2, "EVENT#PaymentAttempt#2"),
+        (&[OrderPlaced, InventoryReserved, PaymentAttempted, OrderCancelled], 0, "EVENT#Closing"),
+        (&[OrderPaymentAccepted, OrderCancelled], 0, "EVENT#Closing"),
+        (&[OrderCancelled, OrderPaymentAccepted], 0, "EVENT#Payment"),
+    ] {
+        let stream = order(names, attempts);
+        let owed = decide(&fold(&stream)).map(|owed| owed.because_of.sk.to_string());
+        assert_eq!(owed.as_deref(), Some(because_of), "{names:?} after {attempts} attempts");
+    }
+}

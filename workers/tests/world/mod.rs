@@ -7,7 +7,7 @@ use event_store::{Appended, EventLog, IntentStore, OrderViews, Stamper, StockVie
 use event_store_embedded::EmbeddedStore;
 use events::{
     Causes, Currency, CustomerId, Event, EventName, LotId, Money, OrderCancelled, OrderId, OrderLine,
-    OrderPlaced, Priority, Quantity, RecordedEvent, Sku, SkuRestocked, StreamKey,
+    OrderPlaced, Priority, Quantity, RecordedEvent, Sku, SkuRestocked, StockDelta, StreamKey,
 };
 use payments::intent::Intent;
 use workers::{FakeGateway, Message, Ports, Worker, WorkerError, Workers, handle_batch, listeners};
@@ -46,9 +46,14 @@ impl World {
 
     /// Appends an event as the API would: because of a request.
     pub async fn append(&self, event: Event) -> Arc<RecordedEvent> {
+        self.append_moving(event, Vec::new()).await
+    }
+
+    /// Appends an event together with a movement of counters, as only a worker should.
+    pub async fn append_moving(&self, event: Event, counters: Vec<StockDelta>) -> Arc<RecordedEvent> {
         let stream = self.store.read_stream(&event.stream().pk()).await.unwrap();
         let stamp = self.stamper.stamp(stream.last().map(|item| item.event_id));
-        match self.store.append(RecordedEvent::new(event, Vec::new(), stamp, request())).await.unwrap() {
+        match self.store.append(RecordedEvent::new(event, counters, stamp, request())).await.unwrap() {
             Appended::Stored(item) => item,
             other => panic!("not stored: {other:?}"),
         }

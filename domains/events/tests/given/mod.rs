@@ -3,6 +3,7 @@
 //! Every domain's tests include this file by its path, and none of them needs all of it.
 #![allow(dead_code, clippy::unwrap_used)]
 
+use events::recorded::RAW_PRODUCER;
 use events::{
     Causes, Currency, CustomerId, Event, EventName, LotId, Money, OrderId, OrderLine, PaidBy, Priority,
     ProductId, Quantity, RecordedEvent, Shortage, Sku, Stamp, StockDelta, StockLine, Timestamp, Ulid,
@@ -192,7 +193,8 @@ pub fn moving(event: Event, id: u128, counters: Vec<StockDelta>) -> RecordedEven
 
 /// What the raw event API stores: any key, any name, any text, and never a counter.
 pub fn raw(pk: &str, sk: &str, name: &str, data: &str, id: u128) -> RecordedEvent {
-    RecordedEvent::raw((pk, sk), (name, 1, data), Vec::new(), stamp(id), causes())
+    let stamp = Stamp { producer: RAW_PRODUCER.into(), ..stamp(id) };
+    RecordedEvent::raw((pk, sk), (name, 1, data), Vec::new(), stamp, causes())
 }
 
 /// A published event under a key that is not its slot's.

@@ -1,177 +1,89 @@
-//! What must hold: at every instant, and once everything owed is done.
+//! What must hold: at every instant, and once everything owed is done. The promises are those of `views`.
 
-use std::collections::BTreeMap;
-
-use events::{Event, OrderPlaced, PaidBy, Sku};
-use orders::{OrderFacts, Payment, Settlement, Status};
-use payments::intent::{Intent, State};
+use event_store::StockRow;
+use events::{RecordedEvent, Sku, Timestamp};
+use views::Owing;
+use views::invariants::{StockBook, Violation, held_by};
+use views::invariants::{of_lots_at_rest, of_order_at_rest, of_payment, of_stream};
 
 use crate::log::{Item, Units};
 use crate::workers::Worker;
-use crate::world::{World, pk, skus};
+use crate::world::{World, pk};
 
 type Verdict = Result<(), String>;
 
-fn must(holds: bool, else_say: impl FnOnce() -> String) -> Verdict {
-    if holds { Ok(()) } else { Err(else_say()) }
+fn none(found: &[Violation]) -> Verdict {
+    if found.is_empty() { Ok(()) } else { Err(format!("{found:?}")) }
 }
 
-/// Who owes the order something.
+/// Who owes the order something that a raw event does not block.
 pub fn debtors(stream: &[Item]) -> Vec<Worker> {
-    let events = || stream.iter().map(|item| &**item);
+    let facts = orders::fold(stream.iter().map(|item| &**item));
+    let owing = Owing::of(&facts, stream).that_can_be_done(stream);
     let owes = [
-        (Worker::Orders, orders::decide(&orders::fold(events())).is_some()),
-        (Worker::Inventory, inventory::decide(&inventory::fold(events())).is_some()),
-        (Worker::Payments, payments::decide(&payments::fold(events())).is_some()),
+        (Worker::Orders, owing.orders.is_some()),
+        (Worker::Inventory, owing.inventory.is_some()),
+        (Worker::Payments, owing.payments.is_some()),
     ];
     owes.into_iter().filter_map(|(worker, owes)| owes.then_some(worker)).collect()
 }
 
 /// What must hold whenever an event was stored.
 pub fn at_once(world: &World, item: &Item) -> Verdict {
-    let later = item.causation_id.is_none_or(|cause| cause < item.event_id);
-    must(later, || format!("{item:?} is older than its cause"))?;
     if item.moved_counters() {
         of_counters(world)?;
-        must(world.forged || held(world) == reserved(world), || format!("held is {:?}", held(world)))?;
     }
-    let Some(order) = world.orders.iter().position(|order| pk(&order.order_id) == *item.pk) else {
-        return Ok(());
-    };
-    let stream = world.log.stream(&item.pk);
-    gave_back_what_it_took(&stream)?;
-    let facts = orders::fold(stream.iter().map(|item| &**item));
-    let decided =
-        !matches!(orders::status(&facts), None | Some(Status::PendingInventory | Status::Confirmed));
-    let done = decided && debtors(&stream).is_empty();
-    must(orders::has_ended(&facts) == done, || format!("ended is not {done} after {item:?}"))?;
-    let intent = &world.intents[order];
-    must(intent.charges <= 1, || format!("{} was charged twice", item.pk))?;
-    let claimed = facts.attempts.len();
-    must(intent.calls as usize <= claimed, || {
-        format!("{}: {} calls, {claimed} claims", item.pk, intent.calls)
-    })
+    let (stream, mut found) = (world.log.stream(&item.pk), Vec::new());
+    of_stream(&stream, &mut found);
+    if let Some(order) = world.orders.iter().position(|order| pk(&order.order_id) == *item.pk) {
+        of_payment(&stream, &world.intents[order], &mut found);
+    }
+    none(&found)
 }
 
 /// Counters are what the log says, conserve what was received, and are never negative.
 pub fn of_counters(world: &World) -> Verdict {
-    let mut recorded: BTreeMap<&Sku, Units> = BTreeMap::new();
-    let mut received: BTreeMap<&Sku, i64> = BTreeMap::new();
-    for item in world.log.all() {
-        if let Ok(Event::StockReceived(lot)) = item.event() {
-            *received.entry(&lot.sku).or_default() += lot.units.units();
-        }
-        for delta in &item.counters {
-            let [available, reserved, sold] = recorded.entry(&delta.sku).or_default();
-            *available += delta.available;
-            *reserved += delta.reserved;
-            *sold += delta.sold;
-        }
-    }
-    for (sku, units) in &world.log.counters {
-        let explained = recorded.get(sku).copied().unwrap_or_default();
-        must(explained == *units, || format!("{sku} is {units:?}, the log says {explained:?}"))?;
-        let lots = received.get(sku).copied().unwrap_or_default();
-        must(units.iter().sum::<i64>() == lots, || format!("{sku} is {units:?} of {lots} received"))?;
-        must(units.iter().all(|count| *count >= 0), || format!("{sku} is {units:?}"))?;
-    }
-    must(recorded.len() == world.log.counters.len(), || format!("{recorded:?} moved late"))
-}
-
-/// An order gives back and sells no more than was taken for it, even if somebody forges that it had more.
-fn gave_back_what_it_took(stream: &[Item]) -> Verdict {
-    let mut of_the_order: BTreeMap<&Sku, Units> = BTreeMap::new();
-    for delta in stream.iter().flat_map(|item| &item.counters) {
-        let [taken, reserved, sold] = of_the_order.entry(&delta.sku).or_default();
-        *taken -= delta.available;
-        *reserved += delta.reserved;
-        *sold += delta.sold;
-    }
-    let is_sane = of_the_order.values().flatten().all(|count| *count >= 0);
-    must(is_sane, || format!("taken, reserved and sold are {of_the_order:?}"))
-}
-
-fn reserved(world: &World) -> BTreeMap<Sku, i64> {
-    skus().map(|sku| (sku.clone(), world.log.counters.get(&sku).map_or(0, |units| units[1]))).collect()
-}
-
-/// Units of the orders that are reserved and not settled.
-fn held(world: &World) -> BTreeMap<Sku, i64> {
-    units_of(world, |facts| facts.is_reserved() && !facts.settlement.is_settled())
-}
-
-/// Units of the orders of which something is true, by SKU.
-fn units_of(world: &World, which: impl Fn(&OrderFacts<'_>) -> bool) -> BTreeMap<Sku, i64> {
-    let mut found: BTreeMap<Sku, i64> = skus().map(|sku| (sku, 0)).collect();
+    let (mut book, mut found) = (StockBook::default(), Vec::new());
+    world.log.all().for_each(|item| book.add(item));
     for order in &world.orders {
         let stream = world.log.stream(&pk(&order.order_id));
-        if which(&orders::fold(stream.iter().map(|item| &**item))) {
-            for line in &order.items {
-                *found.entry(line.sku.clone()).or_default() += line.quantity.units();
-            }
-        }
+        held_by(&stream).for_each(|(sku, units)| book.hold(sku, units));
     }
-    found
+    for sku in book.skus().chain(world.log.counters.keys()) {
+        let live = world.log.counters.get(sku).map(|units| row(sku, *units));
+        book.check(sku, live.as_ref(), &mut found);
+    }
+    none(&found)
+}
+
+fn row(sku: &Sku, [available, reserved, sold]: Units) -> StockRow {
+    let at = Timestamp::from_millis(0);
+    StockRow { sku: sku.clone(), available, reserved, sold, created_at: at, updated_at: at }
 }
 
 /// What must hold once nobody does anything any more.
 pub fn after(world: &World) -> Verdict {
     of_counters(world)?;
+    let mut found = Vec::new();
     for (order, intent) in world.orders.iter().zip(&world.intents) {
-        must(intent.charges <= 1, || format!("{} was charged twice", order.order_id))?;
-        of_order(world, order, intent).map_err(|why| format!("{}: {why}", order.order_id))?;
+        let stream = world.log.stream(&pk(&order.order_id));
+        of_payment(&stream, intent, &mut found);
+        of_order_at_rest(&stream, Some(intent), &mut found);
+        nothing_is_strange_but_noise(world, &stream)?;
     }
-    if world.forged {
-        return Ok(());
+    for sku in crate::world::skus() {
+        let stream = world.log.stream(&events::StreamKey::Sku(sku).pk());
+        of_lots_at_rest(&stream, &mut found);
     }
-    for item in world.log.all() {
-        if let Ok(Event::SkuRestocked(lot)) = item.event() {
-            let received = events::Slot::StockReceived(lot.lot_id.clone()).sk();
-            must(world.log.slot(&item.pk, &received).is_some(), || format!("{item:?} was never counted"))?;
-        }
-    }
-    let sold = units_of(world, |facts| {
-        matches!(facts.settlement.what(), Some(Settlement::Committed(_))) && !facts.returned.is_settled()
-    });
-    for sku in skus() {
-        let [_, reserved, counted] = world.log.counters.get(&sku).copied().unwrap_or_default();
-        must((reserved, counted) == (0, sold[&sku]), || {
-            format!("{sku}: {reserved} reserved, {counted} sold of {}", sold[&sku])
-        })?;
-    }
-    Ok(())
+    none(&found)
 }
 
-fn of_order(world: &World, order: &OrderPlaced, intent: &Intent) -> Verdict {
-    let pk = pk(&order.order_id);
-    let stream = world.log.stream(&pk);
-    let owing = debtors(&stream);
-    must(owing.is_empty() || world.blocked.contains(&pk), || format!("{owing:?} still owe something"))?;
-    if world.forged {
+fn nothing_is_strange_but_noise(world: &World, stream: &[Item]) -> Verdict {
+    let items = || stream.iter().map(|item| -> &RecordedEvent { item });
+    let noise = items().filter(|item| item.sk.starts_with("noise")).count();
+    let strange = events::anomalies(items()).len();
+    if world.forged || strange == noise {
         return Ok(());
     }
-    let facts = orders::fold(stream.iter().map(|item| &**item));
-    let status = orders::status(&facts);
-    must(orders::has_ended(&facts), || format!("{status:?} is no end"))?;
-    let noise = stream.iter().filter(|item| item.sk.starts_with("noise")).count();
-    let strange = events::anomalies(stream.iter().map(|item| &**item)).len();
-    must(strange == noise, || format!("{strange} anomalies, {noise} of them expected"))?;
-    let settled = facts.settlement.what();
-    let is_sold = matches!(settled, Some(Settlement::Committed(_))) && !facts.returned.is_settled();
-    let is_held = facts.is_reserved() && !matches!(settled, Some(Settlement::Released(_))) && !is_sold;
-    let is_held = is_held && !facts.returned.is_settled();
-    let charged = intent.state == State::Charged;
-    if status == Some(Status::Cancelled) {
-        return must(!is_sold && !is_held && !charged, || {
-            format!("cancelled, but sold {is_sold}, held {is_held}, charged {charged}")
-        });
-    }
-    let Some(Payment::Accepted(paid)) = facts.payment.what() else {
-        return Err("lives, but is not paid".to_owned());
-    };
-    must((paid.amount, &paid.currency) == (order.total, &order.currency), || format!("paid {paid:?}"))?;
-    let by_gateway = paid.by == PaidBy::Gateway;
-    must(is_sold && charged == by_gateway, || {
-        format!("lives, but sold {is_sold}, charged {charged}, by {:?}", paid.by)
-    })
+    Err(format!("{strange} anomalies, {noise} of them expected"))
 }

@@ -1,7 +1,5 @@
 //! The world of one seed: clients, an operator, a shelf, queues that keep no order, workers that die.
 
-use std::collections::BTreeSet;
-
 use events::{
     Event, EventName, OrderCancelled, OrderDelivered, OrderId, OrderLine, OrderPaymentAccepted, OrderPlaced,
     OrderShipped, PaidBy, Priority, RecordedEvent, SkuRestocked, Stamp, StreamKey, Timestamp, next_event_id,
@@ -31,8 +29,6 @@ pub struct World {
     percent: Percent,
     /// Whether somebody writes raw events that claim decisions. Then less can be promised.
     pub forged: bool,
-    /// Streams in which a raw event blocks a slot for good.
-    pub blocked: BTreeSet<String>,
     appended: Vec<EventName>,
     made: usize,
     now: i64,
@@ -78,7 +74,6 @@ impl World {
             storm: true,
             queue: Vec::new(),
             tasks: Vec::new(),
-            blocked: BTreeSet::new(),
             appended: Vec::new(),
             made: 0,
             now: 1_700_000_000_000,
@@ -167,10 +162,7 @@ impl World {
                 self.queue.push(task.message);
                 Ok(())
             }
-            Next::Blocked if self.forged => {
-                self.blocked.insert(task.message.about.pk.to_string());
-                Ok(())
-            }
+            Next::Blocked if self.forged => Ok(()),
             Next::Impossible(why) => Err(why.to_owned()),
             Next::Blocked => Err(format!("nobody forged anything, and {} is blocked", task.message.about.pk)),
         }
@@ -259,7 +251,7 @@ impl World {
         for order in &self.orders {
             let pk = pk(&order.order_id);
             let stream = self.log.stream(&pk);
-            let Some(about) = stream.first().filter(|_| !self.blocked.contains(&pk)) else { continue };
+            let Some(about) = stream.first() else { continue };
             let debtors = verdict::debtors(&stream);
             self.queue.extend(debtors.into_iter().map(|to| Message { to, about: about.clone() }));
         }

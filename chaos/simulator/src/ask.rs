@@ -1,0 +1,212 @@
+//! What a client asks for: a request, and what its answer would mean.
+
+use events::{OrderId, Sku};
+
+use crate::site::Handler;
+
+/// Units of a SKU.
+pub type Line = (Sku, u32);
+
+/// A request that a client sends, again if it hears nothing.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Its method.
+    pub method: &'static str,
+    /// Its path and query.
+    pub path: String,
+    /// Its body, as text; empty for none.
+    pub body: String,
+    /// What it is about.
+    pub wants: Wants,
+    /// How often the client asks before it gives up.
+    pub patience: u32,
+}
+
+/// What a request is about, so that its answer can be held against the log.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wants {
+    /// To place an order.
+    Place {
+        /// Its id, where the client chose it.
+        order_id: Option<OrderId>,
+        /// Whose.
+        customer_id: String,
+        /// What; no SKU twice.
+        lines: Vec<Line>,
+        /// Whether it takes the express lane.
+        express: bool,
+    },
+    /// To place an order as an older system's client does; repeated with other content it is accepted too.
+    CompatPlace {
+        /// Its id.
+        order_id: OrderId,
+    },
+    /// To bring an order into a state.
+    Change {
+        /// Which order.
+        order_id: OrderId,
+        /// Into which state.
+        into: Change,
+    },
+    /// To announce a lot.
+    Restock {
+        /// Of what.
+        sku: Sku,
+        /// How much.
+        units: u32,
+        /// Under which id.
+        lot_id: String,
+    },
+    /// To register a customer.
+    Register {
+        /// Under which id.
+        customer_id: String,
+    },
+    /// To list a product.
+    List {
+        /// Under which id.
+        product_id: String,
+        /// Of which SKU.
+        sku: Sku,
+        /// At which price, in hundredths.
+        minor: i64,
+    },
+    /// To take a product off the list.
+    Withdraw {
+        /// Which.
+        product_id: String,
+    },
+    /// To put any item into the log.
+    Raw {
+        /// Its partition key.
+        pk: String,
+        /// Its sort key.
+        sk: String,
+    },
+    /// To read an order.
+    ReadOrder {
+        /// Which.
+        order_id: OrderId,
+    },
+    /// To read anything else, for which only the kind of answer is looked at.
+    Read,
+}
+
+/// A state that a client can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// `PAID`, by an operator.
+    Paid,
+    /// `SHIPPED`.
+    Shipped,
+    /// `DELIVERED`.
+    Delivered,
+    /// `CANCELLED`.
+    Cancelled,
+}
+
+impl Change {
+    /// As the API spells it.
+    pub fn status(self) -> &'static str {
+        match self {
+            Change::Paid => "PAID",
+            Change::Shipped => "SHIPPED",
+            Change::Delivered => "DELIVERED",
+            Change::Cancelled => "CANCELLED",
+        }
+    }
+}
+
+impl Ask {
+    /// A request with a JSON body.
+    pub fn send(method: &'static str, path: impl Into<String>, body: String, wants: Wants) -> Ask {
+        Ask { method, path: path.into(), body, wants, patience: 4 }
+    }
+
+    /// A request that only reads.
+    pub fn read(path: impl Into<String>) -> Ask {
+        Ask::send("GET", path, String::new(), Wants::Read)
+    }
+
+    /// An order of one of the shop's customers.
+    pub fn place(order_id: Option<&OrderId>, customer_id: &str, lines: &[Line], express: bool) -> Ask {
+        let items: Vec<String> =
+            lines.iter().map(|(sku, units)| format!(r#"{{"sku":"{sku}","quantity":{units}}}"#)).collect();
+        let id = order_id.map_or(String::new(), |id| format!(r#""order_id":"{id}","#));
+        let lane = if express { r#","priority":"express""# } else { "" };
+        let body = format!(r#"{{{id}"customer_id":"{customer_id}","items":[{}]{lane}}}"#, items.join(","));
+        let wants = Wants::Place {
+            order_id: order_id.cloned(),
+            customer_id: customer_id.to_owned(),
+            lines: lines.to_vec(),
+            express,
+        };
+        Ask::send("POST", "/orders", body, wants)
+    }
+
+    /// A change of an order's state.
+    pub fn change(order_id: &OrderId, into: Change) -> Ask {
+        let body = format!(r#"{{"status":"{}"}}"#, into.status());
+        let wants = Wants::Change { order_id: order_id.clone(), into };
+        Ask::send("PATCH", format!("/orders/{order_id}"), body, wants)
+    }
+
+    /// A cancellation, the short way.
+    pub fn cancel(order_id: &OrderId) -> Ask {
+        let wants = Wants::Change { order_id: order_id.clone(), into: Change::Cancelled };
+        Ask::send("DELETE", format!("/orders/{order_id}"), String::new(), wants)
+    }
+
+    /// A lot.
+    pub fn restock(sku: &Sku, units: u32, lot_id: &str) -> Ask {
+        let body = format!(r#"{{"sku":"{sku}","units":{units},"lot_id":"{lot_id}"}}"#);
+        let wants = Wants::Restock { sku: sku.clone(), units, lot_id: lot_id.to_owned() };
+        Ask::send("POST", "/inventory/restocks", body, wants)
+    }
+
+    /// A customer.
+    pub fn register(customer_id: &str) -> Ask {
+        let body = format!(r#"{{"customer_id":"{customer_id}"}}"#);
+        Ask::send("POST", "/customers", body, Wants::Register { customer_id: customer_id.to_owned() })
+    }
+
+    /// A product that sells a SKU under the SKU's own name, at a price in hundredths.
+    pub fn list(product_id: &str, sku: &Sku, name: &str, minor: i64) -> Ask {
+        let (whole, hundredths) = (minor / 100, minor % 100);
+        let name = serde_json::Value::from(name);
+        let body = format!(
+            r#"{{"product_id":"{product_id}","sku":"{sku}","name":{name},"price":{whole}.{hundredths:02},"currency":"GBP"}}"#
+        );
+        let wants = Wants::List { product_id: product_id.to_owned(), sku: sku.clone(), minor };
+        Ask::send("POST", "/products", body, wants)
+    }
+
+    /// The end of a product.
+    pub fn withdraw(product_id: &str) -> Ask {
+        let wants = Wants::Withdraw { product_id: product_id.to_owned() };
+        Ask::send("DELETE", format!("/products/{product_id}"), String::new(), wants)
+    }
+
+    /// Any item of the log.
+    pub fn raw(pk: &str, sk: &str, name: &str, data: &serde_json::Value) -> Ask {
+        let body = serde_json::json!({ "pk": pk, "sk": sk, "event_name": name, "data": data }).to_string();
+        let wants = Wants::Raw { pk: pk.to_owned(), sk: sk.to_owned() };
+        Ask::send("POST", "/chaos/raw-events", body, wants)
+    }
+
+    /// Whose code answers it.
+    pub fn handler(&self) -> Handler {
+        match &self.wants {
+            Wants::Place { .. } => Handler::PlaceOrder,
+            Wants::CompatPlace { .. } => Handler::CompatPlaceOrder,
+            Wants::Change { .. } if self.method == "DELETE" => Handler::CancelOrder,
+            Wants::Change { .. } => Handler::ChangeOrder,
+            Wants::Restock { .. } => Handler::Restock,
+            Wants::Register { .. } => Handler::Register,
+            Wants::List { .. } => Handler::List,
+            Wants::Withdraw { .. } => Handler::Withdraw,
+            Wants::Raw { .. } => Handler::RawEvent,
+            Wants::ReadOrder { .. } | Wants::Read => Handler::Read,
+        }
+    }
+}

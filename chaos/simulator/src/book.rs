@@ -1,0 +1,252 @@
+//! What clients were told, held against the log: a 2xx is in it, a 4xx is not.
+
+use std::sync::Arc;
+
+use event_store::EventLog;
+use event_store::memory::MemoryStore;
+use events::{Event, OrderId, RecordedEvent, Slot, StreamKey};
+use orders::{Closing, Status};
+use rustc_hash::FxHashMap;
+use views::invariants::{Invariant, Violation};
+
+use crate::ask::{Ask, Change, Wants};
+use crate::figures::Sometimes;
+use crate::ports::at_once;
+use crate::sim::Sim;
+
+/// What came back for a request.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// The requests of one run.
+pub struct Book {
+    sim: Arc<Sim>,
+    store: Arc<MemoryStore>,
+    /// Each with how often it was sent, and its latest answer.
+    pub entries: Vec<Entry>,
+    /// What each request appended itself.
+    appended: FxHashMap<Arc<str>, Vec<Arc<RecordedEvent>>>,
+    /// What was not as it was answered.
+    pub found: Vec<Violation>,
+}
+
+/// One request, sent once or more often.
+pub struct Entry {
+    /// The request.
+    pub ask: Ask,
+    /// How often it was sent.
+    pub sent: u32,
+    /// Whether the client knows what became of it: the status of a 2xx or 4xx.
+    pub settled: Option<u16>,
+    /// Whether the order that it is about was in the log when it was sent.
+    stood: bool,
+}
+
+impl Book {
+    /// A book without requests.
+    pub fn new(sim: Arc<Sim>, store: Arc<MemoryStore>) -> Self {
+        Book { sim, store, entries: Vec::new(), appended: FxHashMap::default(), found: Vec::new() }
+    }
+
+    /// A request that will be sent; gives its number.
+    pub fn enter(&mut self, ask: Ask) -> usize {
+        self.entries.push(Entry { ask, sent: 0, settled: None, stood: false });
+        self.entries.len() - 1
+    }
+
+    /// A request is sent, under an id of its own.
+    pub fn send(&mut self, number: usize) -> String {
+        let stood = match &self.entries[number].ask.wants {
+            Wants::ReadOrder { order_id } | Wants::Change { order_id, .. } => self.placed(order_id).is_some(),
+            _ => false,
+        };
+        let entry = &mut self.entries[number];
+        entry.sent += 1;
+        entry.stood = stood;
+        format!("ask-{number}-{}", entry.sent)
+    }
+
+    /// An event was stored; one without a cause was appended by a request.
+    pub fn appended(&mut self, event: &Arc<RecordedEvent>) {
+        if event.causation_id.is_none() {
+            self.appended.entry(event.correlation_id.clone()).or_default().push(event.clone());
+        }
+    }
+
+    fn slot(&self, stream: StreamKey, slot: Slot) -> Option<Arc<RecordedEvent>> {
+        at_once(self.store.read_slot(&stream.pk(), &slot.sk())).expect("memory is always there")
+    }
+
+    fn placed(&self, order_id: &OrderId) -> Option<Arc<RecordedEvent>> {
+        let stored = self.slot(StreamKey::Order(order_id.clone()), Slot::OrderPlaced)?;
+        matches!(stored.event(), Ok(Event::OrderPlaced(_))).then_some(stored)
+    }
+
+    /// A request was answered. Says whether the client will ask again.
+    pub fn answered(&mut self, number: usize, request_id: &str, answer: Option<&Answer>) -> bool {
+        let entry = &self.entries[number];
+        let status = answer.map_or(0, |answer| answer.status);
+        let own = self.appended.get(request_id).map_or(&[][..], Vec::as_slice);
+        let refused = (400..500).contains(&status);
+        let wrong = if refused && !own.is_empty() {
+            Some((Invariant::Refused, format!("it was answered {status}, and {own:?} is in the log")))
+        } else if own.len() > 1 {
+            Some((Invariant::Acknowledged, format!("it left more than one event: {own:?}")))
+        } else {
+            answer.and_then(|answer| self.judge(entry, answer, own))
+        };
+        if let Some((invariant, detail)) = wrong {
+            let Ask { method, path, body, .. } = &entry.ask;
+            let detail = format!("{request_id} {method} {path} {body}: {detail}");
+            self.found.push(Violation { invariant, detail });
+        }
+        if status == 409 {
+            self.sim.saw(Sometimes::Collided);
+        }
+        if (200..300).contains(&status) && entry.sent > 1 && own.is_empty() && entry.ask.method != "GET" {
+            self.sim.saw(Sometimes::RetryFoundOwn);
+        }
+        let entry = &mut self.entries[number];
+        if (200..500).contains(&status) {
+            entry.settled = Some(status);
+        }
+        entry.settled.is_none() && entry.sent < entry.ask.patience
+    }
+
+    /// Whether the log agrees with an answer.
+    fn judge(
+        &self,
+        entry: &Entry,
+        answer: &Answer,
+        own: &[Arc<RecordedEvent>],
+    ) -> Option<(Invariant, String)> {
+        let status = answer.status;
+        let unless = |holds: bool, invariant, why: &str| {
+            (!holds).then(|| (invariant, format!("it was answered {status}, {why}")))
+        };
+        // The compatibility API knows one word for everything that is broken for now.
+        let is_compat = matches!(entry.ask.wants, Wants::CompatPlace { .. });
+        if status == 503 || (status == 500 && is_compat) {
+            return None;
+        }
+        if status >= 500 {
+            let body = String::from_utf8_lossy(&answer.body);
+            return Some((Invariant::Acknowledged, format!("it was answered {status}: {body}")));
+        }
+        match &entry.ask.wants {
+            Wants::Place { order_id, .. } => {
+                let named = order_id.clone().or_else(|| order_id_of(answer));
+                let stored = named.as_ref().and_then(|id| {
+                    let stream = StreamKey::Order(id.clone());
+                    self.slot(stream, Slot::OrderPlaced)
+                });
+                let same = stored.as_ref().is_some_and(|stored| is_what_was_asked(&entry.ask.wants, stored));
+                match status {
+                    201 => unless(same && own.len() == 1, Invariant::Acknowledged, "and is not in the log"),
+                    200 => unless(same, Invariant::Acknowledged, "and something else stands there"),
+                    409 => unless(stored.is_some() && !same, Invariant::Repeated, "and nothing else stands there"),
+                    422 => unless(!same, Invariant::Repeated, "and it stands there"),
+                    _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
+                }
+            }
+            Wants::CompatPlace { order_id } => {
+                let stream = StreamKey::Order(order_id.clone());
+                let taken = self.slot(stream, Slot::OrderPlaced).is_some();
+                unless(status == 202 && taken, Invariant::Acknowledged, "and the order is not in the log")
+            }
+            Wants::Change { order_id, into } => match status {
+                200 | 202 => unless(self.is_so(order_id, *into), Invariant::Acknowledged, "and the log says no"),
+                404 => unless(!entry.stood, Invariant::Acknowledged, "though the order was there"),
+                409 => None,
+                _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
+            },
+            Wants::Restock { sku, units, lot_id } => {
+                let lot = events::LotId::recorded(lot_id).ok()?;
+                let stored = self.slot(StreamKey::Sku(sku.clone()), Slot::SkuRestocked(lot));
+                let same = stored.as_ref().is_some_and(|stored| {
+                    matches!(stored.event(), Ok(Event::SkuRestocked(lot)) if lot.units.get() == *units)
+                });
+                match status {
+                    202 => unless(same, Invariant::Acknowledged, "and another lot stands there, or none"),
+                    409 => unless(stored.is_some() && !same, Invariant::Repeated, "and the same lot stands there"),
+                    _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
+                }
+            }
+            Wants::Register { customer_id } => {
+                let id = events::CustomerId::recorded(customer_id).ok()?;
+                let there = self.slot(StreamKey::Customer(id), Slot::CustomerRegistered).is_some();
+                unless(matches!(status, 200 | 201) && there, Invariant::Acknowledged, "and is not in the log")
+            }
+            Wants::List { product_id, sku, minor } => {
+                let id = events::ProductId::recorded(product_id).ok()?;
+                let stored = self.slot(StreamKey::Product(id), Slot::ProductListed);
+                let same = stored.as_ref().is_some_and(|stored| {
+                    matches!(stored.event(), Ok(Event::ProductListed(listed))
+                        if listed.sku == *sku && listed.price.minor() == *minor)
+                });
+                match status {
+                    200 | 201 => unless(same, Invariant::Acknowledged, "and another product stands there, or none"),
+                    _ => None,
+                }
+            }
+            Wants::Withdraw { product_id } => {
+                let id = events::ProductId::recorded(product_id).ok()?;
+                let there = self.slot(StreamKey::Product(id), Slot::ProductWithdrawn).is_some();
+                unless(status != 200 || there, Invariant::Acknowledged, "and it can still be ordered")
+            }
+            Wants::Raw { pk, sk } => {
+                let there = at_once(self.store.read_slot(pk, sk)).is_ok_and(|stored| stored.is_some());
+                unless(status == 202 && there, Invariant::Acknowledged, "and is not in the log")
+            }
+            Wants::ReadOrder { order_id } => {
+                let hidden = entry.stood && status != 200;
+                unless(!hidden, Invariant::Acknowledged, &format!("though {order_id} was there"))
+            }
+            Wants::Read => None,
+        }
+    }
+
+    /// Whether the log agrees that an order is, or was and now is more, what somebody asked for.
+    fn is_so(&self, order_id: &OrderId, into: Change) -> bool {
+        let pk = StreamKey::Order(order_id.clone()).pk();
+        let stream = at_once(self.store.read_stream(&pk)).expect("memory is always there");
+        let facts = orders::fold(stream.iter().map(|item| &**item));
+        let status = orders::status(&facts);
+        match into {
+            Change::Cancelled => status == Some(Status::Cancelled),
+            Change::Shipped => facts.is_shipped(),
+            Change::Delivered => facts.delivery.is_settled(),
+            Change::Paid => {
+                facts.manual_payment.is_settled() || facts.is_paid() || matches!(facts.closing.what(), Some(Closing::Cancelled(_)))
+            }
+        }
+    }
+}
+
+fn order_id_of(answer: &Answer) -> Option<OrderId> {
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    OrderId::recorded(body["order_id"].as_str()?).ok()
+}
+
+/// Whether a stored event is the order that was asked for.
+pub(crate) fn is_what_was_asked(wants: &Wants, stored: &RecordedEvent) -> bool {
+    let (Wants::Place { customer_id, lines, express, .. }, Ok(Event::OrderPlaced(placed))) =
+        (wants, stored.event())
+    else {
+        return false;
+    };
+    let lane = if *express { events::Priority::Express } else { events::Priority::Standard };
+    // Lines have no order.
+    let said = |(sku, units): &(events::Sku, u32)| {
+        placed.items.iter().any(|line| line.sku == *sku && line.quantity.get() == *units)
+    };
+    placed.customer_id.as_str() == customer_id
+        && placed.priority == lane
+        && placed.items.len() == lines.len()
+        && lines.iter().all(said)
+}

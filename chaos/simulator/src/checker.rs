@@ -1,0 +1,88 @@
+//! What must hold after every step: the promises of [`views::invariants`], asked of what just changed.
+
+use std::sync::Arc;
+
+use event_store::memory::MemoryStore;
+use event_store::{EventLog, IntentStore, StockViews};
+use events::{OrderId, RecordedEvent, StreamKey};
+use views::invariants::{StockBook, Violation, held_by, of_payment, of_stream};
+
+use crate::figures::Sometimes;
+use crate::ports::at_once;
+use crate::sim::Sim;
+
+/// Looks at everything that changes.
+pub struct Checker {
+    sim: Arc<Sim>,
+    store: Arc<MemoryStore>,
+    book: StockBook,
+    /// What did not hold.
+    pub found: Vec<Violation>,
+}
+
+impl Checker {
+    /// A checker of an empty store.
+    pub fn new(sim: Arc<Sim>, store: Arc<MemoryStore>) -> Self {
+        Checker { sim, store, book: StockBook::default(), found: Vec::new() }
+    }
+
+    /// Looks at events that were stored in one step.
+    pub fn appended(&mut self, events: &[Arc<RecordedEvent>]) {
+        for event in events {
+            self.enter(event);
+        }
+        for event in events {
+            for delta in &event.counters {
+                let live = at_once(self.store.stock(&delta.sku)).expect("memory is always there");
+                self.book.check(&delta.sku, live.as_ref(), &mut self.found);
+            }
+        }
+    }
+
+    fn enter(&mut self, event: &Arc<RecordedEvent>) {
+        self.book.add(event);
+        let stream = at_once(self.store.read_stream(&event.pk)).expect("memory is always there");
+        if event.moved_counters() {
+            let before: Vec<_> = stream.iter().filter(|item| !Arc::ptr_eq(item, event)).collect();
+            let before: Vec<&RecordedEvent> = before.into_iter().map(|item| &**item).collect();
+            let after: Vec<&RecordedEvent> = stream.iter().map(|item| &**item).collect();
+            held_by(&before).for_each(|(sku, units)| self.book.hold(sku, -units));
+            held_by(&after).for_each(|(sku, units)| self.book.hold(sku, units));
+        }
+        of_stream(&stream.iter().map(|item| &**item).collect::<Vec<_>>(), &mut self.found);
+        self.notice(event, &stream);
+        if let Some(StreamKey::Order(order)) = StreamKey::parse(&event.pk) {
+            self.payment(&order, &stream);
+        }
+    }
+
+    /// Looks at an order whose payment the gateway was asked about.
+    pub fn asked(&mut self, order: &OrderId) {
+        let pk = StreamKey::Order(order.clone()).pk();
+        let stream = at_once(self.store.read_stream(&pk)).expect("memory is always there");
+        self.payment(order, &stream);
+    }
+
+    fn payment(&mut self, order: &OrderId, stream: &[Arc<RecordedEvent>]) {
+        let intent = at_once(self.store.load(order)).expect("memory is always there").intent;
+        of_payment(&stream.iter().map(|item| &**item).collect::<Vec<_>>(), &intent, &mut self.found);
+    }
+
+    fn notice(&self, event: &RecordedEvent, stream: &[Arc<RecordedEvent>]) {
+        let is_older_spelling = event.event().is_ok_and(|read| read.name().as_str() != &*event.event_name);
+        let cause = event.causation_id;
+        let cause = stream.iter().find(|item| Some(item.event_id) == cause);
+        let mut core = self.sim.core();
+        if is_older_spelling {
+            core.figures.saw(Sometimes::OlderSpelling);
+        }
+        if event.event().is_err() {
+            core.figures.saw(Sometimes::Anomaly);
+        } else if event.schema_version > 1 {
+            core.figures.saw(Sometimes::NextVersion);
+        }
+        if cause.is_some_and(|cause| cause.occurred_at > event.occurred_at) {
+            core.figures.saw(Sometimes::ClockBehindCause);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What was seen, counted: every call with every fault, and facts that should be true sometimes.
+
+use crate::site::{Call, Fault, Handler, named};
+
+named! {
+    /// A fact that must have been true in some run, or the runs prove less than they seem to.
+    Sometimes {
+        /// An order was placed.
+        Placed = "an order was placed",
+        /// Two orders wanted the last unit.
+        Shortage = "a reservation found the shelf short",
+        /// A cancelled order gave back what was held.
+        Released = "held stock was released",
+        /// A cancelled order gave back what was sold.
+        Returned = "sold stock was taken back",
+        /// Money was given back.
+        Refunded = "money was refunded",
+        /// The gateway said no for good.
+        Declined = "the gateway declined",
+        /// All attempts failed.
+        Exhausted = "every attempt to charge was used up",
+        /// An operator's word was settled.
+        Manual = "a payment recorded by hand was settled",
+        /// An outcome of the reservation was there already.
+        ReservationRace = "a reservation lost its race",
+        /// A claim was somebody else's.
+        ClaimRace = "a claim of an attempt lost its race",
+        /// A payment was accepted after the order was cancelled.
+        PaidAfterCancel = "a payment raced a cancel and won",
+        /// A closed intent refused a charge, or said that it had been charged.
+        ChargedUnseen = "closing an intent found money that nobody had heard of",
+        /// A message was in its dead-letter queue.
+        DeadLetter = "a message became a dead letter",
+        /// A dead letter was redriven when nothing was left to do.
+        RedrivenLate = "a dead letter was redriven after the order had ended",
+        /// A function was cut off.
+        TimedOut = "a function ran into its time-out",
+        /// A process was killed in the middle of a call.
+        Crashed = "a process crashed",
+        /// A message came back while its first delivery was still handled.
+        HandledTwice = "a message was handled by two functions at once",
+        /// A batch was handled in part.
+        PartialFailure = "a batch failed in part",
+        /// The pipe halved a batch.
+        Bisected = "the pipe halved a batch",
+        /// The pipe gave an event up.
+        PipeGaveUp = "the pipe gave an event up",
+        /// A rule gave an event up.
+        RuleGaveUp = "a rule gave an event up",
+        /// A sweep found an order that stood still.
+        Swept = "a sweep nudged somebody",
+        /// A client asked again and found its own event.
+        RetryFoundOwn = "a client asked again and found what it had done",
+        /// A client was told that an id is taken by something else.
+        Collided = "an id was taken by other content",
+        /// A cause has a later time than its effect.
+        ClockBehindCause = "an effect's clock was behind its cause's",
+        /// An index did not show what its table held.
+        StaleIndex = "an index was behind its table",
+        /// An event of the next version was stored.
+        NextVersion = "an event of the next version was read by this one",
+        /// An event in an older spelling was stored.
+        OlderSpelling = "an event in an older spelling was read",
+        /// A stream holds what nobody can read.
+        Anomaly = "a stream held what nobody can read",
+        /// A forged reservation was settled.
+        Forged = "a forged reservation was settled without moving a counter",
+        /// A replay ended while orders were placed.
+        Replayed = "a replay ran beside live traffic",
+        /// A replay went on where a crashed one was.
+        ReplayResumed = "a replay went on where another had crashed",
+        /// An audit ended while orders were placed.
+        Audited = "an audit ran beside live traffic",
+        /// A shipment came before its payment.
+        Held = "a shipment waited for its payment",
+        /// An order with more than one SKU was short of one of them.
+        PartlyShort = "an order was short of one of its SKUs and held none",
+    }
+}
+
+const FATES: usize = 6;
+
+/// Counts of one run, or of many added up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figures {
+    calls: Vec<[u64; FATES]>,
+    sometimes: [u64; Sometimes::ALL.len()],
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Figures {
+            calls: vec![[0; FATES]; Handler::ALL.len() * Call::ALL.len()],
+            sometimes: [0; Sometimes::ALL.len()],
+        }
+    }
+}
+
+impl Figures {
+    pub(crate) fn called(&mut self, handler: Handler, call: Call, fault: Option<Fault>) {
+        let fate = fault.map_or(0, |fault| fault as usize + 1);
+        self.calls[handler as usize * Call::ALL.len() + call as usize][fate] += 1;
+    }
+
+    pub(crate) fn saw(&mut self, what: Sometimes) {
+        self.sometimes[what as usize] += 1;
+    }
+
+    /// How often a fact was true.
+    pub fn times(&self, what: Sometimes) -> u64 {
+        self.sometimes[what as usize]
+    }
+
+    /// Adds another run's counts.
+    pub fn add(&mut self, other: &Figures) {
+        for (ours, theirs) in self.calls.iter_mut().zip(&other.calls) {
+            ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| *ours += theirs);
+        }
+        self.sometimes.iter_mut().zip(&other.sometimes).for_each(|(ours, theirs)| *ours += theirs);
+    }
+
+    /// Every call that was made, with how often it was made and how often each of [`Fault::ALL`] struck it.
+    pub fn calls(&self) -> impl Iterator<Item = (Handler, Call, u64, [u64; 5])> + '_ {
+        let sites = Handler::ALL.iter().flat_map(|handler| Call::ALL.iter().map(move |call| (*handler, *call)));
+        sites.zip(&self.calls).filter(|(_, fates)| fates.iter().any(|count| *count > 0)).map(
+            |((handler, call), fates)| {
+                let [_, slow, before, after, lost, throttled] = *fates;
+                (handler, call, fates.iter().sum(), [slow, before, after, lost, throttled])
+            },
+        )
+    }
+
+    /// Facts that were never true.
+    pub fn never(&self) -> Vec<Sometimes> {
+        Sometimes::ALL.iter().copied().filter(|what| self.times(*what) == 0).collect()
+    }
+
+    /// Calls that some fault never struck.
+    pub fn unstruck(&self) -> Vec<(Handler, Call, Fault)> {
+        let missing = |(handler, call, _, struck): (Handler, Call, u64, [u64; 5])| {
+            let of = Fault::ALL.iter().zip(struck).filter(|(_, count)| *count == 0);
+            of.map(move |(fault, _)| (handler, call, *fault)).collect::<Vec<_>>()
+        };
+        self.calls().flat_map(missing).collect()
+    }
+}

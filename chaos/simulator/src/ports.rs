@@ -1,0 +1,349 @@
+//! Every port of the system, over one world in memory, each call of which a fault can strike.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use event_store::memory::MemoryStore;
+use event_store::{
+    Appended, CatalogViews, ChangeFeed, Copy, CustomerRow, DeliveryRow, EventLog, IntentStore, LedgerEntry,
+    LogScan, OrderQuery, OrderRow, OrderRows, OrderViews, Page, PaymentRow, Personal, Position, ProductRow,
+    Progress, ScanPage, Segment, ShadowViews, StockRow, StockViews, StoreError, Versioned, View, ViewRow,
+    Window,
+};
+use events::{Causes, CustomerId, OrderId, Priority, ProductId, RecordedEvent, Sku, Slot, Stamp};
+use futures_util::FutureExt;
+use payments::intent::Intent;
+use views::Pause;
+use workers::{Nudges, Worker, WorkerError};
+
+use crate::figures::Sometimes;
+use crate::sim::{Row, Said, Sim};
+use crate::site::Call;
+
+/// The ports as one function has them.
+#[derive(Clone)]
+pub struct Ports {
+    /// What the run shares.
+    pub sim: Arc<Sim>,
+    /// The tables.
+    pub store: Arc<MemoryStore>,
+    /// The indexes over the tables: the same rows, later.
+    pub indexes: Arc<MemoryStore>,
+    /// Whether the function runs the version of the code that comes next.
+    pub next_version: bool,
+}
+
+/// The answer of a store that never waits.
+pub fn at_once<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("a store in memory answers at once")
+}
+
+/// The event as the next version of the code writes it: with more in its payload, as versions may add.
+fn as_the_next_version_writes(event: RecordedEvent) -> RecordedEvent {
+    let Some(fields) = event.data.strip_suffix('}').filter(|fields| fields.len() > 1) else { return event };
+    let data = format!(r#"{fields},"added_by_the_next_version":{{"of":[1,"two"]}}}}"#);
+    let RecordedEvent { pk, sk, event_name, schema_version, counters, .. } = &event;
+    let stamp = Stamp {
+        event_id: event.event_id,
+        occurred_at: event.occurred_at,
+        producer: event.producer.clone(),
+    };
+    let causes = Causes {
+        priority: event.priority,
+        correlation_id: event.correlation_id.clone(),
+        causation_id: event.causation_id,
+        traceparent: event.traceparent.clone(),
+    };
+    let said = (&**event_name, schema_version + 1, &*data);
+    RecordedEvent::raw((pk, sk), said, counters.clone(), stamp, causes)
+}
+
+#[async_trait]
+impl EventLog for Ports {
+    async fn append(&self, event: RecordedEvent) -> Result<Appended, StoreError> {
+        let event = if self.next_version { as_the_next_version_writes(event) } else { event };
+        self.sim
+            .call(Call::Append, || {
+                let own = event.event_id;
+                let appended = at_once(self.store.append(event))?;
+                match &appended {
+                    Appended::Stored(stored) => self.sim.core().said.push(Said::Appended(stored.clone())),
+                    Appended::Taken(taken) if taken.event_id != own => {
+                        if *taken.sk == *Slot::Reservation.sk() {
+                            self.sim.saw(Sometimes::ReservationRace);
+                        }
+                        if &*taken.event_name == "PaymentAttempted" {
+                            self.sim.saw(Sometimes::ClaimRace);
+                        }
+                    }
+                    Appended::Taken(_) => {}
+                    Appended::Short(_) => self.sim.saw(Sometimes::Shortage),
+                }
+                Ok(appended)
+            })
+            .await
+    }
+
+    async fn read_stream(&self, pk: &str) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        self.sim.call(Call::ReadStream, || at_once(self.store.read_stream(pk))).await
+    }
+
+    async fn read_slot(&self, pk: &str, sk: &str) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
+        self.sim.call(Call::ReadSlot, || at_once(self.store.read_slot(pk, sk))).await
+    }
+}
+
+#[async_trait]
+impl LogScan for Ports {
+    async fn scan(
+        &self,
+        segment: Segment,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ScanPage, StoreError> {
+        // A page of a table holds a megabyte: the worlds here are small, so their pages are too.
+        let limit = limit.min(200);
+        self.sim.call(Call::Scan, || at_once(self.store.scan(segment, after, limit))).await
+    }
+
+    async fn size(&self) -> Result<u64, StoreError> {
+        self.sim.call(Call::Size, || at_once(LogScan::size(&*self.store))).await
+    }
+}
+
+#[async_trait]
+impl ChangeFeed for Ports {
+    async fn follow(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<(Position, Arc<RecordedEvent>)>, StoreError> {
+        self.sim.call(Call::Follow, || Ok::<_, StoreError>(())).await?;
+        self.store.follow(after, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.sim.call(Call::Head, || at_once(self.store.head())).await
+    }
+}
+
+#[async_trait]
+impl OrderViews for Ports {
+    async fn put(&self, rows: OrderRows) -> Result<bool, StoreError> {
+        self.sim
+            .call(Call::PutOrder, || {
+                let written = at_once(OrderViews::put(&*self.store, rows.clone()))?;
+                if written {
+                    self.sim.core().said.push(Said::Written(Row::Order(Box::new(rows))));
+                }
+                Ok(written)
+            })
+            .await
+    }
+
+    async fn order(&self, id: &OrderId) -> Result<Option<OrderRow>, StoreError> {
+        self.sim.call(Call::Order, || at_once(self.store.order(id))).await
+    }
+
+    async fn payment(&self, id: &OrderId) -> Result<Option<PaymentRow>, StoreError> {
+        self.sim.call(Call::Payment, || at_once(self.store.payment(id))).await
+    }
+
+    async fn delivery(&self, id: &OrderId) -> Result<Option<DeliveryRow>, StoreError> {
+        self.sim.call(Call::Delivery, || at_once(self.store.delivery(id))).await
+    }
+
+    async fn orders(&self, query: &OrderQuery) -> Result<Page<OrderRow>, StoreError> {
+        self.sim.call(Call::OrderList, || at_once(self.indexes.orders(query))).await
+    }
+
+    async fn payments(&self, window: &Window) -> Result<Page<PaymentRow>, StoreError> {
+        self.sim.call(Call::PaymentList, || at_once(self.indexes.payments(window))).await
+    }
+}
+
+#[async_trait]
+impl StockViews for Ports {
+    async fn stock(&self, sku: &Sku) -> Result<Option<StockRow>, StoreError> {
+        self.sim.call(Call::Stock, || at_once(self.store.stock(sku))).await
+    }
+
+    async fn stocks(&self, window: &Window) -> Result<Page<StockRow>, StoreError> {
+        self.sim.call(Call::StockList, || at_once(self.store.stocks(window))).await
+    }
+
+    async fn counted(&self, sku: &Sku) -> Result<(Option<StockRow>, Option<StockRow>), StoreError> {
+        self.sim.call(Call::Counted, || at_once(self.store.counted(sku))).await
+    }
+
+    async fn ledger(&self, sku: &Sku, after: u64, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.sim.call(Call::Ledger, || at_once(self.store.ledger(sku, after, limit))).await
+    }
+}
+
+#[async_trait]
+impl CatalogViews for Ports {
+    async fn put_customer(&self, row: CustomerRow) -> Result<bool, StoreError> {
+        self.sim
+            .call(Call::PutCustomer, || {
+                let id = row.customer_id.clone();
+                let written = at_once(self.store.put_customer(row))?;
+                self.customer_changed(&id);
+                Ok(written)
+            })
+            .await
+    }
+
+    async fn put_personal(&self, id: &CustomerId, personal: Personal) -> Result<bool, StoreError> {
+        self.sim
+            .call(Call::PutPersonal, || {
+                let written = at_once(self.store.put_personal(id, personal))?;
+                self.customer_changed(id);
+                Ok(written)
+            })
+            .await
+    }
+
+    async fn customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, StoreError> {
+        self.sim.call(Call::Customer, || at_once(self.store.customer(id))).await
+    }
+
+    async fn customers(&self, window: &Window) -> Result<Page<CustomerRow>, StoreError> {
+        self.sim.call(Call::CustomerList, || at_once(self.indexes.customers(window))).await
+    }
+
+    async fn put_product(&self, row: ProductRow) -> Result<bool, StoreError> {
+        self.sim
+            .call(Call::PutProduct, || {
+                let written = at_once(self.store.put_product(row.clone()))?;
+                if written {
+                    self.sim.core().said.push(Said::Written(Row::Product(row)));
+                }
+                Ok(written)
+            })
+            .await
+    }
+
+    async fn product(&self, id: &ProductId) -> Result<Option<ProductRow>, StoreError> {
+        self.sim.call(Call::Product, || at_once(self.store.product(id))).await
+    }
+
+    async fn product_by_sku(&self, sku: &Sku) -> Result<Option<ProductRow>, StoreError> {
+        self.sim
+            .call(Call::ProductBySku, || {
+                let found = at_once(self.indexes.product_by_sku(sku))?;
+                if self.is_lagging() && found != at_once(self.store.product_by_sku(sku))? {
+                    self.sim.saw(Sometimes::StaleIndex);
+                }
+                Ok(found)
+            })
+            .await
+    }
+
+    async fn product_by_name(&self, name: &str) -> Result<Option<ProductRow>, StoreError> {
+        self.sim.call(Call::ProductByName, || at_once(self.indexes.product_by_name(name))).await
+    }
+
+    async fn products(&self, window: &Window) -> Result<Page<ProductRow>, StoreError> {
+        self.sim.call(Call::ProductList, || at_once(self.indexes.products(window))).await
+    }
+}
+
+impl Ports {
+    /// Whether the indexes are a store of their own.
+    fn is_lagging(&self) -> bool {
+        !Arc::ptr_eq(&self.store, &self.indexes)
+    }
+
+    fn customer_changed(&self, id: &CustomerId) {
+        if let Ok(Some(row)) = at_once(self.store.customer(id)) {
+            self.sim.core().said.push(Said::Written(Row::Customer(row)));
+        }
+    }
+}
+
+#[async_trait]
+impl ShadowViews for Ports {
+    async fn rows(
+        &self,
+        view: View,
+        copy: Copy,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ViewRow>, StoreError> {
+        self.sim.call(Call::Rows, || at_once(self.store.rows(view, copy, after, limit))).await
+    }
+
+    async fn row(&self, view: View, copy: Copy, id: &str) -> Result<Option<ViewRow>, StoreError> {
+        self.sim.call(Call::Row, || at_once(self.store.row(view, copy, id))).await
+    }
+
+    async fn put_shadow(&self, view: View, rows: Vec<ViewRow>, progress: Progress) -> Result<(), StoreError> {
+        self.sim.call(Call::PutShadow, || at_once(self.store.put_shadow(view, rows, progress))).await
+    }
+
+    async fn progress(&self, view: View) -> Result<Option<Progress>, StoreError> {
+        self.sim
+            .call(Call::Progress, || {
+                let progress = at_once(self.store.progress(view))?;
+                if progress.is_some() {
+                    self.sim.saw(Sometimes::ReplayResumed);
+                }
+                Ok(progress)
+            })
+            .await
+    }
+
+    async fn adopt(&self, rows: Vec<ViewRow>, view: View, gone: Vec<String>) -> Result<(), StoreError> {
+        self.sim
+            .call(Call::Adopt, || {
+                let ids = rows.iter().map(|row| row.id().to_owned()).chain(gone.iter().cloned());
+                let changed = ids.map(|id| Said::Written(Row::Whatever(view, id))).collect::<Vec<_>>();
+                at_once(self.store.adopt(rows, view, gone))?;
+                self.sim.core().said.extend(changed);
+                Ok(())
+            })
+            .await
+    }
+
+    async fn discard(&self, view: View) -> Result<(), StoreError> {
+        self.sim.call(Call::Discard, || at_once(self.store.discard(view))).await
+    }
+}
+
+#[async_trait]
+impl IntentStore for Ports {
+    async fn load(&self, order: &OrderId) -> Result<Versioned, StoreError> {
+        self.sim.call(Call::LoadIntent, || at_once(self.store.load(order))).await
+    }
+
+    async fn save(&self, order: &OrderId, intent: Intent, computed_from: u64) -> Result<bool, StoreError> {
+        self.sim
+            .call(Call::SaveIntent, || {
+                self.sim.core().said.push(Said::Asked(order.clone()));
+                at_once(self.store.save(order, intent, computed_from))
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Nudges for Ports {
+    async fn nudge(&self, worker: Worker, lane: Priority, event: &RecordedEvent) -> Result<(), WorkerError> {
+        self.sim
+            .call(Call::Nudge, || {
+                self.sim.saw(Sometimes::Swept);
+                let said = Said::Nudged(worker, lane, Box::new(event.clone()));
+                self.sim.core().said.push(said);
+                Ok(())
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Pause for Ports {
+    async fn pause(&self) {
+        self.sim.sleep(20_000).await;
+    }
+}

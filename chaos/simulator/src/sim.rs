@@ -1,0 +1,263 @@
+//! What everything in a run shares: the virtual clock, the drawn chances, the faults of calls, the trace.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use event_store::StoreError;
+use events::RecordedEvent;
+use workers::{GatewayError, Worker, WorkerError};
+
+use crate::executor::{Agenda, Micros, SECOND};
+use crate::figures::{Figures, Sometimes};
+use crate::happening::Happening;
+use crate::site::{Call, Fault, Handler};
+use crate::swarm::Swarm;
+use crate::trace::Trace;
+
+#[cfg(feature = "planted")]
+use crate::planted::Bug;
+
+/// What the world does next, at its time.
+pub enum Due {
+    /// A task that waited goes on.
+    Wake(Waker),
+    /// Something outside of all tasks happens.
+    Happen(Happening),
+}
+
+/// Something that a task did to the world around it, told to the run when the task has been polled.
+pub enum Said {
+    /// An event was stored.
+    Appended(Arc<RecordedEvent>),
+    /// A row was written, so the indexes will show it.
+    Written(Row),
+    /// The gateway was asked about an order.
+    Asked(events::OrderId),
+    /// The sweeper sends a nudge to a worker's queue.
+    Nudged(Worker, events::Priority, Box<RecordedEvent>),
+}
+
+/// A row that an index shows later.
+pub enum Row {
+    /// Of an order, with its payment and delivery.
+    Order(Box<event_store::OrderRows>),
+    /// Of a customer.
+    Customer(event_store::CustomerRow),
+    /// Of a product.
+    Product(event_store::ProductRow),
+    /// Whatever stands in the table under this key when the index gets to it.
+    Whatever(event_store::View, String),
+}
+
+/// Shared by every port, clock and task of a run.
+pub struct Sim {
+    now: AtomicU64,
+    core: Mutex<Core>,
+    #[cfg(feature = "planted")]
+    planted: Option<Bug>,
+}
+
+/// What the lock of [`Sim`] guards.
+pub struct Core {
+    /// What is due when.
+    pub agenda: Agenda<Due>,
+    /// Draws how long things take.
+    pub pace: fastrand::Rng,
+    /// Draws what goes wrong.
+    pub fate: fastrand::Rng,
+    /// What this run has turned on.
+    pub swarm: Swarm,
+    /// Whether the storm is over: nothing goes wrong any more.
+    pub peace: bool,
+    /// Whose code runs now.
+    pub handler: Handler,
+    /// Whether the task that runs now ended as a crashed process does.
+    pub crashed: bool,
+    /// What the task that runs now said.
+    pub said: Vec<Said>,
+    /// What happened.
+    pub trace: Trace,
+    /// What was seen, counted.
+    pub figures: Figures,
+}
+
+/// What a call is in for.
+struct Drawn {
+    fault: Option<Fault>,
+    before: Micros,
+    after: Micros,
+}
+
+impl Sim {
+    /// A world at its beginning.
+    pub fn new(seed: u64, swarm: Swarm, lines: bool) -> Self {
+        let rng = |salt: u64| fastrand::Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt);
+        Sim {
+            now: AtomicU64::new(0),
+            core: Mutex::new(Core {
+                agenda: Agenda::default(),
+                pace: rng(1),
+                fate: rng(2),
+                swarm,
+                peace: true,
+                handler: Handler::Read,
+                crashed: false,
+                said: Vec::new(),
+                trace: Trace::new(lines),
+                figures: Figures::default(),
+            }),
+            #[cfg(feature = "planted")]
+            planted: None,
+        }
+    }
+
+    /// The same world with a bug in it.
+    #[cfg(feature = "planted")]
+    pub fn plant(mut self, bug: Option<Bug>) -> Self {
+        self.planted = bug;
+        self
+    }
+
+    /// Whether this bug is planted.
+    #[cfg(feature = "planted")]
+    pub fn has(&self, bug: Bug) -> bool {
+        self.planted == Some(bug)
+    }
+
+    /// The core, locked. Never held while a task is polled or a waker is woken.
+    pub fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().expect("no step panics while it holds the core")
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Micros {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    /// Sets the clock forward.
+    pub fn advance(&self, to: Micros) {
+        self.now.store(to, Ordering::Relaxed);
+    }
+
+    /// Puts something on the agenda, this long from now.
+    pub fn after(&self, wait: Micros, happening: Happening) {
+        let at = self.now() + wait;
+        self.core().agenda.put(at, Due::Happen(happening));
+    }
+
+    /// Waits.
+    pub fn sleep(&self, wait: Micros) -> Sleep<'_> {
+        Sleep { sim: self, until: self.now() + wait, waiting: false }
+    }
+
+    /// Says that something happened that should happen sometimes.
+    pub fn saw(&self, what: Sometimes) {
+        self.core().figures.saw(what);
+    }
+
+    /// A call of a port: it takes time, and what the run has turned on can happen to it.
+    pub async fn call<T, E: Broken>(&self, call: Call, effect: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let drawn = self.draw(call);
+        self.sleep(drawn.before).await;
+        match drawn.fault {
+            Some(Fault::CrashBefore) => self.crash().await,
+            Some(Fault::Throttled) => return Err(E::broken("throttled")),
+            _ => {}
+        }
+        let answer = effect();
+        if drawn.after > 0 {
+            self.sleep(drawn.after).await;
+        }
+        match drawn.fault {
+            Some(Fault::CrashAfter) => self.crash().await,
+            Some(Fault::LostAnswer) => Err(E::broken("the answer was lost")),
+            _ => answer,
+        }
+    }
+
+    /// Ends the task that runs now, as if its process had been killed.
+    pub async fn crash(&self) -> ! {
+        self.core().crashed = true;
+        std::future::pending().await
+    }
+
+    fn draw(&self, call: Call) -> Drawn {
+        let mut core = self.core();
+        let core = &mut *core;
+        let mut fault = None;
+        if !core.peace {
+            let mut at = core.fate.f32();
+            for kind in Fault::ALL {
+                let share = core.swarm.of(*kind);
+                if at < share {
+                    fault = Some(*kind);
+                    break;
+                }
+                at -= share;
+            }
+        }
+        let handler = core.handler;
+        core.figures.called(handler, call, fault);
+        // One to eight milliseconds, as a table in the same region answers.
+        let before = 1_000 + u64::from(core.pace.u16(..)) / 9;
+        let mut after = if core.pace.u8(..4) == 0 { u64::from(core.pace.u16(..)) / 9 } else { 0 };
+        if fault == Some(Fault::Slow) {
+            after += core.pace.u64(1..40) * SECOND;
+        }
+        let at = self.now.load(Ordering::Relaxed);
+        core.trace.add(at, [handler as u64, call as u64, fault.map_or(9, |fault| fault as u64)], || {
+            let fault = fault.map_or(String::new(), |fault| format!("  !{fault}"));
+            format!("{handler:<18} {call}{fault}")
+        });
+        Drawn { fault, before, after }
+    }
+}
+
+/// An error that says that the world is broken for now.
+pub trait Broken {
+    /// With these words.
+    fn broken(why: &str) -> Self;
+}
+
+impl Broken for StoreError {
+    fn broken(why: &str) -> Self {
+        StoreError::Unavailable(why.to_owned())
+    }
+}
+
+impl Broken for GatewayError {
+    fn broken(why: &str) -> Self {
+        GatewayError(why.to_owned())
+    }
+}
+
+impl Broken for WorkerError {
+    fn broken(why: &str) -> Self {
+        WorkerError::Transient(why.to_owned())
+    }
+}
+
+/// See [`Sim::sleep`].
+pub struct Sleep<'a> {
+    sim: &'a Sim,
+    until: Micros,
+    waiting: bool,
+}
+
+impl Future for Sleep<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.sim.now() >= self.until {
+            return Poll::Ready(());
+        }
+        if !self.waiting {
+            self.waiting = true;
+            let until = self.until;
+            self.sim.core().agenda.put(until, Due::Wake(context.waker().clone()));
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,671 @@
+//! One run: a calm beginning, a storm of requests and faults, and peace, in which everything must end.
+
+use std::sync::{Arc, OnceLock};
+
+use apis::{Api, Environment};
+use axum::Router;
+use axum::body::Body;
+use event_store::memory::MemoryStore;
+use event_store::{CatalogViews, OrderViews, ShadowViews, Stamper, View};
+use events::RecordedEvent;
+use http_body_util::BodyExt;
+use local::wiring::Wiring;
+use rustc_hash::FxHashMap;
+use tower::ServiceExt;
+use views::invariants::Violation;
+use views::replay::Mode;
+use views::{AuditReport, ReplayReport, audit, replay};
+use workers::{Failure, FakeGateway, Gateway, LogSweeper, Message, Sweeper, Worker, Workers, handle_batch};
+
+use crate::ask::{Ask, Wants};
+use crate::book::{Answer, Book};
+use crate::checker::Checker;
+use crate::clock::Clock;
+use crate::executor::{Micros, SECOND, TaskId, Tasks};
+use crate::figures::{Figures, Sometimes};
+use crate::gateway::OutsideGateway;
+use crate::happening::Happening;
+use crate::pipeline::Pipeline;
+use crate::ports::{Ports, at_once};
+use crate::sim::{Due, Row, Said, Sim};
+use crate::site::Handler;
+use crate::swarm::{Swarm, Switch};
+use crate::workload;
+
+/// What to run: a seed, and what to leave out of what it would draw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Decides everything.
+    pub seed: u64,
+    /// At most so many requests of the storm, the earliest.
+    pub asks: Option<usize>,
+    /// What is turned off.
+    pub without: Vec<Switch>,
+    /// Whether the trace's lines are kept.
+    pub lines: bool,
+    /// A bug to put in.
+    #[cfg(feature = "planted")]
+    pub planted: Option<crate::planted::Bug>,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Orders that were placed.
+    pub orders: u64,
+    /// Events that were stored.
+    pub events: u64,
+    /// Steps of tasks.
+    pub steps: u64,
+    /// How long it took, in virtual time.
+    pub took: Micros,
+    /// The hash of everything that happened.
+    pub hash: u64,
+    /// What was seen.
+    pub figures: Figures,
+    /// The first thing that was not as promised.
+    pub failure: Option<String>,
+    /// What happened, line by line, if it was asked for.
+    pub lines: String,
+}
+
+/// Runs a plan.
+pub fn run(plan: &Plan) -> Outcome {
+    World::new(plan).run(plan)
+}
+
+/// A run that takes more steps goes round in circles: the largest orderly ones take a tenth.
+const MAX_STEPS: u64 = 3_000_000;
+/// So long after the storm everything owed must have ended.
+pub(crate) const PATIENCE: Micros = 6 * 3_600 * SECOND;
+/// How long an order may stand still before the sweeper nudges.
+const STANDS_STILL: std::time::Duration = std::time::Duration::from_secs(120);
+/// API Gateway waits this long for a function. Source: "Quotas for HTTP APIs", Amazon API Gateway.
+const REQUEST_TIME_OUT: Micros = 30 * SECOND;
+
+pub(crate) struct World {
+    pub(crate) sim: Arc<Sim>,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) ports: Ports,
+    wiring: Arc<Wiring>,
+    tasks: Tasks<Done, About>,
+    pub(crate) pipeline: Pipeline,
+    workers: Vec<Arc<Workers>>,
+    routers: Vec<Router>,
+    pub(crate) book: Book,
+    pub(crate) checker: Checker,
+    handling: FxHashMap<(usize, u64), u32>,
+    pub(crate) streams: Vec<Arc<str>>,
+    pub(crate) failure: Option<String>,
+    /// Audits and answers that were asked for at rest.
+    pub(crate) at_rest: Vec<Done>,
+    steps: u64,
+    events: u64,
+}
+
+/// What a task came to.
+pub(crate) enum Done {
+    Batch(Vec<Failure>),
+    Answer(Answer),
+    Audited(Result<AuditReport, event_store::StoreError>),
+    Replayed(Result<ReplayReport, event_store::StoreError>),
+    Swept,
+}
+
+/// What the run keeps beside a task.
+struct About {
+    handler: Handler,
+    what: What,
+}
+
+enum What {
+    Batch { queue: usize, messages: Vec<(u64, u32)> },
+    Ask { number: usize, request_id: String },
+    Operator,
+    AtRest,
+}
+
+fn wiring() -> Arc<Wiring> {
+    static WIRING: OnceLock<topology::Topology> = OnceLock::new();
+    thread_local! {
+        static OF_THREAD: Arc<Wiring> = {
+            let topology = WIRING.get_or_init(|| local::declared("dev").expect("the templates are tested"));
+            Arc::new(Wiring::new(topology.clone()).expect("the templates are tested"))
+        };
+    }
+    OF_THREAD.with(Arc::clone)
+}
+
+impl World {
+    fn new(plan: &Plan) -> World {
+        let swarm = Swarm::draw(plan.seed, &plan.without);
+        let (instances, lags, built_in) = (swarm.instances, swarm.stale > 0, swarm.built_in_gateway);
+        let sim = Sim::new(plan.seed, swarm, plan.lines);
+        #[cfg(feature = "planted")]
+        let sim = sim.plant(plan.planted);
+        let sim = Arc::new(sim);
+        let store = Arc::new(crate::planted::store(&sim));
+        let indexes = if lags { Arc::default() } else { store.clone() };
+        let ports = Ports { sim: sim.clone(), store: store.clone(), indexes, next_version: false };
+        let instance = |_| {
+            let next_version = {
+                let mut core = sim.core();
+                core.fate.u32(..100) < core.swarm.next_version
+            };
+            Instance::new(&Ports { next_version, ..ports.clone() }, built_in, plan.seed)
+        };
+        let instances: Vec<Instance> = (0..instances).map(instance).collect();
+        let wiring = wiring();
+        World {
+            pipeline: Pipeline::new(sim.clone(), wiring.clone()),
+            wiring,
+            tasks: Tasks::default(),
+            workers: instances.iter().map(|instance| instance.workers.clone()).collect(),
+            routers: instances.into_iter().map(|instance| instance.router).collect(),
+            book: Book::new(sim.clone(), store.clone()),
+            checker: Checker::new(sim.clone(), store.clone()),
+            handling: FxHashMap::default(),
+            streams: Vec::new(),
+            failure: None,
+            at_rest: Vec::new(),
+            steps: 0,
+            events: 0,
+            sim,
+            store,
+            ports,
+        }
+    }
+
+    fn run(mut self, plan: &Plan) -> Outcome {
+        let mut workload = workload::draw(plan.seed, &self.sim.core().swarm);
+        for ask in std::mem::take(&mut workload.before) {
+            let wait = self.sim.core().pace.u64(..SECOND);
+            self.ask_after(wait, Ask { patience: u32::MAX, ..ask });
+        }
+        self.drive();
+        workload.storm.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        workload.storm.truncate(plan.asks.unwrap_or(usize::MAX));
+        let storm = self.begin_storm(workload.storm);
+        self.drive();
+        self.look_at_rest(self.sim.now().saturating_sub(storm));
+        self.outcome()
+    }
+
+    fn begin_storm(&mut self, asks: Vec<(f32, Ask)>) -> Micros {
+        let (length, redrives, operators) = {
+            let mut core = self.sim.core();
+            core.peace = false;
+            (core.swarm.storm, core.swarm.redrives, core.swarm.operators)
+        };
+        for (at, ask) in asks {
+            self.ask_after((at.clamp(0.0, 1.0) * length as f32) as Micros, ask);
+        }
+        let sometime = |happening: fn() -> Happening| {
+            let wait = self.sim.core().pace.u64(..length);
+            self.sim.after(wait, happening());
+        };
+        if redrives {
+            (0..3).for_each(|_| sometime(|| Happening::Redrive));
+        }
+        if operators {
+            sometime(|| Happening::Sweep);
+            sometime(|| Happening::Audit);
+            (0..3).for_each(|_| sometime(|| Happening::Replay));
+        }
+        self.sim.after(length, Happening::Peace);
+        self.sim.now() + length
+    }
+
+    fn outcome(self) -> Outcome {
+        let placed = |pk: &&Arc<str>| pk.starts_with("EVENTS#ORDER_ID#");
+        let orders = self.streams.iter().filter(placed).count() as u64;
+        let mut core = self.sim.core();
+        Outcome {
+            orders,
+            events: self.events,
+            steps: self.steps,
+            took: self.sim.now(),
+            hash: core.trace.hash(),
+            figures: std::mem::take(&mut core.figures),
+            failure: self.failure,
+            lines: core.trace.take_lines(),
+        }
+    }
+
+    /// Lets the world go on until nothing more is to come, or something is not as promised.
+    pub(crate) fn drive(&mut self) {
+        while self.failure.is_none() {
+            while let Some(id) = self.tasks.next_ready() {
+                self.step(id);
+                if self.failure.is_some() {
+                    return;
+                }
+            }
+            let Some((at, due)) = ({
+                let mut core = self.sim.core();
+                core.agenda.next()
+            }) else {
+                return;
+            };
+            self.sim.advance(at);
+            match due {
+                Due::Wake(waker) => waker.wake(),
+                Due::Happen(happening) => self.happen(happening),
+            }
+        }
+    }
+
+    /// One step of one task, and a look at everything that it changed.
+    fn step(&mut self, id: TaskId) {
+        self.steps += 1;
+        let Some(about) = self.tasks.about(id) else { return };
+        {
+            let mut core = self.sim.core();
+            core.handler = about.handler;
+            core.crashed = false;
+        }
+        let done = self.tasks.poll(id);
+        let (crashed, said) = {
+            let mut core = self.sim.core();
+            (core.crashed, std::mem::take(&mut core.said))
+        };
+        self.hear(said);
+        if done.is_some() || crashed {
+            if crashed {
+                self.sim.saw(Sometimes::Crashed);
+            }
+            self.ended(id, done.filter(|_| !crashed));
+        }
+        self.fail_on_violation();
+        if self.steps > MAX_STEPS {
+            self.failure = Some(format!("it goes round in circles: {MAX_STEPS} steps"));
+        }
+    }
+
+    fn fail_on_violation(&mut self) {
+        let found = [&mut self.checker.found, &mut self.book.found];
+        let first: Vec<Violation> = found.into_iter().flat_map(std::mem::take).collect();
+        if let Some(first) = first.first() {
+            self.failure.get_or_insert_with(|| first.to_string());
+        }
+    }
+
+    fn hear(&mut self, said: Vec<Said>) {
+        if said.is_empty() {
+            return;
+        }
+        let (mut appended, mut asked) = (Vec::new(), Vec::new());
+        for said in said {
+            match said {
+                Said::Appended(event) => appended.push(event),
+                Said::Asked(order) => asked.push(order),
+                Said::Written(row) => self.index_later(row),
+                Said::Nudged(worker, lane, event) => self.pipeline.nudge(worker, lane, &event),
+            }
+        }
+        for event in &appended {
+            self.stored(event);
+        }
+        self.checker.appended(&appended);
+        asked.iter().for_each(|order| self.checker.asked(order));
+    }
+
+    fn stored(&mut self, event: &Arc<RecordedEvent>) {
+        self.events += 1;
+        if &*event.sk == "EVENT#OrderPlaced" {
+            self.sim.saw(Sometimes::Placed);
+        }
+        if at_once(event_store::EventLog::read_stream(&*self.store, &event.pk)).is_ok_and(|stream| stream.len() == 1) {
+            self.streams.push(event.pk.clone());
+        }
+        let mut core = self.sim.core();
+        core.trace.add(self.sim.now(), [77, event.event_id.0 as u64, (event.event_id.0 >> 64) as u64], || {
+            format!("    stored {event:?} because of {:?}", event.causation_id.map(|id| id.to_string()))
+        });
+        drop(core);
+        self.book.appended(event);
+        self.pipeline.enter(event.clone());
+    }
+
+    fn index_later(&mut self, row: Row) {
+        if !Arc::ptr_eq(&self.ports.store, &self.ports.indexes) {
+            let wait = {
+                let mut core = self.sim.core();
+                let stale = core.swarm.stale;
+                core.pace.u64(..stale.max(1))
+            };
+            self.sim.after(wait, Happening::Index(row));
+        }
+    }
+
+    fn index(&mut self, row: Row) {
+        let indexes = &*self.ports.indexes;
+        let written = match row {
+            Row::Order(rows) => at_once(OrderViews::put(indexes, *rows)).map(drop),
+            Row::Product(row) => at_once(indexes.put_product(row)).map(drop),
+            Row::Customer(row) => {
+                let (id, personal) = (row.customer_id.clone(), row.personal.clone());
+                at_once(indexes.put_customer(row)).and(at_once(indexes.put_personal(&id, personal)).map(drop))
+            }
+            Row::Whatever(view, id) => {
+                match at_once(self.store.row(view, event_store::Copy::Live, &id)).ok().flatten() {
+                    Some(row) => at_once(indexes.adopt(vec![row], view, Vec::new())),
+                    None => at_once(indexes.adopt(Vec::new(), view, vec![id])),
+                }
+            }
+        };
+        written.expect("memory is always there");
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Pump(shard) => self.pipeline.pump(shard),
+            Happening::Deliver(delivery) => self.pipeline.deliver(delivery),
+            Happening::Poll(queue) => {
+                if let Some(batch) = self.pipeline.receive(queue) {
+                    self.handle(queue, batch);
+                }
+            }
+            Happening::Visible { queue, message, receive_count } => {
+                self.pipeline.show(queue, message, receive_count);
+            }
+            Happening::TimeOut(id) => {
+                if self.tasks.about(id).is_some() {
+                    self.sim.saw(Sometimes::TimedOut);
+                    self.ended(id, None);
+                }
+            }
+            Happening::Ask(number) => self.ask(number),
+            Happening::Index(row) => self.index(row),
+            Happening::Redrive => self.redrive(),
+            Happening::Sweep => self.sweep(),
+            Happening::Replay => self.replay(),
+            Happening::Audit => self.audit(What::Operator, 5),
+            Happening::Peace => self.peace(),
+        }
+    }
+
+    /// The storm is over. Operators redrive the dead letters, and the sweeper comes by.
+    fn peace(&mut self) {
+        self.sim.core().peace = true;
+        for minutes in [1, 30, 60] {
+            self.sim.after(minutes * 60 * SECOND, Happening::Redrive);
+        }
+        for minutes in [20, 45, 75, 90] {
+            self.sim.after(minutes * 60 * SECOND, Happening::Sweep);
+        }
+    }
+
+    fn redrive(&mut self) {
+        let ended = |body: &str| {
+            let nudge: Option<workers::Nudge> = serde_json::from_str(body).ok();
+            nudge.is_some_and(|nudge| {
+                at_once(event_store::EventLog::read_stream(&*self.store, &nudge.pk)).is_ok_and(|stream| {
+                    orders::has_ended(&orders::fold(stream.iter().map(|item| &**item)))
+                })
+            })
+        };
+        if self.pipeline.dead_letters().any(ended) {
+            self.sim.saw(Sometimes::RedrivenLate);
+        }
+        self.pipeline.redrive();
+    }
+
+    fn pick(&self, of: usize) -> usize {
+        self.sim.core().pace.usize(..of)
+    }
+
+    fn handle(&mut self, queue: usize, batch: Vec<Message<Arc<str>>>) {
+        let function = &self.wiring.queues[queue].function;
+        let worker = Worker::of_binary(&function.binary).expect("a test holds the templates against the workers");
+        let handler = match worker {
+            Worker::Orders => Handler::Orders,
+            Worker::Inventory => Handler::Inventory,
+            Worker::Payments => Handler::Payments,
+            Worker::Catalog => Handler::Catalog,
+        };
+        for message in &batch {
+            let times = self.handling.entry((queue, message.id)).or_default();
+            *times += 1;
+            if *times == 2 {
+                self.sim.saw(Sometimes::HandledTwice);
+            }
+        }
+        let messages = batch.iter().map(|message| (message.id, message.receive_count)).collect();
+        let workers = self.workers[self.pick(self.workers.len())].clone();
+        let sim = self.sim.clone();
+        let future = async move {
+            let reconcile = crate::planted::worker(&sim, worker, &workers);
+            let failures = handle_batch(&*reconcile, &batch).await;
+            Done::Batch(crate::planted::reported(&sim, failures))
+        };
+        let timeout = function.timeout.as_micros() as Micros;
+        let id = self.tasks.spawn(future, About { handler, what: What::Batch { queue, messages } });
+        self.sim.after(timeout, Happening::TimeOut(id));
+    }
+
+    pub(crate) fn ask_after(&mut self, wait: Micros, ask: Ask) {
+        let number = self.book.enter(ask);
+        self.sim.after(wait, Happening::Ask(number));
+    }
+
+    fn ask(&mut self, number: usize) {
+        let request_id = self.book.send(number);
+        let ask = &self.book.entries[number].ask;
+        let handler = ask.handler();
+        let request = axum::http::Request::builder()
+            .method(ask.method)
+            .uri(&ask.path)
+            .header("content-type", "application/json")
+            .header("x-request-id", &request_id)
+            .body(Body::from(ask.body.clone()))
+            .expect("a workload writes valid requests");
+        {
+            let mut core = self.sim.core();
+            let at = self.sim.now();
+            core.trace.add(at, [78, number as u64, 0], || {
+                format!("{request_id} {} {} {}", ask.method, ask.path, ask.body)
+            });
+        }
+        let router = self.routers[self.pick(self.routers.len())].clone();
+        let id = self.tasks.spawn(answer(router, request), About { handler, what: What::Ask { number, request_id } });
+        self.sim.after(REQUEST_TIME_OUT, Happening::TimeOut(id));
+    }
+
+    /// Asks the API at rest; the answer comes into [`World::at_rest`].
+    pub(crate) fn ask_at_rest(&mut self, path: &str) {
+        let request = axum::http::Request::builder().uri(path).body(Body::empty()).expect("ids make valid paths");
+        let about = About { handler: Handler::Read, what: What::AtRest };
+        self.tasks.spawn(answer(self.routers[0].clone(), request), about);
+    }
+
+    fn sweep(&mut self) {
+        let sweeper = Sweeper {
+            log: Arc::new(self.ports.clone()),
+            orders: Arc::new(self.ports.clone()),
+            nudges: Arc::new(self.ports.clone()),
+            stamper: Arc::new(Clock { sim: self.sim.clone(), skew_ms: 0, producer: "oms-sweeper".into() }),
+            patience: STANDS_STILL,
+        };
+        let future = async move {
+            // A sweep that fails is followed by the next one.
+            drop(sweeper.sweep().await);
+            Done::Swept
+        };
+        self.tasks.spawn(future, About { handler: Handler::Sweeper, what: What::Operator });
+        let clock = Clock { sim: self.sim.clone(), skew_ms: 0, producer: "oms-log-sweeper".into() };
+        let sweeper = LogSweeper {
+            scan: Arc::new(self.ports.clone()),
+            orders: Arc::new(self.ports.clone()),
+            catalog: Arc::new(self.ports.clone()),
+            nudges: Arc::new(self.ports.clone()),
+            stamper: Arc::new(clock),
+            patience: STANDS_STILL,
+        };
+        let future = async move {
+            drop(sweeper.sweep().await);
+            Done::Swept
+        };
+        self.tasks.spawn(future, About { handler: Handler::LogSweeper, what: What::Operator });
+    }
+
+    fn views_ports(&self, looks: u32) -> views::Ports {
+        let shared = Arc::new(self.ports.clone());
+        views::Ports {
+            log: shared.clone(),
+            scan: shared.clone(),
+            feed: shared.clone(),
+            rows: crate::planted::shadow(&self.sim, &shared),
+            stock: shared.clone(),
+            intents: Some(shared.clone()),
+            pause: shared,
+            looks,
+        }
+    }
+
+    fn replay(&mut self) {
+        let view = View::ALL[self.pick(View::ALL.len())];
+        let mode = Mode { diff: true, swap: self.pick(2) == 0 };
+        self.replay_as(view, mode, 1 + self.pick(3) as u32, What::Operator);
+    }
+
+    /// Replays at rest; the report comes into [`World::at_rest`].
+    pub(crate) fn replay_at_rest(&mut self, view: View) {
+        self.replay_as(view, Mode { diff: true, swap: false }, 2, What::AtRest);
+    }
+
+    fn replay_as(&mut self, view: View, mode: Mode, segments: u32, what: What) {
+        let ports = self.views_ports(3);
+        let future = async move { Done::Replayed(replay(&ports, view, mode, segments, &|_, _| {}).await) };
+        self.tasks.spawn(future, About { handler: Handler::Replay, what });
+    }
+
+    /// Audits at rest; the report comes into [`World::at_rest`].
+    pub(crate) fn audit_at_rest(&mut self) {
+        self.audit(What::AtRest, 1);
+    }
+
+    fn audit(&mut self, what: What, looks: u32) {
+        let ports = self.views_ports(looks);
+        let future = async move { Done::Audited(audit(&ports, &|_, _| {}).await) };
+        self.tasks.spawn(future, About { handler: Handler::Audit, what });
+    }
+
+    /// A task ended, by itself or, without what it would have come to, because its process did.
+    fn ended(&mut self, id: TaskId, done: Option<Done>) {
+        let Some(About { what, .. }) = self.tasks.end(id) else { return };
+        match what {
+            What::Batch { queue, messages } => {
+                for (message, _) in &messages {
+                    if let Some(times) = self.handling.get_mut(&(queue, *message)) {
+                        *times -= 1;
+                    }
+                }
+                if let Some(Done::Batch(failures)) = done {
+                    self.pipeline.settle(queue, &messages, failures);
+                }
+                self.pipeline.free(queue);
+            }
+            What::Ask { number, request_id } => {
+                let answer = match &done {
+                    Some(Done::Answer(answer)) => Some(answer),
+                    _ => None,
+                };
+                self.answered(number, &request_id, answer);
+            }
+            What::Operator => match done {
+                Some(Done::Replayed(Ok(_))) => self.sim.saw(Sometimes::Replayed),
+                Some(Done::Audited(Ok(report))) => self.audited_beside_traffic(&report),
+                _ => {}
+            },
+            What::AtRest => self.at_rest.extend(done),
+        }
+    }
+
+    fn answered(&mut self, number: usize, request_id: &str, answer: Option<&Answer>) {
+        {
+            let mut core = self.sim.core();
+            let status = answer.map_or(0, |answer| answer.status);
+            let at = self.sim.now();
+            core.trace.add(at, [79, number as u64, u64::from(status)], || {
+                let body = answer.map_or("".into(), |answer| String::from_utf8_lossy(&answer.body));
+                format!("{request_id} -> {status} {body}")
+            });
+        }
+        if self.book.answered(number, request_id, answer) {
+            let wait = self.sim.core().pace.u64(SECOND / 10..20 * SECOND);
+            self.sim.after(wait, Happening::Ask(number));
+        }
+    }
+
+    /// Rows may lag while orders are placed; counters may not, and streams may not.
+    fn audited_beside_traffic(&mut self, report: &AuditReport) {
+        self.sim.saw(Sometimes::Audited);
+        let lags = |what: &str| {
+            let found = views::invariants::Invariant::ALL.into_iter().find(|known| known.name() == what);
+            found.is_none_or(|found| found.when() == views::invariants::When::AtRest)
+        };
+        if let Some(found) = report.differences.iter().find(|found| !lags(found.what)) {
+            self.failure =
+                Some(format!("an audit beside live traffic found {}: {}", found.what, found.detail));
+        }
+    }
+}
+
+async fn answer(router: Router, request: axum::http::Request<Body>) -> Done {
+    let response = match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
+    Done::Answer(Answer { status, body })
+}
+
+/// One instance of every function, each with a clock of its own.
+struct Instance {
+    workers: Arc<Workers>,
+    router: Router,
+}
+
+impl Instance {
+    fn new(ports: &Ports, built_in: bool, seed: u64) -> Instance {
+        let sim = &ports.sim;
+        let clock = |name: &str| -> Arc<dyn Stamper> {
+            let mut core = sim.core();
+            let most = core.swarm.skew_ms;
+            let skew_ms = core.fate.i64(-most..=most);
+            Arc::new(Clock { sim: sim.clone(), skew_ms, producer: name.into() })
+        };
+        let shared = Arc::new(ports.clone());
+        let gateway: Arc<dyn Gateway> = if built_in {
+            let failure_share = f64::from(sim.core().swarm.gateway_failures);
+            Arc::new(FakeGateway { intents: shared.clone(), failure_share, seed })
+        } else {
+            Arc::new(OutsideGateway { ports: ports.clone() })
+        };
+        let workers = workers::Ports {
+            log: crate::planted::log(&shared),
+            orders: shared.clone(),
+            catalog: shared.clone(),
+            gateway: crate::planted::gateway(&shared, gateway),
+        };
+        let api = Api {
+            log: crate::planted::log(&shared),
+            orders: shared.clone(),
+            stock: shared.clone(),
+            catalog: crate::planted::catalog(&shared),
+            stamper: clock("oms-api"),
+            environment: Environment::Dev,
+        };
+        Instance {
+            workers: Arc::new(Workers::new(&workers, clock)),
+            router: apis::router(Arc::new(api)),
+        }
+    }
+}
+
+/// Whether a run's clients forged events.
+pub(crate) fn is_by_hand(world: &World) -> bool {
+    world.book.entries.iter().any(|entry| entry.sent > 0 && matches!(entry.ask.wants, Wants::Raw { .. }))
+}
