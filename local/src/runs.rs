@@ -32,6 +32,7 @@ pub(crate) fn ports(store: &EmbeddedStore) -> Ports {
         scan: shared.clone(),
         feed: shared.clone(),
         rows: shared.clone(),
+        orders: shared.clone(),
         stock: shared.clone(),
         intents: Some(shared),
         pause: Arc::new(Moment),

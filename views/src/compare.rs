@@ -62,6 +62,8 @@ pub(crate) struct Settled {
     pub(crate) differences: Vec<Difference>,
     /// The row as it should be.
     pub(crate) truth: Option<ViewRow>,
+    /// Whether the stored row has seen less, or is not there.
+    pub(crate) is_behind: bool,
 }
 
 /// Compares rows with their streams as they are now, and again those that differ, all of them after one
@@ -94,7 +96,8 @@ async fn compare(ports: &Ports, view: View, id: &str) -> Result<Settled, StoreEr
     let live = ports.rows.row(view, Copy::Live, id).await?.map(comparable);
     let truth = rebuilt(view, &ports.log.read_stream(&stream.pk()).await?);
     let differences = differences(view, id, live.as_ref(), truth.as_ref());
-    Ok(Settled { differences, truth })
+    let is_behind = live.map(|row| row.seen()) < truth.as_ref().map(ViewRow::seen);
+    Ok(Settled { differences, truth, is_behind })
 }
 
 /// Compares the counters of a SKU that may be moving with its ledger, both of one moment.
@@ -102,7 +105,7 @@ pub(crate) async fn compare_counters(ports: &Ports, sku: &Sku) -> Result<Settled
     let (live, ledger) = ports.stock.counted(sku).await?;
     let [live, truth] = [live, ledger].map(|row| row.map(ViewRow::Stock));
     let differences = differences(View::Stock, sku.as_str(), live.as_ref(), truth.as_ref());
-    Ok(Settled { differences, truth })
+    Ok(Settled { differences, truth, is_behind: false })
 }
 
 /// Lets other tasks have the thread: what is read here comes so fast that nothing else would get it.

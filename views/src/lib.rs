@@ -13,7 +13,7 @@ pub mod replay;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use event_store::{ChangeFeed, EventLog, IntentStore, LogScan, ShadowViews, StockViews};
+use event_store::{ChangeFeed, EventLog, IntentStore, LogScan, OrderViews, ShadowViews, StockViews};
 
 pub use audit::{AuditReport, audit};
 pub use compare::Difference;
@@ -32,6 +32,8 @@ pub struct Ports {
     pub feed: Arc<dyn ChangeFeed>,
     /// Live rows and rebuilt ones.
     pub rows: Arc<dyn ShadowViews>,
+    /// The rows of orders, as their worker writes them.
+    pub orders: Arc<dyn OrderViews>,
     /// The counters' ledger.
     pub stock: Arc<dyn StockViews>,
     /// The built-in gateway's intents, where it is the gateway.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::compare::{
     Settled, comparable, compare_counters, counters, differences, rebuilt, settle_differences,
 };
+use crate::project::order_rows;
 use crate::{Difference, Observe, Ports};
 
 /// What to do with the rebuilt rows.
@@ -246,20 +247,35 @@ impl Comparison<'_> {
         if self.mode == Mode::default() {
             return Ok(());
         }
-        let (mut gone, mut right) = (Vec::new(), Vec::new());
-        for (id, Settled { differences, truth }) in self.settle(pairs).await? {
+        let (mut gone, mut right, mut behind) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, Settled { differences, truth, is_behind }) in self.settle(pairs).await? {
             report.difference_count += differences.len() as u64;
             let room = MAX_DIFFERENCES.saturating_sub(report.differences.len());
             report.differences.extend(differences.into_iter().take(room));
+            behind.extend(truth.as_ref().filter(|_| is_behind).and_then(ViewRow::stream));
             match truth {
                 Some(truth) => right.push(truth),
                 None => gone.push(id),
             }
         }
         if self.mode.swap {
+            self.catch_up(&behind).await?;
             self.ports.rows.adopt(right, self.view, gone).await?;
         }
         Ok(())
+    }
+
+    /// Writes an order's rows as its worker would, all of them at once, where they are behind. One of them
+    /// alone brought forward would be taken for all of them, and the others would stay behind for good.
+    async fn catch_up(&self, streams: &[StreamKey]) -> Result<(), StoreError> {
+        let of_orders = streams.iter().filter(|stream| matches!(stream, StreamKey::Order(_)));
+        let puts = of_orders.map(|stream| async move {
+            match order_rows(&self.ports.log.read_stream(&stream.pk()).await?) {
+                Some(rows) => self.ports.orders.put(rows).await.map(drop),
+                None => Ok(()),
+            }
+        });
+        try_join_all(puts).await.map(drop)
     }
 
     /// What really differs, once everything that is under way has arrived.
@@ -280,6 +296,7 @@ impl Comparison<'_> {
                 Settled {
                     differences: differences(self.view, &id, live.as_ref(), shadow.as_ref()),
                     truth: shadow,
+                    is_behind: false,
                 }
             } else {
                 compare_counters(self.ports, &sku).await?

@@ -34,6 +34,8 @@ pub enum Happening {
     Redrive,
     /// The sweeper is woken.
     Sweep,
+    /// The log sweeper is woken.
+    SweepLog,
     /// An operator rebuilds a read model.
     Replay,
     /// An operator audits.

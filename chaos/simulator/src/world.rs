@@ -209,6 +209,7 @@ impl World {
         }
         if operators {
             sometime(|| Happening::Sweep);
+            sometime(|| Happening::SweepLog);
             sometime(|| Happening::Audit);
             (0..3).for_each(|_| sometime(|| Happening::Replay));
         }
@@ -379,6 +380,7 @@ impl World {
             Happening::Index(row) => self.index(row),
             Happening::Redrive => self.redrive(),
             Happening::Sweep => self.sweep(),
+            Happening::SweepLog => self.sweep_log(),
             Happening::Replay => self.replay(),
             Happening::Audit => self.audit(What::Operator, 5),
             Happening::Peace => self.peace(),
@@ -388,12 +390,12 @@ impl World {
     /// The storm is over. Operators redrive the dead letters, and the sweeper comes by.
     fn peace(&mut self) {
         self.sim.core().peace = true;
-        for minutes in [1, 30, 60] {
-            self.sim.after(minutes * 60 * SECOND, Happening::Redrive);
-        }
-        for minutes in [20, 45, 75, 90] {
-            self.sim.after(minutes * 60 * SECOND, Happening::Sweep);
-        }
+        let at = |minutes: u64, happening| self.sim.after(minutes * 60 * SECOND, happening);
+        at(1, Happening::Redrive);
+        at(20, Happening::Sweep);
+        at(30, Happening::Redrive);
+        at(45, Happening::SweepLog);
+        at(60, Happening::Redrive);
     }
 
     fn redrive(&mut self) {
@@ -493,6 +495,9 @@ impl World {
             Done::Swept
         };
         self.tasks.spawn(future, About { handler: Handler::Sweeper, what: What::Operator });
+    }
+
+    fn sweep_log(&mut self) {
         let clock = Clock { sim: self.sim.clone(), skew_ms: 0, producer: "oms-log-sweeper".into() };
         let sweeper = LogSweeper {
             scan: Arc::new(self.ports.clone()),
@@ -516,6 +521,7 @@ impl World {
             scan: shared.clone(),
             feed: shared.clone(),
             rows: crate::planted::shadow(&self.sim, &shared),
+            orders: shared.clone(),
             stock: shared.clone(),
             intents: Some(shared.clone()),
             pause: shared,

@@ -30,7 +30,8 @@ pub struct MemoryStore {
 struct World {
     /// In the order of append; the n-th has position n, counted from 1.
     log: Vec<Arc<RecordedEvent>>,
-    slots: BTreeMap<(Arc<str>, Arc<str>), Arc<RecordedEvent>>,
+    /// Each in the order of its ids.
+    streams: BTreeMap<Arc<str>, Vec<Arc<RecordedEvent>>>,
     live: Table,
     shadow: Table,
     progress: BTreeMap<View, Progress>,
@@ -53,8 +54,7 @@ impl EventLog for MemoryStore {
     async fn append(&self, event: RecordedEvent) -> Result<Appended, StoreError> {
         check(&event)?;
         let mut world = self.world();
-        let slot = (event.pk.clone(), event.sk.clone());
-        if let Some(settled) = world.slots.get(&slot) {
+        if let Some(settled) = world.slot(&event.pk, &event.sk) {
             return Ok(Appended::Taken(settled.clone()));
         }
         let moved = match stock_after(&event, &world.live) {
@@ -63,7 +63,9 @@ impl EventLog for MemoryStore {
         };
         let event = Arc::new(event);
         moved.into_iter().for_each(|row| world.live.put(ViewRow::Stock(row)));
-        world.slots.insert(slot, event.clone());
+        let stream = world.streams.entry(event.pk.clone()).or_default();
+        let place = stream.partition_point(|earlier| earlier.event_id <= event.event_id);
+        stream.insert(place, event.clone());
         world.log.push(event.clone());
         drop(world);
         self.grown.notify_waiters();
@@ -75,7 +77,7 @@ impl EventLog for MemoryStore {
     }
 
     async fn read_slot(&self, pk: &str, sk: &str) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
-        Ok(self.world().slots.get(&(pk.into(), sk.into())).cloned())
+        Ok(self.world().slot(pk, sk).cloned())
     }
 }
 
@@ -88,19 +90,18 @@ impl LogScan for MemoryStore {
         limit: usize,
     ) -> Result<ScanPage, StoreError> {
         let world = self.world();
-        let mut pks: Vec<&str> = world.slots.keys().map(|(pk, _)| &**pk).collect();
-        pks.dedup();
-        pks.retain(|pk| segment_of(pk, segment.of) == segment.index && after.is_none_or(|after| *pk > after));
-        let (mut streams, mut events) = (Vec::new(), 0);
-        for pk in &pks {
-            if events >= limit.max(1) {
-                break;
-            }
-            let stream: Vec<_> = world.stream(pk).iter().map(|event| (**event).clone()).collect();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let own = world.streams.range::<str, _>((from, Bound::Unbounded));
+        let mut own = own.filter(|(pk, _)| segment_of(pk, segment.of) == segment.index).peekable();
+        let (mut streams, mut events, mut last) = (Vec::new(), 0, None);
+        while events < limit.max(1)
+            && let Some((pk, stream)) = own.next()
+        {
             events += stream.len();
-            streams.push(stream);
+            streams.push(stream.iter().map(|event| (**event).clone()).collect());
+            last = Some(pk.to_string());
         }
-        let next = (streams.len() < pks.len()).then(|| pks[streams.len() - 1].to_owned());
+        let next = last.filter(|_| own.peek().is_some());
         Ok(ScanPage { streams, next })
     }
 
@@ -290,7 +291,7 @@ impl ShadowViews for MemoryStore {
         }
         let world = &mut *self.world();
         for (row, ledger) in rows.into_iter().zip(ledgers) {
-            let events = row.stream().map_or(0, |stream| world.stream(&stream.pk()).len());
+            let events = row.stream().map_or(0, |stream| world.streams.get(&*stream.pk()).map_or(0, Vec::len));
             let live = world.live.row(view, row.id()).map_or(0, |stored| stored.seen());
             if live > row.seen() && live as usize <= events {
                 continue;
@@ -332,11 +333,11 @@ impl IntentStore for MemoryStore {
 
 impl World {
     fn stream(&self, pk: &str) -> Vec<Arc<RecordedEvent>> {
-        let slots = self.slots.range((Arc::from(pk), Arc::from(""))..);
-        let mut stream: Vec<_> =
-            slots.take_while(|((of, _), _)| &**of == pk).map(|(_, event)| event.clone()).collect();
-        stream.sort_by_key(|event| event.event_id);
-        stream
+        self.streams.get(pk).cloned().unwrap_or_default()
+    }
+
+    fn slot(&self, pk: &str, sk: &str) -> Option<&Arc<RecordedEvent>> {
+        self.streams.get(pk)?.iter().find(|event| *event.sk == *sk)
     }
 
     fn behind(&self, after: Position, limit: usize) -> Vec<(Position, Arc<RecordedEvent>)> {

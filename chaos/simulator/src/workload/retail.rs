@@ -16,7 +16,7 @@ pub(super) fn draw(rng: &mut fastrand::Rng, swarm: &Swarm) -> Workload {
     let shop = SHOP.get_or_init(|| Shop::read(FILE));
     // Every line costs the simulation events, so whole invoices are rare, and then few.
     let is_whole = rng.u8(..16) == 0;
-    let longest = if is_whole { MAX_LINES } else { [3, 6, 12][rng.usize(..3)] };
+    let longest = if is_whole { MAX_LINES } else { [1, 2, 5][rng.usize(..3)] };
     let size = rng.usize(if is_whole { 20..=40 } else { 20..=120 });
     let first = rng.usize(..=shop.orders.len() - size);
     let kinds = if swarm.skus <= 3 { swarm.skus.max(1) } else { shop.goods.len() };

@@ -120,6 +120,9 @@ pub async fn the_ledger_is_read_page_by_page(log: &dyn AllPorts) {
             assert_eq!(found, Ok(page), "{limit} behind {after}");
         }
     }
+    for beyond in [1 << 32, 1 << 63, u64::MAX] {
+        assert_eq!(log.ledger(&sku("apple"), beyond, 3).await, Ok(Vec::new()), "behind {beyond}");
+    }
 }
 
 async fn soon_ledger(log: &dyn AllPorts, of: &str, entries: Vec<LedgerEntry>) {
