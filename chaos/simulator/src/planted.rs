@@ -1,55 +1,67 @@
 //! Bugs that are put in on purpose, so that a run that finds nothing means something.
 //!
-//! Without the feature `planted` every function here hands on what it was given.
+//! Each stands where a careless change would put it: around a worker, a port, or the store, never in the
+//! code that is tested. Without the feature `planted`, which no release build has, every function here
+//! hands on what it was given.
 
-use std::sync::Arc;
+#[cfg(feature = "planted")]
+mod bugs;
+#[cfg(feature = "planted")]
+pub use bugs::{Bug, CAUGHT_WITHIN, caught};
+#[cfg(feature = "planted")]
+pub(crate) use bugs::{after, catalog, gateway, log, reported, shadow, store, worker};
 
-use event_store::memory::MemoryStore;
-use event_store::{CatalogViews, EventLog, ShadowViews};
-use events::Ulid;
-use workers::{Failure, Gateway, Reconcile, Worker, Workers};
+#[cfg(not(feature = "planted"))]
+pub(crate) use none::{after, catalog, gateway, log, reported, shadow, store, worker};
 
-use crate::ports::Ports;
-use crate::sim::Sim;
+/// Nothing is planted.
+#[cfg(not(feature = "planted"))]
+mod none {
+    use std::sync::Arc;
 
-/// What an id has to be greater than.
-pub(crate) fn after(_sim: &Sim, after: Option<Ulid>) -> Option<Ulid> {
-    after
-}
+    use event_store::memory::MemoryStore;
+    use event_store::{CatalogViews, EventLog, ShadowViews};
+    use events::Ulid;
+    use workers::{Failure, Gateway, Message, Worker, Workers};
 
-pub(crate) fn store(_sim: &Sim) -> MemoryStore {
-    MemoryStore::new()
-}
+    use crate::ports::Ports;
+    use crate::sim::Sim;
 
-pub(crate) fn log(ports: &Arc<Ports>) -> Arc<dyn EventLog> {
-    ports.clone()
-}
+    pub(crate) fn after(_: &Sim, after: Option<Ulid>) -> Option<Ulid> {
+        after
+    }
 
-pub(crate) fn catalog(ports: &Arc<Ports>) -> Arc<dyn CatalogViews> {
-    ports.clone()
-}
+    pub(crate) fn store(_: &Sim) -> MemoryStore {
+        MemoryStore::new()
+    }
 
-pub(crate) fn shadow(_sim: &Sim, ports: &Arc<Ports>) -> Arc<dyn ShadowViews> {
-    ports.clone()
-}
+    pub(crate) fn log(ports: &Arc<Ports>) -> Arc<dyn EventLog> {
+        ports.clone()
+    }
 
-pub(crate) fn gateway(_ports: &Arc<Ports>, gateway: Arc<dyn Gateway>) -> Arc<dyn Gateway> {
-    gateway
-}
+    pub(crate) fn catalog(ports: &Arc<Ports>) -> Arc<dyn CatalogViews> {
+        ports.clone()
+    }
 
-pub(crate) fn reported(_sim: &Sim, failures: Vec<Failure>) -> Vec<Failure> {
-    failures
-}
+    pub(crate) fn shadow(ports: &Arc<Ports>) -> Arc<dyn ShadowViews> {
+        ports.clone()
+    }
 
-pub(crate) fn worker<'a>(_sim: &Sim, worker: Worker, workers: &'a Workers) -> Box<dyn Reconcile + 'a> {
-    Box::new(Of(workers.get(worker)))
-}
+    pub(crate) fn gateway(_: &Arc<Ports>, gateway: Arc<dyn Gateway>) -> Arc<dyn Gateway> {
+        gateway
+    }
 
-struct Of<'a>(&'a dyn Reconcile);
+    pub(crate) fn worker(
+        _: &Sim,
+        worker: Worker,
+        workers: &Arc<Workers>,
+        batch: Vec<Message<Arc<str>>>,
+    ) -> impl Future<Output = Vec<Failure>> + Send + use<> {
+        let workers = workers.clone();
+        async move { workers::handle_batch(workers.get(worker), &batch).await }
+    }
 
-#[async_trait::async_trait]
-impl Reconcile for Of<'_> {
-    async fn reconcile(&self, stream: &events::StreamKey, nudge: &workers::Nudge) -> Result<(), workers::WorkerError> {
-        self.0.reconcile(stream, nudge).await
+    pub(crate) fn reported(_: &Sim, failures: Vec<Failure>) -> Vec<Failure> {
+        failures
     }
 }

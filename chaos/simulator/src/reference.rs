@@ -53,6 +53,11 @@ pub fn compare(entries: &[Entry], shown: &Shown, gateway: &MemoryStore, by_hand:
                 return Err(format!("order {id} was shipped, and is {status}"));
             }
         }
+        if let Some((cost, total)) = cost(entries, id).zip(minor(&order["total"]))
+            && cost != total
+        {
+            return Err(format!("order {id} costs {total}, and what was ordered costs {cost}"));
+        }
         for line in order["items"].as_array().into_iter().flatten().filter(|_| lives) {
             let sku = line["sku"].as_str().unwrap_or_default();
             *sold.entry(sku).or_default() += line["quantity"].as_i64().unwrap_or(0);
@@ -81,6 +86,25 @@ fn asked<'a>(entries: &'a [Entry], id: &'a OrderId, wanted: Change) -> impl Iter
         }
         _ => None,
     })
+}
+
+/// What an order costs that was asked for once, at the prices at which its SKUs are listed, in hundredths.
+fn cost(entries: &[Entry], id: &OrderId) -> Option<i64> {
+    let mut asked = entries.iter().filter_map(|entry| match &entry.ask.wants {
+        Wants::Place { order_id: Some(order_id), lines, .. } if order_id == id => Some(lines),
+        _ => None,
+    });
+    let lines = asked.next()?;
+    if asked.any(|other| other != lines) {
+        return None;
+    }
+    let price = |sku| {
+        entries.iter().find_map(|entry| match &entry.ask.wants {
+            Wants::List { sku: listed, minor, .. } if listed == sku => Some(*minor),
+            _ => None,
+        })
+    };
+    lines.iter().map(|(sku, units)| Some(price(sku)? * i64::from(*units))).sum()
 }
 
 /// Units of the lots that were accepted, and of those that may have been.

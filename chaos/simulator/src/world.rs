@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use views::invariants::Violation;
 use views::replay::Mode;
 use views::{AuditReport, ReplayReport, audit, replay};
-use workers::{Failure, FakeGateway, Gateway, LogSweeper, Message, Sweeper, Worker, Workers, handle_batch};
+use workers::{Failure, FakeGateway, Gateway, LogSweeper, Message, Sweeper, Worker, Workers};
 
 use crate::ask::{Ask, Wants};
 use crate::book::{Answer, Book};
@@ -434,13 +434,10 @@ impl World {
             }
         }
         let messages = batch.iter().map(|message| (message.id, message.receive_count)).collect();
-        let workers = self.workers[self.pick(self.workers.len())].clone();
+        let workers = &self.workers[self.pick(self.workers.len())];
+        let handled = crate::planted::worker(&self.sim, worker, workers, batch);
         let sim = self.sim.clone();
-        let future = async move {
-            let reconcile = crate::planted::worker(&sim, worker, &workers);
-            let failures = handle_batch(&*reconcile, &batch).await;
-            Done::Batch(crate::planted::reported(&sim, failures))
-        };
+        let future = async move { Done::Batch(crate::planted::reported(&sim, handled.await)) };
         let timeout = function.timeout.as_micros() as Micros;
         let id = self.tasks.spawn(future, About { handler, what: What::Batch { queue, messages } });
         self.sim.after(timeout, Happening::TimeOut(id));
@@ -520,7 +517,7 @@ impl World {
             log: shared.clone(),
             scan: shared.clone(),
             feed: shared.clone(),
-            rows: crate::planted::shadow(&self.sim, &shared),
+            rows: crate::planted::shadow(&shared),
             orders: shared.clone(),
             stock: shared.clone(),
             intents: Some(shared.clone()),

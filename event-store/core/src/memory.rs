@@ -24,6 +24,20 @@ use crate::views::{After, CatalogViews, Direction, OrderQuery, OrderViews, Page,
 pub struct MemoryStore {
     world: Mutex<World>,
     grown: Notify,
+    #[cfg(feature = "planted")]
+    broken: Option<Broken>,
+}
+
+/// A rule of a store that is broken on purpose, to see who notices.
+#[cfg(feature = "planted")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// Counters go below zero.
+    Floor,
+    /// Counters move though the slot was taken.
+    Guard,
+    /// An event is stored in one write and its counters move in the next, which may never come.
+    OneWrite,
 }
 
 #[derive(Default)]
@@ -44,6 +58,21 @@ impl MemoryStore {
         MemoryStore::default()
     }
 
+    /// An empty store that breaks a rule.
+    #[cfg(feature = "planted")]
+    pub fn broken(rule: Broken) -> MemoryStore {
+        MemoryStore { broken: Some(rule), ..MemoryStore::default() }
+    }
+
+    /// Moves the counters of an event that was stored without them: the second of two writes.
+    #[cfg(feature = "planted")]
+    pub fn move_late(&self, event: &RecordedEvent) {
+        let world = &mut *self.world();
+        if let Ok(moved) = stock_after(event, &world.live) {
+            moved.into_iter().for_each(|row| world.live.put(ViewRow::Stock(row)));
+        }
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().expect("no call panics while it holds the lock")
     }
@@ -55,9 +84,22 @@ impl EventLog for MemoryStore {
         check(&event)?;
         let mut world = self.world();
         if let Some(settled) = world.slot(&event.pk, &event.sk) {
-            return Ok(Appended::Taken(settled.clone()));
+            let settled = settled.clone();
+            #[cfg(feature = "planted")]
+            if self.broken == Some(Broken::Guard) {
+                let moved = stock_after(&event, &world.live).unwrap_or_default();
+                moved.into_iter().for_each(|row| world.live.put(ViewRow::Stock(row)));
+            }
+            return Ok(Appended::Taken(settled));
         }
-        let moved = match stock_after(&event, &world.live) {
+        let moved = stock_after(&event, &world.live);
+        #[cfg(feature = "planted")]
+        let moved = match self.broken {
+            Some(Broken::Floor) => Ok(stock_below(&event, &world.live)),
+            Some(Broken::OneWrite) => moved.map(|_| Vec::new()),
+            Some(Broken::Guard) | None => moved,
+        };
+        let moved = match moved {
             Ok(moved) => moved,
             Err(short) => return Ok(Appended::Short(short)),
         };
@@ -378,6 +420,19 @@ fn stock_after(event: &RecordedEvent, live: &Table) -> Result<Vec<StockRow>, Vec
     if short.is_empty() { Ok(moved) } else { Err(short) }
 }
 
+/// The counters as they stand when the event has moved them, whatever they held.
+#[cfg(feature = "planted")]
+fn stock_below(event: &RecordedEvent, live: &Table) -> Vec<StockRow> {
+    let row = |delta: &StockDelta| {
+        let mut row = live.get::<StockRow>(delta.sku.as_str())?;
+        row.available += delta.available;
+        row.reserved += delta.reserved;
+        row.sold += delta.sold;
+        Some(row)
+    };
+    stock_after(event, live).unwrap_or_else(|_| event.counters.iter().filter_map(row).collect())
+}
+
 fn moved_by(delta: &StockDelta, stored: Option<StockRow>, now: Timestamp) -> Result<StockRow, Shortage> {
     let available = stored.as_ref().map(|row| row.available);
     let mut row = stored.unwrap_or(StockRow {
@@ -490,8 +545,8 @@ impl Table {
     }
 
     fn first_listed(&self, wanted: impl Fn(&ProductRow) -> bool) -> Option<ProductRow> {
-        let window = Window { limit: 1, after: None, direction: Direction::Ascending };
-        self.page(&window, |row: &ProductRow| !row.withdrawn && wanted(row)).rows.pop()
+        let rows = self.behind(View::Products, None).filter_map(ProductRow::out_of);
+        rows.filter(|row| !row.withdrawn && wanted(row)).min_by_key(|row| row.place()).cloned()
     }
 }
 

@@ -115,11 +115,11 @@ pub(super) fn moved_by<Item: Borrow<RecordedEvent>>(
             [taken - available, held + reserved, sold + sells]
         })
     };
-    stream.iter().map(Borrow::borrow).enumerate().flat_map(move |(at, item): (usize, &RecordedEvent)| {
+    let items = stream.iter().map(Borrow::borrow).enumerate();
+    items.flat_map(move |(at, item): (usize, &RecordedEvent)| {
         let firsts = item.counters.iter().enumerate();
-        firsts.filter_map(move |(hint, delta)| {
-            first_of_its_sku(at, hint, &delta.sku).then(|| (&delta.sku, sum(at, hint, &delta.sku)))
-        })
+        let firsts = firsts.filter(move |(hint, delta)| first_of_its_sku(at, *hint, &delta.sku));
+        firsts.map(move |(hint, delta)| (&delta.sku, sum(at, hint, &delta.sku)))
     })
 }
 

@@ -54,6 +54,7 @@ async fn audited(store: &Arc<MemoryStore>) -> AuditReport {
         scan: store.clone(),
         feed: store.clone(),
         rows: store.clone(),
+        orders: store.clone(),
         stock: store.clone(),
         intents: Some(store.clone()),
         pause: Arc::new(Never),

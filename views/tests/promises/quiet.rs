@@ -23,7 +23,7 @@ fn told(saga: &mut Saga, steps: usize, asked: EventName) -> Option<Status> {
         saga.step();
     }
     saga.ask(event(asked));
-    saga.to_the_end();
+    saga.settle_all();
     orders::status(&orders::fold(&saga.stream))
 }
 
@@ -60,9 +60,9 @@ fn no_promise_is_broken_by_whatever_claim_is_forged_at_whatever_moment() {
                     let data = if readable { claim.to_data() } else { "{}".to_owned() };
                     saga.forge(&sk, forged.as_str(), &data);
                 }
-                saga.to_the_end();
+                saga.settle_all();
                 saga.ask(event(EventName::OrderCancelled));
-                saga.to_the_end();
+                saga.settle_all();
             }
         }
     }
@@ -76,11 +76,11 @@ fn is_of_an_order(name: EventName) -> bool {
 fn money_that_a_forged_refund_left_with_the_gateway_is_excused_by_that_event() {
     let mut saga = Saga::with(10);
     saga.ask(event(EventName::OrderPlaced));
-    saga.to_the_end();
+    saga.settle_all();
     let refund = event(EventName::OrderPaymentRefunded);
     saga.forge("EVENT#Refund", refund.name().as_str(), &refund.to_data());
     saga.ask(event(EventName::OrderCancelled));
-    saga.to_the_end();
+    saga.settle_all();
     assert_eq!(saga.intent.state, State::Charged);
     let (by, excused) = excused_at_rest(&saga.stream, Some(&saga.intent)).unwrap();
     assert_eq!(&*by.sk, "EVENT#Refund");

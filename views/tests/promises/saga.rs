@@ -77,7 +77,7 @@ impl Saga {
         next.into_iter().any(|owed| owed(self) == Stored::Now)
     }
 
-    pub fn to_the_end(&mut self) {
+    pub fn settle_all(&mut self) {
         while self.step() {}
         let mut found = self.broken_promises();
         of_order_at_rest(&self.stream, Some(&self.intent), &mut found);

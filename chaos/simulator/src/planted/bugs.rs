@@ -1,0 +1,406 @@
+//! The bugs, each with the place where it is planted.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use event_store::memory::{Broken, MemoryStore};
+use event_store::{
+    Appended, CatalogViews, Copy, CustomerRow, EventLog, Page, Personal, ProductRow, Progress, ShadowViews,
+    StoreError, View, ViewRow, Window,
+};
+use events::{CustomerId, Event, Money, OrderId, ProductId, RecordedEvent, Sku, Slot, Stamp, Ulid};
+use payments::intent::Charge;
+use workers::{
+    Charged, Failure, Gateway, GatewayError, Message, Worker, Workers, handle_batch,
+};
+
+use crate::ports::{Ports, at_once};
+use crate::sim::{Said, Sim};
+use crate::site::{Call, Handler, named};
+use crate::{Plan, run};
+
+named! {
+    /// A bug.
+    Bug {
+        /// A payments worker that finds an attempt without outcome leaves it to whoever claimed it, for ever:
+        /// after a crash nobody writes the outcome.
+        OutcomeNotRewritten = "outcome_not_rewritten",
+        /// Stock is reserved although the shelf holds less.
+        ReserveWithoutFloor = "reserve_without_floor",
+        /// Inventory forgets a cancellation that it hears of before anything is reserved.
+        EarlyCancelForgotten = "early_cancel_forgotten",
+        /// The gateway takes a charge for a new one each time.
+        ChargeWithoutKey = "charge_without_key",
+        /// Shipping and cancelling are two decisions, so an order can be both. (The API's guard of the status
+        /// alone cannot be removed with effect: the slot that both share is the guard.)
+        StatusGuardRemoved = "status_guard_removed",
+        /// A consumer that handles events instead of looking at streams loses what came before its order did.
+        EarlyEventDropped = "early_event_dropped",
+        /// A refund is said before it is done.
+        PublishBeforeDo = "publish_before_do",
+        /// A taken slot is taken for an own success.
+        ConflictTakenForSuccess = "conflict_taken_for_success",
+        /// An event and its counters are two writes.
+        EventAndCountersInTwoWrites = "event_and_counters_in_two_writes",
+        /// Counters move though the slot was taken before.
+        ReleaseNotGuarded = "release_not_guarded",
+        /// Payments does not look at cancellations.
+        PaymentIgnoresCancel = "payment_ignores_cancel",
+        /// An append is acknowledged before it is stored, and now and then never is.
+        AckBeforeDurability = "ack_before_durability",
+        /// The same id with other content is answered as if it were the same.
+        ContentNotCompared = "content_not_compared",
+        /// A worker answers each event with another one.
+        CausationUnchecked = "causation_unchecked",
+        /// A replay of payments runs the handler that charges.
+        ReplayReachesGateway = "replay_reaches_gateway",
+        /// Ids are made from the clock alone.
+        OrderFromClocks = "order_from_clocks",
+        /// A batch says that all of it was handled.
+        FailureReportedAsSuccess = "failure_reported_as_success",
+        /// A message is handled once, whether its handler came to its end or not.
+        DedupByMessageId = "dedup_by_message_id",
+        /// Prices go through binary fractions.
+        FloatsForMoney = "floats_for_money",
+        /// A worker reads a stream as a lagging index would show it.
+        StaleStream = "stale_stream",
+        /// The orders worker keeps no rows of an order that was cancelled.
+        RowsNotKept = "rows_not_kept",
+    }
+}
+
+/// In so many seeds each bug must be caught.
+pub const CAUGHT_WITHIN: u64 = 200;
+
+/// The first seed that catches a bug, and what it says.
+pub fn caught(bug: Bug) -> Option<(u64, String)> {
+    (0..CAUGHT_WITHIN).find_map(|seed| {
+        let plan = Plan { seed, planted: Some(bug), ..Plan::default() };
+        run(&plan).failure.map(|why| (seed, why))
+    })
+}
+
+pub(crate) fn after(sim: &Sim, after: Option<Ulid>) -> Option<Ulid> {
+    after.filter(|_| !sim.has(Bug::OrderFromClocks))
+}
+
+pub(crate) fn store(sim: &Sim) -> MemoryStore {
+    let rules = [
+        (Bug::ReserveWithoutFloor, Broken::Floor),
+        (Bug::ReleaseNotGuarded, Broken::Guard),
+        (Bug::EventAndCountersInTwoWrites, Broken::OneWrite),
+    ];
+    let broken = rules.into_iter().find(|(bug, _)| sim.has(*bug));
+    broken.map_or_else(MemoryStore::new, |(_, rule)| MemoryStore::broken(rule))
+}
+
+pub(crate) fn log(ports: &Arc<Ports>) -> Arc<dyn EventLog> {
+    Arc::new(Log { ports: ports.clone(), forgotten: Mutex::default() })
+}
+
+pub(crate) fn catalog(ports: &Arc<Ports>) -> Arc<dyn CatalogViews> {
+    if ports.sim.has(Bug::FloatsForMoney) { Arc::new(Catalog(ports.clone())) } else { ports.clone() }
+}
+
+pub(crate) fn shadow(ports: &Arc<Ports>) -> Arc<dyn ShadowViews> {
+    if ports.sim.has(Bug::ReplayReachesGateway) { Arc::new(Shadow(ports.clone())) } else { ports.clone() }
+}
+
+pub(crate) fn gateway(ports: &Arc<Ports>, gateway: Arc<dyn Gateway>) -> Arc<dyn Gateway> {
+    let is_planted = ports.sim.has(Bug::ChargeWithoutKey) || ports.sim.has(Bug::PublishBeforeDo);
+    if is_planted { Arc::new(Till { ports: ports.clone(), gateway }) } else { gateway }
+}
+
+pub(crate) fn reported(sim: &Sim, failures: Vec<Failure>) -> Vec<Failure> {
+    if sim.has(Bug::FailureReportedAsSuccess) { Vec::new() } else { failures }
+}
+
+pub(crate) fn worker(
+    sim: &Sim,
+    worker: Worker,
+    workers: &Arc<Workers>,
+    mut batch: Vec<Message<Arc<str>>>,
+) -> impl Future<Output = Vec<Failure>> + Send + use<> {
+    if sim.has(Bug::DedupByMessageId) {
+        batch.retain(|message| message.receive_count == 1);
+    }
+    let workers = workers.clone();
+    async move { handle_batch(workers.get(worker), &batch).await }
+}
+
+/// A log that a careless adapter, or a careless reader of it, makes of the real one.
+struct Log {
+    ports: Arc<Ports>,
+    /// Events that somebody heard of too early.
+    forgotten: Mutex<BTreeSet<Ulid>>,
+}
+
+impl Log {
+    fn has(&self, bug: Bug) -> bool {
+        self.ports.sim.has(bug)
+    }
+
+    fn handler(&self) -> Handler {
+        self.ports.sim.core().handler
+    }
+
+    /// What a careless reader sees of a stream.
+    fn seen(&self, stream: Vec<Arc<RecordedEvent>>) -> Vec<Arc<RecordedEvent>> {
+        let handler = self.handler();
+        let named = |item: &RecordedEvent, name: &str| &*item.event_name == name;
+        let holds = |sk: &str| stream.iter().any(|item| *item.sk == *sk);
+        if self.has(Bug::PaymentIgnoresCancel) && handler == Handler::Payments {
+            return without(&stream, |item| named(item, "OrderCancelled"));
+        }
+        if self.has(Bug::EarlyCancelForgotten) && handler == Handler::Inventory {
+            return self.forgetting(&stream, !holds("EVENT#Reservation"), |item| named(item, "OrderCancelled"));
+        }
+        if self.has(Bug::EarlyEventDropped) {
+            return self.forgetting(&stream, !holds("EVENT#OrderPlaced"), |_| true);
+        }
+        let settled = holds("EVENT#Payment");
+        if self.has(Bug::OutcomeNotRewritten) && handler == Handler::Payments && !settled {
+            // Seen with an outcome, an attempt owes nothing more.
+            let claimed = stream.iter().any(|item| named(item, "PaymentAttempted"));
+            return if claimed { Vec::new() } else { stream };
+        }
+        if self.has(Bug::StaleStream) && handler == Handler::Inventory {
+            let until = stream.len().saturating_sub(1);
+            return stream[..until].to_vec();
+        }
+        if self.has(Bug::RowsNotKept) && handler == Handler::Orders {
+            let cancelled = stream.iter().any(|item| named(item, "OrderCancelled"));
+            return if cancelled { Vec::new() } else { stream };
+        }
+        stream
+    }
+
+    fn forgetting(
+        &self,
+        stream: &[Arc<RecordedEvent>],
+        too_early: bool,
+        which: impl Fn(&RecordedEvent) -> bool,
+    ) -> Vec<Arc<RecordedEvent>> {
+        let mut forgotten = self.forgotten.lock().expect("nobody panics while forgetting");
+        if too_early {
+            forgotten.extend(stream.iter().filter(|item| which(item)).map(|item| item.event_id));
+        }
+        without(stream, |item| forgotten.contains(&item.event_id))
+    }
+
+    /// An event that answers another one, whatever that was.
+    fn remark(stream: &[Arc<RecordedEvent>]) -> Option<RecordedEvent> {
+        let latest = stream.iter().max_by_key(|item| item.event_id)?;
+        let stamp = Stamp {
+            event_id: Ulid(latest.event_id.0 + 1),
+            occurred_at: latest.occurred_at,
+            producer: "orders-worker".into(),
+        };
+        let sk = format!("EVENT#Remark#{}", stream.len());
+        let said = ("OrderRemarked", 1, "{}");
+        Some(RecordedEvent::raw((&latest.pk, &sk), said, Vec::new(), stamp, latest.causes_next()))
+    }
+}
+
+fn without(
+    stream: &[Arc<RecordedEvent>],
+    which: impl Fn(&RecordedEvent) -> bool,
+) -> Vec<Arc<RecordedEvent>> {
+    stream.iter().filter(|item| !which(item)).cloned().collect()
+}
+
+#[async_trait]
+impl EventLog for Log {
+    async fn append(&self, mut event: RecordedEvent) -> Result<Appended, StoreError> {
+        if self.has(Bug::StatusGuardRemoved) && &*event.event_name == "OrderCancelled" {
+            event.sk = "EVENT#Cancellation".into();
+        }
+        if self.has(Bug::AckBeforeDurability) {
+            let own = event.clone();
+            let is_lost = {
+                let mut core = self.ports.sim.core();
+                !core.peace && core.fate.u8(..50) == 0
+            };
+            if is_lost {
+                return Ok(Appended::Stored(Arc::new(own)));
+            }
+        }
+        let own = Arc::new(event.clone());
+        let appended = self.ports.append(event).await?;
+        if self.has(Bug::EventAndCountersInTwoWrites)
+            && let Appended::Stored(stored) = &appended
+            && stored.moved_counters()
+        {
+            let second = || {
+                self.ports.store.move_late(stored);
+                Ok::<_, StoreError>(())
+            };
+            self.ports.sim.call(Call::Append, second).await?;
+        }
+        if self.has(Bug::PublishBeforeDo)
+            && let Appended::Stored(stored) = &appended
+            && let Ok(Event::OrderPaymentRefunded(refunded)) = stored.event()
+        {
+            let order = &refunded.order_id;
+            let late = || {
+                let stored = at_once(event_store::IntentStore::load(&*self.ports.store, order))?;
+                let mut intent = stored.intent;
+                intent.refund();
+                at_once(event_store::IntentStore::save(&*self.ports.store, order, intent, stored.version))
+            };
+            self.ports.sim.call(Call::Refund, late).await?;
+        }
+        let is_api = !matches!(
+            self.handler(),
+            Handler::Orders | Handler::Inventory | Handler::Payments | Handler::Catalog
+        );
+        let takes_for_own = match &appended {
+            Appended::Taken(_) if self.has(Bug::ConflictTakenForSuccess) => true,
+            Appended::Taken(taken) if is_api && self.has(Bug::ContentNotCompared) => {
+                *taken.sk == *Slot::OrderPlaced.sk() && taken.event().is_ok()
+            }
+            _ => false,
+        };
+        Ok(if takes_for_own { Appended::Stored(own) } else { appended })
+    }
+
+    async fn read_stream(&self, pk: &str) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        let stream = self.ports.read_stream(pk).await?;
+        if self.has(Bug::CausationUnchecked)
+            && self.handler() == Handler::Orders
+            && let Some(remark) = Log::remark(&stream)
+        {
+            self.ports.append(remark).await?;
+        }
+        Ok(self.seen(stream))
+    }
+
+    async fn read_slot(&self, pk: &str, sk: &str) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
+        self.ports.read_slot(pk, sk).await
+    }
+}
+
+/// A gateway's client that does not name what it pays for, or says "done" too early.
+struct Till {
+    ports: Arc<Ports>,
+    gateway: Arc<dyn Gateway>,
+}
+
+#[async_trait]
+impl Gateway for Till {
+    async fn charge(&self, order: &OrderId, amount: Money) -> Result<Charged, GatewayError> {
+        if !self.ports.sim.has(Bug::ChargeWithoutKey) {
+            return self.gateway.charge(order, amount).await;
+        }
+        let again = || {
+            let broken = |cause: StoreError| GatewayError(cause.to_string());
+            let store = &*self.ports.store;
+            let stored = at_once(event_store::IntentStore::load(store, order)).map_err(broken)?;
+            let mut intent = stored.intent;
+            let before = intent.clone();
+            // A new intent each time: what the last one came to is not known.
+            intent.state = payments::intent::State::Open;
+            let charge = intent.charge(amount, false);
+            let kept = if charge == Charge::Charged { intent } else { before };
+            at_once(event_store::IntentStore::save(store, order, kept, stored.version)).map_err(broken)?;
+            self.ports.sim.core().said.push(Said::Asked(order.clone()));
+            Ok::<_, GatewayError>(charge)
+        };
+        match self.ports.sim.call(Call::Charge, again).await? {
+            Charge::Charged => Ok(Charged::Charged { payment_id: format!("pay-{order}") }),
+            Charge::Declined(reason) => Ok(Charged::Declined { reason: reason.to_owned() }),
+            Charge::Refused => Ok(Charged::Refused),
+            Charge::Failed => Err(GatewayError("not now".into())),
+        }
+    }
+
+    async fn cancel(&self, order: &OrderId) -> Result<Option<String>, GatewayError> {
+        self.gateway.cancel(order).await
+    }
+
+    async fn refund(&self, order: &OrderId) -> Result<(), GatewayError> {
+        if self.ports.sim.has(Bug::PublishBeforeDo) {
+            return Ok(());
+        }
+        self.gateway.refund(order).await
+    }
+}
+
+/// A catalogue whose prices are binary fractions.
+struct Catalog(Arc<Ports>);
+
+/// 19.99 is 1998.9999… hundredths.
+fn as_a_float_has_it(row: ProductRow) -> ProductRow {
+    let price = (row.price.minor() as f64 / 100.0 * 100.0 - 1e-9).floor() as i64;
+    let price = Money::from_minor(price.max(0)).unwrap_or(row.price);
+    ProductRow { price, ..row }
+}
+
+#[async_trait]
+impl CatalogViews for Catalog {
+    async fn put_customer(&self, row: CustomerRow) -> Result<bool, StoreError> {
+        self.0.put_customer(row).await
+    }
+    async fn put_personal(&self, id: &CustomerId, personal: Personal) -> Result<bool, StoreError> {
+        self.0.put_personal(id, personal).await
+    }
+    async fn customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, StoreError> {
+        self.0.customer(id).await
+    }
+    async fn customers(&self, window: &Window) -> Result<Page<CustomerRow>, StoreError> {
+        self.0.customers(window).await
+    }
+    async fn put_product(&self, row: ProductRow) -> Result<bool, StoreError> {
+        self.0.put_product(row).await
+    }
+    async fn product(&self, id: &ProductId) -> Result<Option<ProductRow>, StoreError> {
+        self.0.product(id).await
+    }
+    async fn product_by_sku(&self, sku: &Sku) -> Result<Option<ProductRow>, StoreError> {
+        Ok(self.0.product_by_sku(sku).await?.map(as_a_float_has_it))
+    }
+    async fn product_by_name(&self, name: &str) -> Result<Option<ProductRow>, StoreError> {
+        self.0.product_by_name(name).await
+    }
+    async fn products(&self, window: &Window) -> Result<Page<ProductRow>, StoreError> {
+        self.0.products(window).await
+    }
+}
+
+/// A replay that runs the handler whose rows it rebuilds.
+struct Shadow(Arc<Ports>);
+
+#[async_trait]
+impl ShadowViews for Shadow {
+    async fn rows(
+        &self,
+        view: View,
+        copy: Copy,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ViewRow>, StoreError> {
+        self.0.rows(view, copy, after, limit).await
+    }
+    async fn row(&self, view: View, copy: Copy, id: &str) -> Result<Option<ViewRow>, StoreError> {
+        self.0.row(view, copy, id).await
+    }
+    async fn put_shadow(&self, view: View, rows: Vec<ViewRow>, progress: Progress) -> Result<(), StoreError> {
+        for row in &rows {
+            if let ViewRow::Payment(payment) = row {
+                let gateway = crate::gateway::OutsideGateway { ports: (*self.0).clone() };
+                drop(gateway.charge(&payment.order_id, payment.amount).await);
+            }
+        }
+        self.0.put_shadow(view, rows, progress).await
+    }
+    async fn progress(&self, view: View) -> Result<Option<Progress>, StoreError> {
+        self.0.progress(view).await
+    }
+    async fn adopt(&self, rows: Vec<ViewRow>, view: View, gone: Vec<String>) -> Result<(), StoreError> {
+        self.0.adopt(rows, view, gone).await
+    }
+    async fn discard(&self, view: View) -> Result<(), StoreError> {
+        self.0.discard(view).await
+    }
+}
