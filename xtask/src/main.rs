@@ -3,6 +3,7 @@
 mod arrows;
 mod fuzz;
 mod mutants;
+mod sim;
 mod tools;
 
 use std::env;
@@ -15,14 +16,16 @@ use anyhow::{Context, bail};
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test            everything that CI checks: lint, then every test there is, then the release build
-  test AREA       the tests of one area: domains, store, topology, workers, api, local, cli
+  test            everything that CI checks: lint, every test there is, the simulator, the release build
+  test AREA       the tests of one area: domains, store, topology, workers, api, local, cli, sim
   lint            format, clippy, arrows, templates, licences
   arrows          which crate may depend on which
   release         build the one-machine binary and check what is in it
   fuzz            every parser of outside bytes over its kept corpus and some new inputs, in about two minutes
   fuzz TARGET --minutes N
                   one of them for as long as you like; keeps the inputs that reach new code
+  sim [--orders N] [--seed N --trace] …
+                  the whole system under virtual time and faults; --help says all it takes
   mutants [NAME…] whether tests notice each small change of a crate; by hand, it takes an hour for all";
 
 fn main() -> ExitCode {
@@ -46,6 +49,7 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["release"] => release(),
         ["fuzz"] => fuzz::briefly(),
         ["fuzz", target, "--minutes", minutes] => fuzz::long(target, minutes),
+        ["sim", words @ ..] => sim::run(words),
         ["mutants", packages @ ..] => mutants::check(&root(), packages),
         _ => bail!("{USAGE}"),
     }
@@ -60,6 +64,7 @@ fn root() -> PathBuf {
 fn test_everything() -> anyhow::Result<()> {
     lint()?;
     step("test", cargo(&["test", "--workspace", "--all-features"]))?;
+    sim::ci()?;
     release()
 }
 
@@ -72,6 +77,7 @@ fn test_area(area: &str) -> anyhow::Result<()> {
         "api" => &["apis"],
         "local" => &["local"],
         "cli" => &["sagaline"],
+        "sim" => &["simulator"],
         other => bail!("there is no area {other}\n\n{USAGE}"),
     };
     let mut test = cargo(&["test", "--all-features"]);
@@ -111,6 +117,13 @@ fn release() -> anyhow::Result<()> {
         tree.lines().filter_map(|line| line.split_whitespace().next()).filter(is_of_aws).collect();
     if tree.is_empty() || !found.is_empty() {
         bail!("the one-machine binary must contain no AWS crate, and has {found:?}");
+    }
+    let features = cargo(&["tree", "--package", "sagaline", "--edges", "features", "--prefix", "none"])
+        .output()
+        .context("failed to run cargo tree")?;
+    let features = String::from_utf8_lossy(&features.stdout).into_owned();
+    if let Some(planted) = features.lines().find(|line| line.contains("feature \"planted\"")) {
+        bail!("the one-machine binary must have no planted bugs, and has {planted}");
     }
     println!("--- no AWS crate among the {} of the one-machine binary", tree.lines().count());
     Ok(())

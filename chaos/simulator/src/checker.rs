@@ -43,13 +43,12 @@ impl Checker {
         self.book.add(event);
         let stream = at_once(self.store.read_stream(&event.pk)).expect("memory is always there");
         if event.moved_counters() {
-            let before: Vec<_> = stream.iter().filter(|item| !Arc::ptr_eq(item, event)).collect();
-            let before: Vec<&RecordedEvent> = before.into_iter().map(|item| &**item).collect();
-            let after: Vec<&RecordedEvent> = stream.iter().map(|item| &**item).collect();
+            let before = stream.iter().filter(|item| !Arc::ptr_eq(item, event)).cloned();
+            let before: Vec<Arc<RecordedEvent>> = before.collect();
             held_by(&before).for_each(|(sku, units)| self.book.hold(sku, -units));
-            held_by(&after).for_each(|(sku, units)| self.book.hold(sku, units));
+            held_by(&stream).for_each(|(sku, units)| self.book.hold(sku, units));
         }
-        of_stream(&stream.iter().map(|item| &**item).collect::<Vec<_>>(), &mut self.found);
+        of_stream(&stream, &mut self.found);
         self.notice(event, &stream);
         if let Some(StreamKey::Order(order)) = StreamKey::parse(&event.pk) {
             self.payment(&order, &stream);
@@ -65,7 +64,7 @@ impl Checker {
 
     fn payment(&mut self, order: &OrderId, stream: &[Arc<RecordedEvent>]) {
         let intent = at_once(self.store.load(order)).expect("memory is always there").intent;
-        of_payment(&stream.iter().map(|item| &**item).collect::<Vec<_>>(), &intent, &mut self.found);
+        of_payment(stream, &intent, &mut self.found);
     }
 
     fn notice(&self, event: &RecordedEvent, stream: &[Arc<RecordedEvent>]) {

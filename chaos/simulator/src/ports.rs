@@ -19,6 +19,7 @@ use workers::{Nudges, Worker, WorkerError};
 use crate::figures::Sometimes;
 use crate::sim::{Row, Said, Sim};
 use crate::site::Call;
+use crate::swarm::{Swarm, Switch};
 
 /// The ports as one function has them.
 #[derive(Clone)]
@@ -32,6 +33,21 @@ pub struct Ports {
     /// Whether the function runs the version of the code that comes next.
     pub next_version: bool,
 }
+
+impl Ports {
+    /// The ports of a world in which nothing goes wrong and nothing takes time, for the suites of claims
+    /// that every adapter must meet.
+    pub fn untroubled() -> Ports {
+        let swarm = Swarm::draw(0, Switch::ALL);
+        let sim = Arc::new(Sim::new(0, swarm, false));
+        sim.core().instant = true;
+        let store = Arc::new(MemoryStore::new());
+        Ports { sim, indexes: store.clone(), store, next_version: false }
+    }
+}
+
+/// A page of a table holds a megabyte: the worlds here are small, so their pages are too.
+const SCAN_PAGE: usize = 200;
 
 /// The answer of a store that never waits.
 pub fn at_once<T>(future: impl Future<Output = T>) -> T {
@@ -101,8 +117,7 @@ impl LogScan for Ports {
         after: Option<&str>,
         limit: usize,
     ) -> Result<ScanPage, StoreError> {
-        // A page of a table holds a megabyte: the worlds here are small, so their pages are too.
-        let limit = limit.min(200);
+        let limit = limit.min(SCAN_PAGE);
         self.sim.call(Call::Scan, || at_once(self.store.scan(segment, after, limit))).await
     }
 

@@ -71,6 +71,8 @@ pub struct Core {
     pub swarm: Swarm,
     /// Whether the storm is over: nothing goes wrong any more.
     pub peace: bool,
+    /// Whether calls take no time at all.
+    pub instant: bool,
     /// Whose code runs now.
     pub handler: Handler,
     /// Whether the task that runs now ended as a crashed process does.
@@ -102,6 +104,7 @@ impl Sim {
                 fate: rng(2),
                 swarm,
                 peace: true,
+                instant: false,
                 handler: Handler::Read,
                 crashed: false,
                 said: Vec::new(),
@@ -211,6 +214,7 @@ impl Sim {
             let fault = fault.map_or(String::new(), |fault| format!("  !{fault}"));
             format!("{handler:<18} {call}{fault}")
         });
+        let (before, after) = if core.instant { (0, 0) } else { (before, after) };
         Drawn { fault, before, after }
     }
 }
