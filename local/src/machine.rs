@@ -276,8 +276,7 @@ fn sweepers(
                 }
                 LOG_SWEEPER => {
                     let (scan, orders, catalog) = (store.clone(), store.clone(), store.clone());
-                    let sweeper =
-                        Arc::new(LogSweeper { scan, orders, catalog, nudges, stamper, patience });
+                    let sweeper = Arc::new(LogSweeper { scan, orders, catalog, nudges, stamper, patience });
                     tokio::spawn(sweep_every(every, every, move || {
                         let sweeper = sweeper.clone();
                         async move { sweeper.sweep().await }

@@ -184,6 +184,8 @@ fn push_escaped(out: &mut String, text: &str) {
             b'\n' => out.push_str("\\n"),
             b'\r' => out.push_str("\\r"),
             b'\t' => out.push_str("\\t"),
+            0x08 => out.push_str("\\b"),
+            0x0c => out.push_str("\\f"),
             _ => write!(out, "\\u{byte:04x}").expect("writing to a String cannot fail"),
         }
     }
@@ -249,6 +251,18 @@ mod tests {
         for text in bad {
             assert!(InputTemplate::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn every_character_is_spelled_alike_on_both_ways_and_in_and_out_of_quotes() {
+        let template = template(r#"{"a": "<$.x>", "b": <$.x>}"#);
+        let text: String = (0..0x100).filter_map(char::from_u32).collect();
+        let rendered = template.render(&json!({ "x": text.clone() })).unwrap();
+        let mut fast = String::new();
+        template.render_with(&mut fast, |path| (path == "x").then_some(Cow::Borrowed(&*text))).unwrap();
+        let spelled = json!(text);
+        assert_eq!(rendered, format!(r#"{{"a":{spelled},"b":{spelled}}}"#));
+        assert_eq!(fast, rendered);
     }
 
     proptest! {

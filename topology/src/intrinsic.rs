@@ -4,7 +4,8 @@ mod identity;
 
 use crate::template::{Stack, Templates};
 use serde_json::{Map, Value};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 /// Evaluates what one stack declares; what it refers to may be published by another.
 pub(crate) struct Evaluator<'a> {
@@ -12,7 +13,23 @@ pub(crate) struct Evaluator<'a> {
     stack: &'a Stack,
     /// What is being evaluated right now, of which template, so that a circle is seen instead of followed.
     trail: RefCell<Vec<(String, String)>>,
+    effort: Rc<Effort>,
 }
+
+/// What evaluating has cost so far. Things that refer to each other may be no circle and still multiply: forty
+/// names, each of which names the one before it twice, would be a text of a million million characters.
+#[derive(Debug, Default)]
+pub(crate) struct Effort {
+    steps: Cell<usize>,
+    depth: Cell<usize>,
+}
+
+/// More than any template takes; those of this system take about 3,000 together.
+const MAX_STEPS: usize = 30_000;
+/// So many bytes of text cost as much as one step.
+const BYTES_A_STEP: usize = 100;
+/// Deeper than a template can be nested, and shallow enough for the stack of a small thread.
+const MAX_DEPTH: usize = 128;
 
 /// What could not be evaluated, and where: the innermost step comes first.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,8 +52,14 @@ impl Fault {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(crate) fn new(templates: &'a Templates, stack: &'a Stack) -> Self {
-        Evaluator { templates, stack, trail: RefCell::default() }
+    pub(crate) fn new(templates: &'a Templates, stack: &'a Stack, effort: &Rc<Effort>) -> Self {
+        Evaluator { templates, stack, trail: RefCell::default(), effort: effort.clone() }
+    }
+
+    /// The same evaluation, gone on with in another template.
+    fn within(&self, stack: &'a Stack) -> Self {
+        let (trail, effort) = (self.trail.clone(), self.effort.clone());
+        Evaluator { templates: self.templates, stack, trail, effort }
     }
 
     /// Evaluates a mapping; nothing declared is an empty one.
@@ -59,6 +82,12 @@ impl<'a> Evaluator<'a> {
 
     /// Evaluates a value; `None` is `AWS::NoValue`, which takes its place in a list or mapping with it.
     pub(crate) fn value(&self, declared: &Value) -> Result<Option<Value>, Fault> {
+        let value = self.measured(|| self.value_of(declared))?;
+        self.spend(value.as_ref().and_then(Value::as_str).map_or(0, str::len) / BYTES_A_STEP)?;
+        Ok(value)
+    }
+
+    fn value_of(&self, declared: &Value) -> Result<Option<Value>, Fault> {
         match declared {
             Value::Object(fields) => match single(fields) {
                 Some((name, argument)) if name == "Ref" || name.starts_with("Fn::") => {
@@ -209,6 +238,7 @@ impl<'a> Evaluator<'a> {
                 let value = self.reference(name)?.ok_or("AWS::NoValue has no place in a text")?;
                 result.push_str(&scalar_text(&value)?);
             }
+            self.spend(result.len() / BYTES_A_STEP)?;
             left = after;
         }
         result.push_str(left);
@@ -236,7 +266,7 @@ impl<'a> Evaluator<'a> {
     /// The value that one of the templates publishes under the path in the parameter store.
     fn published(&self, path: &str) -> Result<String, Fault> {
         for stack in &self.templates.stacks {
-            let evaluator = Evaluator { templates: self.templates, stack, trail: self.trail.clone() };
+            let evaluator = self.within(stack);
             for logical_id in stack.section("Resources").into_iter().flat_map(Map::keys) {
                 if evaluator.kind(logical_id).ok() != Some("AWS::SSM::Parameter")
                     || !evaluator.is_deployed(logical_id)?
@@ -254,12 +284,13 @@ impl<'a> Evaluator<'a> {
 
     fn import(&self, name: &str) -> Result<Value, Fault> {
         for stack in &self.templates.stacks {
-            let evaluator = Evaluator { templates: self.templates, stack, trail: self.trail.clone() };
-            for output in stack.section("Outputs").into_iter().flat_map(Map::values) {
+            let evaluator = self.within(stack);
+            for (output_id, output) in stack.section("Outputs").into_iter().flatten() {
                 let Some(export) = output.get("Export").and_then(|export| export.get("Name")) else {
                     continue;
                 };
-                if evaluator.text(export)? == name {
+                let what = format!("the export name of {output_id}");
+                if evaluator.guarded(what, || evaluator.text(export))? == name {
                     let value = output.get("Value").cloned().unwrap_or_default();
                     return evaluator
                         .guarded(format!("the export {name}"), || evaluator.text(&value))
@@ -283,6 +314,10 @@ impl<'a> Evaluator<'a> {
     }
 
     fn decide(&self, condition: &Value) -> Result<bool, Fault> {
+        self.measured(|| self.decision(condition))
+    }
+
+    fn decision(&self, condition: &Value) -> Result<bool, Fault> {
         const SHAPE: &str = "a condition is Fn::Equals, Fn::Not, Fn::And, Fn::Or or the name of one";
         let (name, argument) = condition.as_object().and_then(single).ok_or(SHAPE)?;
         match (name, argument) {
@@ -350,6 +385,28 @@ impl<'a> Evaluator<'a> {
         let result = evaluate();
         self.trail.borrow_mut().pop();
         result
+    }
+
+    /// One step of evaluating. Every way in which things refer to each other leads through here.
+    fn measured<T>(&self, evaluate: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+        self.spend(1)?;
+        let depth = &self.effort.depth;
+        if depth.get() >= MAX_DEPTH {
+            return Err("things refer to each other through too many others, shorten the chain".into());
+        }
+        depth.set(depth.get() + 1);
+        let result = evaluate();
+        depth.set(depth.get() - 1);
+        result
+    }
+
+    fn spend(&self, steps: usize) -> Result<(), Fault> {
+        let spent = self.effort.steps.get() + steps;
+        if spent > MAX_STEPS {
+            return Err("things refer to each other too often, name some of them outright".into());
+        }
+        self.effort.steps.set(spent);
+        Ok(())
     }
 
     fn pseudo(&self, name: &str) -> &str {
@@ -472,6 +529,62 @@ Resources: { Queue: { Type: AWS::SQS::Queue, Condition: A } }";
         let templates = Templates::read(&[Source { name: "t", text }], &Parameters::default()).unwrap();
         let error = templates.resources().unwrap_err().to_string();
         assert!(error.contains("the condition A depends on itself"), "{error}");
+    }
+
+    /// What is wrong with a template of resources, of which each line is made from the number of the one before.
+    fn refused(head: &str, count: usize, line: impl Fn(usize) -> String) -> String {
+        let lines: String = (1..=count).map(|n| line(n - 1)).collect();
+        let text = format!("{head}{lines}");
+        let source = Source { name: "template-t.yaml", text: &text };
+        let templates = Templates::read(&[source], &Parameters::default()).unwrap();
+        templates.resources().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_circle_of_export_names_or_of_a_rule_and_its_bus_is_an_error() {
+        let exports = "
+Resources: { Q: { Type: AWS::SQS::Queue, Properties: { QueueName: !ImportValue x } } }
+Outputs: { A: { Value: 1, Export: { Name: !ImportValue x } } }";
+        let error = refused(exports, 0, |_| String::new());
+        assert!(error.contains("the export name of A depends on itself"), "{error}");
+        let rule =
+            "Resources: { R: { Type: AWS::Events::Rule, Properties: { EventBusName: !GetAtt R.Arn } } }";
+        let error = refused(rule, 0, |_| String::new());
+        assert!(error.contains("the bus of R depends on itself"), "{error}");
+    }
+
+    #[test]
+    fn names_that_multiply_are_refused_before_they_fill_the_memory() {
+        let queues = "Resources:\n  Q0: { Type: AWS::SQS::Queue, Properties: { QueueName: q } }\n";
+        let twice = |n| {
+            let name = format!("${{Q{n}.QueueName}}${{Q{n}.QueueName}}");
+            format!("  Q{}: {{ Type: AWS::SQS::Queue, Properties: {{ QueueName: !Sub '{name}' }} }}\n", n + 1)
+        };
+        assert!(refused(queues, 40, twice).contains("refer to each other too often"));
+        let long =
+            format!("Parameters: {{ Long: {{ Type: String, Default: {} }} }}\n{queues}", "x".repeat(100_000));
+        let many = |_| {
+            format!("  P: {{ Type: Test::Probe, Properties: {{ V: !Sub '{}' }} }}\n", "${Long}".repeat(2_000))
+        };
+        assert!(refused(&long, 1, many).contains("refer to each other too often"));
+        let conditions = "Resources: { Q: { Type: AWS::SQS::Queue, Condition: C40 } }\nConditions:\n  C0: !Equals [a, a]\n";
+        let both = |n| format!("  C{}: !And [!Condition C{n}, !Condition C{n}]\n", n + 1);
+        assert!(refused(conditions, 40, both).contains("refer to each other too often"));
+    }
+
+    #[test]
+    fn a_chain_of_names_is_followed_only_so_far() {
+        let queues = "Resources:\n  Q0: { Type: AWS::SQS::Queue, Properties: { QueueName: q } }\n";
+        let next = |n| {
+            format!(
+                "  Q{}: {{ Type: AWS::SQS::Queue, Properties: {{ QueueName: !GetAtt Q{n}.QueueName }} }}\n",
+                n + 1
+            )
+        };
+        assert!(refused(queues, 5_000, next).contains("through too many others"));
+        let conditions = "Resources: { Q: { Type: AWS::SQS::Queue, Condition: C5000 } }\nConditions:\n  C0: !Equals [a, a]\n";
+        let negated = |n| format!("  C{}: !Not [!Condition C{n}]\n", n + 1);
+        assert!(refused(conditions, 5_000, negated).contains("through too many others"));
     }
 
     #[test]

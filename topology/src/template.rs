@@ -1,11 +1,12 @@
 //! Templates as CloudFormation would deploy them: parameters filled in, conditions decided, `Globals` merged.
 
 use crate::error::TopologyError;
-use crate::intrinsic::{Evaluator, Fault};
+use crate::intrinsic::{Effort, Evaluator, Fault};
 use crate::yaml;
 use crate::{Parameters, Source};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Templates that are deployed side by side into one account and region.
 #[derive(Debug)]
@@ -78,12 +79,13 @@ impl Templates {
         wanted: impl Fn(&str) -> Result<bool, String>,
     ) -> Result<Vec<Resource>, TopologyError> {
         let mut resources = Vec::new();
+        let effort = Rc::new(Effort::default());
         for stack in &self.stacks {
             for (logical_id, declared) in stack.section("Resources").into_iter().flatten() {
                 let fail = |property: &str, fault| stack.resource_error(logical_id, property, fault);
                 let kind = declared.get("Type").and_then(Value::as_str);
                 let kind = kind.ok_or_else(|| fail("Type", "is missing, name the resource's type".into()))?;
-                let evaluator = Evaluator::new(self, stack);
+                let evaluator = Evaluator::new(self, stack, &effort);
                 if !evaluator.is_deployed(logical_id).map_err(|fault| fail("Condition", fault))?
                     || !wanted(kind).map_err(|problem| fail("Type", problem.into()))?
                 {

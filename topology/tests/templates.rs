@@ -253,7 +253,7 @@ fn nobody_may_change_or_delete_an_event() {
     for (owner, statement) in statements(&resources) {
         if listed(&statement["Resource"]).contains(&log) {
             for action in listed(&statement["Action"]) {
-                let harmless = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"];
+                let harmless = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"];
                 assert!(harmless.contains(&action), "{owner} has {action} on the log");
             }
         }
@@ -397,6 +397,16 @@ fn the_sweeper_runs_every_minute() {
     let schedules = &topology.function("oms-sweeper").unwrap().schedules;
     assert!(
         schedules[..].iter().all(|it| it.enabled && it.every == Duration::from_secs(60))
+            && schedules.len() == 1
+    );
+}
+
+#[test]
+fn the_log_sweeper_runs_every_day() {
+    let topology = topology("prod");
+    let schedules = &topology.function("oms-log-sweeper").unwrap().schedules;
+    assert!(
+        schedules[..].iter().all(|it| it.enabled && it.every == Duration::from_secs(86_400))
             && schedules.len() == 1
     );
 }

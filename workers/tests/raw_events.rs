@@ -59,6 +59,16 @@ async fn a_slot_blocked_by_nonsense_is_a_permanent_failure_and_no_endless_loop()
 }
 
 #[tokio::test]
+async fn an_order_whose_request_for_stock_is_blocked_by_nonsense_is_shown_all_the_same() {
+    let world = World::new();
+    world.append_raw(PK, "EVENT#ReserveInventory", "NOBODY_KNOWS_ME", "{}").await;
+    let placed = world.place("order-1", &[("sku-1", 2)], 500).await;
+    let failed = world.wake(Worker::Orders, &placed).await;
+    assert!(matches!(&failed, Err(WorkerError::Permanent(why)) if why.contains("blocked")), "{failed:?}");
+    assert_eq!(world.status("order-1").await, Some(Status::PendingInventory));
+}
+
+#[tokio::test]
 async fn a_shipment_that_came_before_the_payment_takes_effect_by_itself() {
     let world = World::new();
     world.receive("sku-1", 5).await;

@@ -23,7 +23,7 @@ usage: cargo xtask <command>
   release         build the one-machine binary and check what is in it
   fuzz            every parser of outside bytes over its kept corpus and some new inputs, in about two minutes
   fuzz TARGET --minutes N
-                  one of them for as long as you like; keeps the inputs that reach new code
+                  one of them for as long as you like; what it finds out is kept in fuzz/target
   sim [--orders N] [--seed N --trace] …
                   the whole system under virtual time and faults; --help says all it takes
   mutants [NAME…] whether tests notice each small change of a crate; by hand, it takes an hour for all";

@@ -29,7 +29,7 @@ pub enum Happening {
     /// A client sends a request.
     Ask(usize),
     /// An index shows a row.
-    Index(Row),
+    Index(Box<Row>),
     /// Somebody sends the dead letters back.
     Redrive,
     /// The sweeper is woken.

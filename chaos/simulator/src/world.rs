@@ -335,7 +335,7 @@ impl World {
                 let stale = core.swarm.stale;
                 core.pace.u64(..stale.max(1))
             };
-            self.sim.after(wait, Happening::Index(row));
+            self.sim.after(wait, Happening::Index(Box::new(row)));
         }
     }
 
@@ -377,7 +377,7 @@ impl World {
                 }
             }
             Happening::Ask(number) => self.ask(number),
-            Happening::Index(row) => self.index(row),
+            Happening::Index(row) => self.index(*row),
             Happening::Redrive => self.redrive(),
             Happening::Sweep => self.sweep(),
             Happening::SweepLog => self.sweep_log(),

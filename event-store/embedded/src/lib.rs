@@ -6,11 +6,15 @@
 
 mod catalog;
 mod checkpoint;
+mod disk;
 mod events_table;
+mod folder;
 mod intents;
 mod log;
 mod open;
 mod orders;
+#[cfg(feature = "planted")]
+pub mod planted;
 mod queues;
 mod recent;
 mod shadow;
@@ -23,8 +27,14 @@ use std::sync::{Arc, Mutex};
 use ::event_store::StoreError;
 use rusqlite::Connection;
 
+#[cfg(feature = "by-hand")]
+pub use checkpoint::{Copier, Pace};
+#[cfg(feature = "by-hand")]
+pub use disk::Disk;
 pub use open::OpenError;
 pub use queues::{DeadLetter, ParkedMessage, QueueChange, QueueStore};
+#[cfg(feature = "by-hand")]
+pub use writer::Desk;
 
 /// A store in a folder. Cheap to clone; the last clone closes it.
 #[derive(Clone)]
@@ -33,12 +43,13 @@ pub struct EmbeddedStore {
 }
 
 struct Inner {
+    disk: Arc<dyn disk::Disk>,
     path: PathBuf,
     writer: writer::Writer,
     recent: Arc<recent::Recent>,
     readers: Mutex<Vec<Connection>>,
     // Closed last: while it lives, no second process opens the folder.
-    _lock: open::FolderLock,
+    lock: Option<folder::FolderLock>,
     #[cfg(feature = "temporary")]
     _folder: Option<tempfile::TempDir>,
 }
@@ -52,20 +63,29 @@ impl EmbeddedStore {
     /// # Errors
     /// [`OpenError`]: another process has it, it has another format, it is damaged. Nothing is changed then.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
-        let (lock, path, connection) = open::open(folder)?;
-        let recent = Arc::new(recent::Recent::new(open::head(&connection)?));
-        let writer = writer::Writer::start(connection, recent.clone(), &path)
-            .map_err(|cause| OpenError::Io { path: path.clone(), cause })?;
-        let inner = Inner {
-            path,
-            writer,
-            recent,
-            readers: Mutex::new(Vec::new()),
-            _lock: lock,
-            #[cfg(feature = "temporary")]
-            _folder: None,
-        };
+        let lock = folder::enter(folder)?;
+        let (mut inner, desk, copier) =
+            Inner::open(Arc::new(disk::FileSystem), folder, checkpoint::Pace::default())?;
+        let io = |cause| OpenError::Io { path: folder.to_owned(), cause };
+        lock.name_this_process().map_err(io)?;
+        inner.lock = Some(lock);
+        inner.writer.start(desk, copier).map_err(io)?;
         Ok(EmbeddedStore { inner: Arc::new(inner) })
+    }
+
+    /// Opens a store without threads, on any disk: what is written waits until the desk is told to commit
+    /// it, and the copier copies when it is told to. No two of them may be open on one disk.
+    ///
+    /// # Errors
+    /// As [`EmbeddedStore::open`].
+    #[cfg(feature = "by-hand")]
+    pub fn open_by_hand(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        pace: Pace,
+    ) -> Result<(Self, Desk, Copier), OpenError> {
+        let (inner, desk, copier) = Inner::open(disk, folder, pace)?;
+        Ok((EmbeddedStore { inner: Arc::new(inner) }, desk, copier))
     }
 
     /// Whether a folder holds a store, whole or not. Looks only.
@@ -108,11 +128,33 @@ impl EmbeddedStore {
 }
 
 impl Inner {
+    fn open(
+        disk: Arc<dyn disk::Disk>,
+        folder: &Path,
+        pace: checkpoint::Pace,
+    ) -> Result<(Self, writer::Desk, checkpoint::Copier), OpenError> {
+        let (path, connection) = open::open(&*disk, folder)?;
+        let recent = Arc::new(recent::Recent::new(open::head(&connection)?));
+        let (checkpointer, copier) = checkpoint::Checkpointer::new(disk.clone(), &path, pace);
+        let (writer, desk) = writer::Writer::new(connection, recent.clone(), checkpointer);
+        let inner = Inner {
+            disk,
+            path,
+            writer,
+            recent,
+            readers: Mutex::new(Vec::new()),
+            lock: None,
+            #[cfg(feature = "temporary")]
+            _folder: None,
+        };
+        Ok((inner, desk, copier))
+    }
+
     fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let idle = self.readers.lock().expect("no reader panics while it holds the list").pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => open::reader(&self.path).map_err(|cause| unavailable(&cause))?,
+            None => open::reader(&*self.disk, &self.path).map_err(|cause| unavailable(&cause))?,
         };
         let answer = work(&connection).map_err(|cause| unavailable(&cause));
         let mut readers = self.readers.lock().expect("no reader panics while it holds the list");

@@ -60,6 +60,8 @@ fn append(transaction: &mut Transaction<'_>, event: RecordedEvent) -> rusqlite::
     };
     let position = batch.next_position();
     stock::move_counters(sql, &event, position)?;
+    #[cfg(feature = "planted")]
+    crate::planted::split(sql)?;
     insert(sql, position.0, stream, &event)?;
     let event = Arc::new(event);
     batch.add(stream, known.is_none(), event.clone());

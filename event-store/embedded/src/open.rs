@@ -1,17 +1,19 @@
-//! Opening the folder: who may, what is in it, and what to say when it is not what it should be.
+//! Opening the folder: what is in it, and what to say when it is not what it should be.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+
+use crate::checkpoint::copy;
+use crate::disk::{Disk, FileSystem};
+use crate::folder::lock;
 
 /// The database's file in the folder.
 const DATABASE: &str = "sagaline.db";
 /// Says that the folder holds a store, even when the database is gone.
 const MARKER: &str = "sagaline-store";
-/// Held by the process that has the store open.
-const LOCK: &str = "sagaline.lock";
 /// "SAGL": says that an SQLite file is ours.
 const APPLICATION_ID: i32 = 0x5341_474C;
 /// The version of schema.sql.
@@ -48,7 +50,7 @@ pub enum OpenError {
         /// What was found.
         what: String,
     },
-    /// The file system said no.
+    /// The file system said no. Nothing is known to be wrong with the store.
     #[error("failed to open {}: {cause}", path.display())]
     Io {
         /// The file.
@@ -58,57 +60,58 @@ pub enum OpenError {
     },
 }
 
-/// Held as long as the store is open. Closing its file gives the lock back.
-pub(crate) struct FolderLock(File);
-
-impl FolderLock {
-    fn name_this_process(&self) -> io::Result<()> {
-        self.0.set_len(0)?;
-        writeln!(&self.0, "{}", std::process::id())
-    }
-}
-
-impl Drop for FolderLock {
-    fn drop(&mut self) {
-        // The process that it names may soon be another one.
-        self.0.set_len(0).ok();
-    }
-}
-
-/// Locks the folder and opens its database for writing, or makes one.
-pub(crate) fn open(folder: &Path) -> Result<(FolderLock, PathBuf, Connection), OpenError> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |cause| OpenError::Io { path, cause }
+/// What SQLite says of a database: the disk may have failed it, or the database may be damaged.
+fn refused(path: &Path, cause: rusqlite::Error) -> OpenError {
+    use ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied, ReadOnly,
+        SystemIoFailure,
     };
-    fs::create_dir_all(folder).map_err(io(folder))?;
-    let lock = lock(folder)?;
-    let path = folder.join(DATABASE);
-    let marker = folder.join(MARKER);
-    let length = fs::metadata(&path).map(|about| about.len()).ok();
-    if marker.exists() && length.is_none_or(|length| length == 0) {
-        let what = format!("{DATABASE} is {}", if length.is_none() { "missing" } else { "empty" });
+    let path = path.to_owned();
+    match cause.sqlite_error_code() {
+        Some(
+            CannotOpen | DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory | PermissionDenied | ReadOnly
+            | SystemIoFailure,
+        ) => OpenError::Io { path, cause: io::Error::other(cause) },
+        _ => OpenError::Damaged { path, what: cause.to_string() },
+    }
+}
+
+/// Opens the database of a folder for writing, or makes one.
+pub(crate) fn open(disk: &dyn Disk, folder: &Path) -> Result<(PathBuf, Connection), OpenError> {
+    let length =
+        |path: &Path| disk.length(path).map_err(|cause| OpenError::Io { path: path.to_owned(), cause });
+    let (path, marker) = (folder.join(DATABASE), folder.join(MARKER));
+    let (database, marked) = (length(&path)?, length(&marker)?.is_some());
+    // SQLite takes a file of one byte for an empty one, and removes the write-ahead log beside it.
+    let is_empty = database.is_none_or(|length| length <= 1);
+    if marked && is_empty {
+        let what = format!("{DATABASE} is {}", if database.is_none() { "missing" } else { "empty" });
         return Err(OpenError::Damaged { path, what });
     }
-    if length.is_none() && path.with_extension("db-wal").exists() {
+    if database.is_none() && length(&path.with_extension("db-wal"))?.is_some() {
         let what = format!("{DATABASE} is missing beside its write-ahead log");
         return Err(OpenError::Damaged { path, what });
     }
-    let connection =
-        connect(&path, length.is_none_or(|length| length == 0) || (!marker.exists() && is_blank(&path)))?;
-    // For people: which process it is.
-    lock.name_this_process().map_err(io(folder))?;
-    if !marker.exists() {
+    if marked {
+        // What is read from the log goes into the database. If the log had it in the system's memory only, and not
+        // on the disk, a power cut would leave a database that is newer than its log.
+        let wal = path.with_extension("db-wal");
+        disk.rewrite(&wal).map_err(|cause| OpenError::Io { path: wal, cause })?;
+    }
+    let fresh = is_empty || (!marked && is_blank(disk, &path).map_err(|cause| refused(&path, cause))?);
+    let connection = connect(disk, &path, fresh).map_err(|refusal| match refusal {
+        // The marker says whose it is; what is wrong is the database, or the log that it is completed from.
+        OpenError::NotOurs { path } if marked => {
+            OpenError::Damaged { path, what: "it no longer says that it is a store".to_owned() }
+        }
+        other => other,
+    })?;
+    if !marked {
         let text =
             format!("This folder holds a sagaline store, format {FORMAT}. Do not delete {DATABASE}*.\n");
-        let written = File::create(&marker).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(io(&marker))?;
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io(folder))?;
+        disk.put(&marker, &text).map_err(|cause| OpenError::Io { path: marker, cause })?;
     }
-    Ok((lock, path, connection))
+    Ok((path, connection))
 }
 
 /// Removes the store of a folder, if there is one and nobody has it open. Other files stay.
@@ -136,7 +139,9 @@ pub(crate) fn erase(folder: &Path) -> Result<(), OpenError> {
 
 /// Whether a file is a database of ours, or one whose making was cut short.
 fn is_ours(database: &Path) -> bool {
-    if fs::metadata(database).is_ok_and(|about| about.len() == 0) || is_blank(database) {
+    if fs::metadata(database).is_ok_and(|about| about.len() == 0)
+        || is_blank(&FileSystem, database).unwrap_or(false)
+    {
         return true;
     }
     let id = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)
@@ -145,12 +150,12 @@ fn is_ours(database: &Path) -> bool {
 }
 
 /// Whether a database has nothing in it: its making was cut short before anything was committed.
-fn is_blank(database: &Path) -> bool {
+fn is_blank(disk: &dyn Disk, database: &Path) -> rusqlite::Result<bool> {
     let blank = "SELECT (SELECT count(*) FROM sqlite_master) = 0
         AND (SELECT application_id FROM pragma_application_id) = 0";
-    Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)
-        .and_then(|connection| connection.query_row(blank, [], |row| row.get(0)))
-        .unwrap_or(false)
+    let connection = disk.connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    keep_log(&connection)?;
+    connection.query_row(blank, [], |row| row.get(0))
 }
 
 /// Whether a folder holds a store, whole or not.
@@ -158,30 +163,19 @@ pub(crate) fn exists(folder: &Path) -> bool {
     folder.join(MARKER).exists() || folder.join(DATABASE).exists()
 }
 
-fn lock(folder: &Path) -> Result<FolderLock, OpenError> {
-    let path = folder.join(LOCK);
-    let io = |cause| OpenError::Io { path: path.clone(), cause };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(FolderLock(file)),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: folder.to_owned() }),
-        Err(TryLockError::Error(cause)) => Err(io(cause)),
-    }
-}
-
 /// One thread uses a connection at a time, so SQLite need not lock it.
 const FOR_WRITING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE
     .union(OpenFlags::SQLITE_OPEN_CREATE)
     .union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
-fn connect(path: &Path, fresh: bool) -> Result<Connection, OpenError> {
-    let damaged =
-        |cause: rusqlite::Error| OpenError::Damaged { path: path.to_owned(), what: cause.to_string() };
-    let mut connection = Connection::open_with_flags(path, FOR_WRITING).map_err(damaged)?;
+fn connect(disk: &dyn Disk, path: &Path, fresh: bool) -> Result<Connection, OpenError> {
+    let refused = |cause| refused(path, cause);
+    let mut connection = disk.connect(path, FOR_WRITING).map_err(refused)?;
+    keep_log(&connection).map_err(refused)?;
     if fresh {
-        create(&mut connection).map_err(damaged)?;
+        create(&mut connection).map_err(refused)?;
     }
-    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i64>(0)).map_err(damaged);
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i64>(0)).map_err(refused);
     if number("PRAGMA application_id")? != i64::from(APPLICATION_ID) {
         return Err(OpenError::NotOurs { path: path.to_owned() });
     }
@@ -189,21 +183,32 @@ fn connect(path: &Path, fresh: bool) -> Result<Connection, OpenError> {
     if found != FORMAT {
         return Err(OpenError::OtherFormat { path: path.to_owned(), found });
     }
-    settings(&connection).map_err(damaged)?;
+    settings(&connection).map_err(refused)?;
     let (pages, size) = (number("PRAGMA page_count")?, number("PRAGMA page_size")?);
-    check_ends(&connection).map_err(damaged)?;
-    let wal = fs::metadata(path.with_extension("db-wal")).map_or(0, |about| about.len());
-    let length = fs::metadata(path).map_or(0, |about| about.len());
+    check_ends(&connection).map_err(refused)?;
+    let length =
+        |path: &Path| disk.length(path).map_err(|cause| OpenError::Io { path: path.to_owned(), cause });
+    let wal = length(&path.with_extension("db-wal"))?.unwrap_or(0);
+    let length = length(path)?.unwrap_or(0);
     if wal == 0 && (length as i64) < pages * size {
         let what = format!("it has {length} bytes and should have {}", pages * size);
         return Err(OpenError::Damaged { path: path.to_owned(), what });
     }
+    // What a killed process wrote and did not sync is found again, and may yet be lost in a power cut: it is
+    // shown to nobody before it is in the database, and synced.
+    copy(&connection, "TRUNCATE").map_err(refused)?;
     Ok(connection)
+}
+
+/// Closing the database leaves its write-ahead log as it is. SQLite would remove one of which it can read nothing; a
+/// database that is refused keeps it, because somebody may yet save what is in there.
+fn keep_log(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
 }
 
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", 4096)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    use_write_ahead_log(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(include_str!("schema.sql"))?;
@@ -212,8 +217,19 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
+/// SQLite answers with the new mode before it is durable. What fails then it says behind its answer.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let mut change = connection.prepare("PRAGMA journal_mode = WAL")?;
+    let modes = change.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    if modes == ["wal"] {
+        return Ok(());
+    }
+    let why = format!("failed to begin a write-ahead log; the journal's mode is {}", modes.join(", "));
+    Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), Some(why)))
+}
+
 fn settings(connection: &Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    use_write_ahead_log(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // The checkpointer decides when, off the commit's path.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
@@ -242,16 +258,14 @@ fn check_ends(connection: &Connection) -> rusqlite::Result<()> {
 pub(crate) fn head(connection: &Connection) -> Result<u64, OpenError> {
     let latest = "SELECT coalesce(max(position), 0) FROM events";
     let head = connection.query_row(latest, [], |row| row.get::<_, i64>(0));
-    head.map(i64::unsigned_abs).map_err(|cause| OpenError::Damaged {
-        path: connection.path().unwrap_or_default().into(),
-        what: cause.to_string(),
-    })
+    head.map(i64::unsigned_abs)
+        .map_err(|cause| refused(connection.path().unwrap_or_default().as_ref(), cause))
 }
 
 /// A connection that only reads.
-pub(crate) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+pub(crate) fn reader(disk: &dyn Disk, path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = disk.connect(path, flags)?;
     connection.pragma_update(None, "cache_size", -8_000)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(64);

@@ -22,7 +22,9 @@ pub(crate) fn shortages(sql: &Connection, deltas: &[StockDelta]) -> rusqlite::Re
         let counters = |row: &Row<'_>| Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?]);
         let stored = find.query_row([delta.sku.as_str()], counters).optional()?;
         let moves = [delta.available, delta.reserved, delta.sold];
-        let enough = stored.is_some_and(|stored| stored.iter().zip(moves).all(|(there, by)| there + by >= 0));
+        // A sum that is no number comes from a damaged file, and is not enough either.
+        let left = |there: &i64, by: i64| there.checked_add(by).is_some_and(|left| left >= 0);
+        let enough = stored.is_some_and(|stored| stored.iter().zip(moves).all(|(there, by)| left(there, by)));
         if !enough {
             short.push(Shortage {
                 sku: delta.sku.clone(),
@@ -136,6 +138,8 @@ impl StockViews for EmbeddedStore {
 
     async fn ledger(&self, sku: &Sku, after: u64, limit: usize) -> Result<Vec<LedgerEntry>, StoreError> {
         let sku = sku.clone();
+        // Where SQLite cannot count to there is nothing; a negative offset would be the beginning.
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
         self.read_long(move |sql| {
             let mut read = sql.prepare_cached(
                 "SELECT e.event_id, e.event_name, s.pk, e.occurred_at, m.available, m.reserved, m.sold
@@ -143,7 +147,7 @@ impl StockViews for EmbeddedStore {
                      JOIN streams s USING (stream)
                  WHERE stock.sku = ?1 ORDER BY m.position LIMIT ?3 OFFSET ?2",
             )?;
-            let rows = read.query_map(params![sku.as_str(), after as i64, limit as i64], |row| {
+            let rows = read.query_map(params![sku.as_str(), after, limit as i64], |row| {
                 Ok(LedgerEntry {
                     event_id: Ulid::from_string(row.get_ref(0)?.as_str()?).unwrap_or_default(),
                     event_name: row.get(1)?,

@@ -1,7 +1,6 @@
 //! The one writer: everything that waits goes into one transaction, and is answered when it is synced.
 
 use std::io;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
@@ -10,8 +9,9 @@ use ::event_store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::checkpoint::Checkpointer;
+use crate::checkpoint::{Checkpointer, Copier};
 use crate::recent::{Batch, Recent};
+use crate::unavailable;
 
 /// At most so many writes share one sync.
 const GROUP: usize = 1024;
@@ -22,23 +22,41 @@ pub(crate) struct Transaction<'a> {
     pub(crate) batch: Batch<'a>,
 }
 
-/// What a write answers, once its transaction is synced.
-type Answer = Box<dyn FnOnce() + Send>;
-type Work = Box<dyn FnOnce(&mut Transaction<'_>) -> rusqlite::Result<Answer> + Send>;
+/// Tells who asked for a write what became of its group, once that is known.
+type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// Does the write, and leaves behind how to answer it, whether it went well or not.
+type Work = Box<dyn FnOnce(&mut Transaction<'_>, &mut Vec<Answer>) -> rusqlite::Result<()> + Send>;
 
-/// The writing thread's handle. Dropped, it finishes what waits and ends.
+/// Where writes are handed in. Dropped, its thread finishes what waits and ends.
 pub(crate) struct Writer {
     queue: Mutex<Option<Sender<Work>>>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// Where writes are done, one group after the other.
+pub struct Desk {
+    connection: Connection,
+    recent: Arc<Recent>,
+    waiting: Receiver<Work>,
+    checkpointer: Checkpointer,
+}
+
 impl Writer {
-    pub(crate) fn start(connection: Connection, recent: Arc<Recent>, path: &Path) -> io::Result<Self> {
+    pub(crate) fn new(
+        connection: Connection,
+        recent: Arc<Recent>,
+        checkpointer: Checkpointer,
+    ) -> (Self, Desk) {
         let (queue, waiting) = channel();
-        let checkpointer = Checkpointer::start(path)?;
-        let run = move || run(&connection, &recent, &waiting, checkpointer);
-        let thread = Builder::new().name("store-writer".into()).spawn(run)?;
-        Ok(Writer { queue: Mutex::new(Some(queue)), thread: Some(thread) })
+        let writer = Writer { queue: Mutex::new(Some(queue)), thread: None };
+        (writer, Desk { connection, recent, waiting, checkpointer })
+    }
+
+    /// From now on a thread writes, and another one copies the write-ahead log.
+    pub(crate) fn start(&mut self, mut desk: Desk, copier: Copier) -> io::Result<()> {
+        desk.checkpointer.start(copier)?;
+        self.thread = Some(Builder::new().name("store-writer".into()).spawn(move || desk.run())?);
+        Ok(())
     }
 
     /// Does the work inside a transaction, together with whatever else waits. The answer comes when it is
@@ -48,16 +66,23 @@ impl Writer {
         work: impl FnOnce(&mut Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (tell, told) = oneshot::channel();
-        let work: Work = Box::new(move |transaction| {
-            let answer = work(transaction)?;
-            Ok(Box::new(move || drop(tell.send(answer))))
+        let work: Work = Box::new(move |transaction, answers| match work(transaction) {
+            Ok(answer) => {
+                answers.push(Box::new(move |written| drop(tell.send(written.map(|()| answer)))));
+                Ok(())
+            }
+            Err(cause) => {
+                answers.push(Box::new(move |written| drop(written.map_err(|why| tell.send(Err(why))))));
+                Err(cause)
+            }
         });
         let closing = || StoreError::Unavailable("the store is closing".into());
         {
             let queue = self.queue.lock().expect("nobody panics while sending");
             queue.as_ref().ok_or_else(closing)?.send(work).map_err(|_| closing())?;
         }
-        told.await.map_err(|_| StoreError::Unavailable("the write was rolled back; ask again".into()))
+        let unanswered = || StoreError::Unavailable("the write was rolled back; ask again".into());
+        told.await.unwrap_or_else(|_| Err(unanswered()))
     }
 }
 
@@ -82,33 +107,64 @@ impl Drop for AbortOnPanic {
     }
 }
 
-fn run(connection: &Connection, recent: &Recent, waiting: &Receiver<Work>, mut checkpointer: Checkpointer) {
-    let _guard = AbortOnPanic;
-    while let Ok(first) = waiting.recv() {
-        let group = std::iter::once(first).chain(waiting.try_iter().take(GROUP - 1));
-        match commit(connection, recent, group) {
-            Ok(answers) => answers.into_iter().for_each(|answer| answer()),
-            Err(cause) => {
-                tracing::error!(%cause, "failed to write a group of changes; all of them were rolled back");
-                connection.execute_batch("ROLLBACK").ok();
-            }
+impl Desk {
+    fn run(mut self) {
+        let _guard = AbortOnPanic;
+        while let Ok(first) = self.waiting.recv() {
+            self.serve(first, GROUP);
+            self.checkpointer.end_if_forgotten();
         }
-        checkpointer.after_commit(connection);
+        self.close();
     }
-    checkpointer.finish(connection);
+
+    /// Writes one group of what waits, and answers it.
+    fn serve(&mut self, first: Work, at_most: usize) {
+        let group = std::iter::once(first).chain(self.waiting.try_iter().take(at_most - 1));
+        let mut answers = Vec::new();
+        let written = commit(&self.connection, &self.recent, group, &mut answers).map_err(|cause| {
+            tracing::error!(%cause, "failed to write a group of changes; all of them were rolled back");
+            self.connection.execute_batch("ROLLBACK").ok();
+            unavailable(&cause)
+        });
+        answers.into_iter().for_each(|answer| answer(written.clone()));
+        self.checkpointer.after_commit(&self.connection);
+    }
+
+    /// Writes one group of at most so many of the writes that wait, if any do.
+    #[cfg(feature = "by-hand")]
+    pub fn commit(&mut self, at_most: usize) {
+        if let Ok(first) = self.waiting.try_recv() {
+            self.serve(first, at_most.max(1));
+        }
+    }
+
+    /// Whether a sync of the database failed, and a process would have ended.
+    #[cfg(feature = "by-hand")]
+    pub fn has_ended(&self) -> bool {
+        self.checkpointer.has_forgotten()
+    }
+
+    /// Empties the write-ahead log: the store closes.
+    pub fn close(self) {
+        self.checkpointer.finish(&self.connection);
+    }
 }
 
 fn commit(
     connection: &Connection,
     recent: &Recent,
-    group: impl Iterator<Item = Work>,
-) -> rusqlite::Result<Vec<Answer>> {
+    mut group: impl Iterator<Item = Work>,
+    answers: &mut Vec<Answer>,
+) -> rusqlite::Result<()> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let mut transaction = Transaction { sql: connection, batch: recent.batch() };
-    let answers = group.map(|work| work(&mut transaction)).collect::<rusqlite::Result<Vec<_>>>();
+    group.try_for_each(|work| work(&mut transaction, answers))?;
     let batch = transaction.batch.finish();
-    let answers = answers?;
+    #[cfg(feature = "planted")]
+    if crate::planted::has(crate::planted::Bug::AnsweredBeforeCommit) {
+        answers.drain(..).for_each(|answer| answer(Ok(())));
+    }
     connection.prepare_cached("COMMIT")?.execute([])?;
     recent.publish(batch);
-    Ok(answers)
+    Ok(())
 }

@@ -133,6 +133,32 @@ async fn an_emptied_a_shortened_and_an_overwritten_database_are_refused() {
 }
 
 #[tokio::test]
+async fn a_write_ahead_log_of_which_nothing_can_be_read_is_kept_for_whoever_may_save_it() {
+    let making = TempDir::new().unwrap();
+    let sql = rusqlite::Connection::open(making.path().join("sagaline.db")).unwrap();
+    sql.pragma_update(None, "journal_mode", "WAL").unwrap();
+    sql.execute_batch("CREATE TABLE events (x)").unwrap();
+    // As a killed process leaves it; then one byte of the log's first frame flips, or the database is cut.
+    let read = |folder: &Path| {
+        let read = |name: &str| fs::read(folder.join(name)).unwrap_or_default();
+        (read("sagaline.db"), read("sagaline.db-wal"))
+    };
+    let whole = read(making.path());
+    let (mut flipped, mut cut) = (whole.clone(), whole);
+    flipped.1[100] ^= 1;
+    cut.0.truncate(1);
+    for (damage, files) in [("a byte of the log flipped", flipped), ("the database cut to a byte", cut)] {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("sagaline.db"), &files.0).unwrap();
+        fs::write(folder.path().join("sagaline.db-wal"), &files.1).unwrap();
+        fs::write(folder.path().join("sagaline-store"), "a store").unwrap();
+        let error = refusal(folder.path());
+        assert!(matches!(error, OpenError::Damaged { .. }), "{damage}: {error}");
+        assert!(read(folder.path()) == files, "{damage}: something was changed");
+    }
+}
+
+#[tokio::test]
 async fn erasing_takes_the_store_and_nothing_else_and_not_from_under_somebody() {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("notes.txt"), "mine").unwrap();

@@ -59,7 +59,7 @@ impl Evaluator<'_> {
         let Some(bus) = self.stack.properties(logical_id).get("EventBusName").cloned() else {
             return Ok(format!("rule/{name}"));
         };
-        let bus = self.text(&bus)?;
+        let bus = self.guarded(format!("the bus of {logical_id}"), || self.text(&bus))?;
         let bus = bus.rsplit('/').next().unwrap_or_default();
         Ok(if bus == "default" { format!("rule/{name}") } else { format!("rule/{bus}/{name}") })
     }

@@ -42,14 +42,19 @@ async fn a_row_that_is_wrong_a_row_without_a_stream_and_a_cause_that_is_nowhere_
     assert_eq!(found, [Invariant::Cause.name(), noticed[0], noticed[1]]);
 }
 
-async fn stored(store: &MemoryStore, stream: &[RecordedEvent]) {
+pub async fn stored(store: &MemoryStore, stream: &[RecordedEvent]) {
     for event in stream {
         store.append(event.clone()).await.unwrap();
     }
 }
 
 async fn audited(store: &Arc<MemoryStore>) -> AuditReport {
-    let ports = Ports {
+    audit(&ports(store), &|_, _| {}).await.unwrap()
+}
+
+/// The ports of replay and audit over a store that nobody else writes to.
+pub fn ports(store: &Arc<MemoryStore>) -> Ports {
+    Ports {
         log: store.clone(),
         scan: store.clone(),
         feed: store.clone(),
@@ -59,8 +64,7 @@ async fn audited(store: &Arc<MemoryStore>) -> AuditReport {
         intents: Some(store.clone()),
         pause: Arc::new(Never),
         looks: 1,
-    };
-    audit(&ports, &|_, _| {}).await.unwrap()
+    }
 }
 
 /// Nobody writes, so nobody waits.

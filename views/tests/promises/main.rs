@@ -6,4 +6,5 @@ mod broken;
 #[path = "../../../domains/events/tests/given/mod.rs"]
 mod given;
 mod quiet;
+mod replay;
 mod saga;

@@ -1,0 +1,196 @@
+//! The log sweeper finds what has no row, and wakes exactly who owes it something.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod world;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use event_store::Stamper;
+use events::{
+    Currency, CustomerErased, CustomerId, CustomerRegistered, Event, LotId, Money, Priority, ProductId,
+    ProductListed, Quantity, RecordedEvent, ReserveInventory, SkuRestocked, Stamp, StockLine, Timestamp,
+    Ulid,
+};
+use workers::{LogSweeper, Nudges, SweepReport, Worker, WorkerError};
+use world::{World, order, sku};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Remembers who was nudged about which event.
+#[derive(Default)]
+struct Nudged(Mutex<Vec<Told>>);
+
+/// A worker, and the keys of the event that it was nudged about.
+type Told = (Worker, String, String);
+
+#[async_trait]
+impl Nudges for Nudged {
+    async fn nudge(&self, worker: Worker, _lane: Priority, event: &RecordedEvent) -> Result<(), WorkerError> {
+        self.0.lock().unwrap().push((worker, event.pk.to_string(), event.sk.to_string()));
+        Ok(())
+    }
+}
+
+/// A clock that stands.
+struct Standing(Timestamp);
+
+impl Stamper for Standing {
+    fn stamp(&self, _after: Option<Ulid>) -> Stamp {
+        unreachable!("a sweeper appends nothing")
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+/// Sweeps when the patience with an event, and with all before it, has just ended, or some time before that.
+async fn sweep_after(world: &World, event: &RecordedEvent, early_millis: i64) -> (SweepReport, Vec<Told>) {
+    let ended = event.occurred_at.millis() + PATIENCE.as_millis() as i64 + 1;
+    let nudged = Arc::new(Nudged::default());
+    let store = Arc::new(world.store.clone());
+    let sweeper = LogSweeper {
+        scan: store.clone(),
+        orders: store.clone(),
+        catalog: store,
+        nudges: nudged.clone(),
+        stamper: Arc::new(Standing(Timestamp::from_millis(ended - early_millis))),
+        patience: PATIENCE,
+    };
+    let report = sweeper.sweep().await.unwrap();
+    let told = nudged.0.lock().unwrap().clone();
+    (report, told)
+}
+
+/// A sweep that nothing is too young for.
+async fn sweep(world: &World) -> (SweepReport, Vec<Told>) {
+    let last = world.append(registered("customer-last")).await;
+    world.wake(Worker::Catalog, &last).await.unwrap();
+    sweep_after(world, &last, 0).await
+}
+
+/// Whom a sweep nudged about which stream, sorted by the stream. Any event of a stream will do.
+fn streams(told: Vec<Told>) -> Vec<(String, Worker)> {
+    let mut streams: Vec<_> = told.into_iter().map(|(worker, pk, _)| (pk, worker)).collect();
+    streams.sort_by(|one, other| one.0.cmp(&other.0));
+    streams
+}
+
+fn registered(id: &str) -> Event {
+    Event::CustomerRegistered(CustomerRegistered { customer_id: CustomerId::parse(id).unwrap() })
+}
+
+fn listed() -> Event {
+    Event::ProductListed(ProductListed {
+        product_id: ProductId::parse("product-1").unwrap(),
+        sku: sku("sku-1"),
+        name: "A kettle".to_owned(),
+        price: Money::from_minor(1_999).unwrap(),
+        currency: Currency::default(),
+    })
+}
+
+fn lot(id: &str) -> Event {
+    let lot_id = LotId::parse(id).unwrap();
+    Event::SkuRestocked(SkuRestocked { sku: sku("sku-1"), units: Quantity::new(5).unwrap(), lot_id })
+}
+
+fn quiet() -> (SweepReport, Vec<Told>) {
+    (SweepReport::default(), Vec::new())
+}
+
+#[tokio::test]
+async fn an_order_without_a_row_is_given_to_exactly_those_who_owe_it_something() {
+    let world = World::new();
+    world.place("order-1", &[("sku-1", 1)], 500).await;
+    // The orders worker was cut short between its event and its row.
+    world.place("order-2", &[("sku-1", 1)], 500).await;
+    let request = ReserveInventory {
+        order_id: order("order-2"),
+        customer_id: CustomerId::parse("customer-1").unwrap(),
+        items: vec![StockLine { sku: sku("sku-1"), quantity: Quantity::new(1).unwrap() }],
+    };
+    world.append(Event::ReserveInventory(request)).await;
+    let (report, found) = sweep(&world).await;
+    assert_eq!(report, SweepReport { stood_still: 2, nudged: 3 });
+    assert_eq!(
+        streams(found),
+        [
+            ("EVENTS#ORDER_ID#order-1".to_owned(), Worker::Orders),
+            ("EVENTS#ORDER_ID#order-2".to_owned(), Worker::Orders),
+            ("EVENTS#ORDER_ID#order-2".to_owned(), Worker::Inventory),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_lot_that_nobody_counted_is_given_to_inventory_and_one_that_was_counted_is_not() {
+    let world = World::new();
+    world.append(lot("lot-lost")).await;
+    world.receive("sku-1", 5).await;
+    let (report, found) = sweep(&world).await;
+    assert_eq!(report, SweepReport { stood_still: 1, nudged: 1 });
+    assert_eq!(
+        found,
+        [(Worker::Inventory, "EVENTS#SKU#sku-1".to_owned(), "EVENT#SkuRestocked#LOT_ID#lot-lost".to_owned())]
+    );
+}
+
+#[tokio::test]
+async fn a_lot_that_a_raw_event_keeps_from_being_counted_is_not_nudged_for_ever() {
+    let world = World::new();
+    world.append_raw("EVENTS#SKU#sku-1", "EVENT#StockReceived#LOT_ID#lot-1", "NOBODY_KNOWS_ME", "{}").await;
+    let blocked = world.append(lot("lot-1")).await;
+    assert!(matches!(world.wake(Worker::Inventory, &blocked).await, Err(WorkerError::Permanent(_))));
+    assert_eq!(sweep(&world).await, quiet());
+}
+
+#[tokio::test]
+async fn a_customer_and_a_product_that_are_not_shown_or_not_all_of_them_are_given_to_the_catalog() {
+    let world = World::new();
+    world.append(listed()).await;
+    world.append(registered("customer-1")).await;
+    let shown = world.append(registered("customer-2")).await;
+    world.wake(Worker::Catalog, &shown).await.unwrap();
+    let customer_id = CustomerId::parse("customer-2").unwrap();
+    world.append(Event::CustomerErased(CustomerErased { customer_id })).await;
+    let (report, found) = sweep(&world).await;
+    assert_eq!(report, SweepReport { stood_still: 3, nudged: 3 });
+    assert_eq!(
+        streams(found),
+        [
+            ("EVENTS#CUSTOMER_ID#customer-1".to_owned(), Worker::Catalog),
+            ("EVENTS#CUSTOMER_ID#customer-2".to_owned(), Worker::Catalog),
+            ("EVENTS#PRODUCT_ID#product-1".to_owned(), Worker::Catalog),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_younger_than_the_patience_is_left_alone_and_so_is_what_moved_within_it() {
+    let world = World::new();
+    let placed = world.place("order-1", &[("sku-1", 1)], 500).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let cancelled = world.cancel("order-1").await;
+    assert_eq!(sweep_after(&world, &placed, 0).await, quiet());
+    assert_eq!(sweep_after(&world, &cancelled, 1).await, quiet());
+    let (report, found) = sweep_after(&world, &cancelled, 0).await;
+    assert_eq!(report, SweepReport { stood_still: 1, nudged: 1 });
+    assert_eq!(streams(found), [("EVENTS#ORDER_ID#order-1".to_owned(), Worker::Orders)]);
+}
+
+#[tokio::test]
+async fn where_everything_is_in_order_nobody_is_nudged() {
+    let world = World::new();
+    world.receive("sku-1", 5).await;
+    world.place("order-1", &[("sku-1", 1)], 500).await;
+    world.run("EVENTS#ORDER_ID#order-1").await;
+    for event in [listed(), registered("customer-1")] {
+        let item = world.append(event).await;
+        world.wake(Worker::Catalog, &item).await.unwrap();
+    }
+    world.append_raw("EVENTS#NOBODY#knows", "EVENT#Noise", "NOBODY_KNOWS_ME", "{}").await;
+    assert_eq!(sweep(&world).await, quiet());
+}
