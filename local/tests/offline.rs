@@ -66,7 +66,9 @@ async fn lost_and_wrong_rows_of_a_store_at_rest_are_named_and_mended_without_wai
     for view in [View::Payments, View::Orders, View::Deliveries, View::Stock] {
         let mode = Mode { diff: true, swap: true };
         let report = offline_replay(folder.path(), view, mode, &|_, _| {}).await.expect("it rebuilds");
-        assert!(report.difference_count > 0 && report.swapped, "{view}");
+        // The replay of payments brought lost orders forward whole, so it left no delivery behind.
+        assert_eq!(report.difference_count == 0, view == View::Deliveries, "{view}");
+        assert!(report.swapped, "{view}");
     }
     // No bound on speed: two seconds for every one of some hundred wrong rows would be minutes.
     assert!(began.elapsed().as_secs() < 60, "it waited for workers that are not there");

@@ -60,13 +60,14 @@ impl LogSweeper {
 
     /// Nudges whoever owes the stream something; says how many messages that took.
     async fn look_at(&self, stream: &[RecordedEvent]) -> Result<u64, WorkerError> {
-        let Some(latest) = stream.last() else { return Ok(0) };
-        match StreamKey::parse(&latest.pk) {
+        // Which one does not matter: a worker looks at the whole stream.
+        let Some(event) = stream.last() else { return Ok(0) };
+        match StreamKey::parse(&event.pk) {
             Some(StreamKey::Order(id)) => {
                 let shown = self.orders.order(&id).await?.map_or(0, |row| row.seen);
                 let debtors = debtors(stream, shown);
                 for worker in &debtors {
-                    self.nudges.nudge(*worker, latest.priority, latest).await?;
+                    self.nudges.nudge(*worker, event.priority, event).await?;
                 }
                 Ok(debtors.len() as u64)
             }
@@ -80,19 +81,19 @@ impl LogSweeper {
             }
             Some(StreamKey::Customer(id)) => {
                 let shown = self.catalog.customer(&id).await?.map_or(0, |row| row.seen);
-                self.nudge_catalog(latest, customer_row(stream).is_some_and(|row| row.seen > shown)).await
+                self.nudge_catalog(event, customer_row(stream).is_some_and(|row| row.seen > shown)).await
             }
             Some(StreamKey::Product(id)) => {
                 let shown = self.catalog.product(&id).await?.map_or(0, |row| row.seen);
-                self.nudge_catalog(latest, product_row(stream).is_some_and(|row| row.seen > shown)).await
+                self.nudge_catalog(event, product_row(stream).is_some_and(|row| row.seen > shown)).await
             }
             None => Ok(0),
         }
     }
 
-    async fn nudge_catalog(&self, latest: &RecordedEvent, owes: bool) -> Result<u64, WorkerError> {
+    async fn nudge_catalog(&self, event: &RecordedEvent, owes: bool) -> Result<u64, WorkerError> {
         if owes {
-            self.nudges.nudge(Worker::Catalog, latest.priority, latest).await?;
+            self.nudges.nudge(Worker::Catalog, event.priority, event).await?;
         }
         Ok(u64::from(owes))
     }

@@ -11,16 +11,16 @@ use anyhow::{Context, bail};
 
 use crate::{cargo, step};
 
-/// Each target, and how many inputs a brief run tries, its corpus included: some seconds' worth on two cores.
+/// Each target, and how many inputs a brief run tries, its corpus included: five to ten seconds each.
 const TARGETS: [(&str, u64); 8] = [
-    ("request_body", 8_000),
-    ("event_payload", 5_000),
-    ("event_pattern", 400_000),
-    ("cursor", 2_000),
-    ("template", 2_000),
-    ("input_template", 200_000),
-    ("store_file", 500),
-    ("import_file", 8_000),
+    ("request_body", 15_000),
+    ("event_payload", 30_000),
+    ("event_pattern", 600_000),
+    ("cursor", 15_000),
+    ("template", 10_000),
+    ("input_template", 500_000),
+    ("store_file", 1_000),
+    ("import_file", 15_000),
 ];
 
 /// A brief run ends after so many seconds, however far it is.

@@ -149,7 +149,11 @@ impl Book {
                 match status {
                     201 => unless(same && own.len() == 1, Invariant::Acknowledged, "and is not in the log"),
                     200 => unless(same, Invariant::Acknowledged, "and something else stands there"),
-                    409 => unless(stored.is_some() && !same, Invariant::Repeated, "and nothing else stands there"),
+                    409 => unless(
+                        stored.is_some() && !same,
+                        Invariant::Repeated,
+                        "and nothing else stands there",
+                    ),
                     422 => unless(!same, Invariant::Repeated, "and it stands there"),
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
@@ -160,7 +164,9 @@ impl Book {
                 unless(status == 202 && taken, Invariant::Acknowledged, "and the order is not in the log")
             }
             Wants::Change { order_id, into } => match status {
-                200 | 202 => unless(self.is_so(order_id, *into), Invariant::Acknowledged, "and the log says no"),
+                200 | 202 => {
+                    unless(self.is_so(order_id, *into), Invariant::Acknowledged, "and the log says no")
+                }
                 404 => unless(!entry.stood, Invariant::Acknowledged, "though the order was there"),
                 409 => None,
                 _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
@@ -173,7 +179,11 @@ impl Book {
                 });
                 match status {
                     202 => unless(same, Invariant::Acknowledged, "and another lot stands there, or none"),
-                    409 => unless(stored.is_some() && !same, Invariant::Repeated, "and the same lot stands there"),
+                    409 => unless(
+                        stored.is_some() && !same,
+                        Invariant::Repeated,
+                        "and the same lot stands there",
+                    ),
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
@@ -190,7 +200,9 @@ impl Book {
                         if listed.sku == *sku && listed.price.minor() == *minor)
                 });
                 match status {
-                    200 | 201 => unless(same, Invariant::Acknowledged, "and another product stands there, or none"),
+                    200 | 201 => {
+                        unless(same, Invariant::Acknowledged, "and another product stands there, or none")
+                    }
                     _ => None,
                 }
             }
@@ -222,7 +234,9 @@ impl Book {
             Change::Shipped => facts.is_shipped(),
             Change::Delivered => facts.delivery.is_settled(),
             Change::Paid => {
-                facts.manual_payment.is_settled() || facts.is_paid() || matches!(facts.closing.what(), Some(Closing::Cancelled(_)))
+                facts.manual_payment.is_settled()
+                    || facts.is_paid()
+                    || matches!(facts.closing.what(), Some(Closing::Cancelled(_)))
             }
         }
     }

@@ -119,9 +119,10 @@ impl Figures {
         self.sometimes.iter_mut().zip(&other.sometimes).for_each(|(ours, theirs)| *ours += theirs);
     }
 
-    /// Every call that was made, with how often it was made and how often each of [`Fault::ALL`] struck it.
+    /// Every call that was made in a storm, with how often it was made and how often each of [`Fault::ALL`] struck it.
     pub fn calls(&self) -> impl Iterator<Item = (Handler, Call, u64, [u64; 5])> + '_ {
-        let sites = Handler::ALL.iter().flat_map(|handler| Call::ALL.iter().map(move |call| (*handler, *call)));
+        let sites =
+            Handler::ALL.iter().flat_map(|handler| Call::ALL.iter().map(move |call| (*handler, *call)));
         sites.zip(&self.calls).filter(|(_, fates)| fates.iter().any(|count| *count > 0)).map(
             |((handler, call), fates)| {
                 let [_, slow, before, after, lost, throttled] = *fates;
@@ -135,12 +136,12 @@ impl Figures {
         Sometimes::ALL.iter().copied().filter(|what| self.times(*what) == 0).collect()
     }
 
-    /// Calls that some fault never struck.
-    pub fn unstruck(&self) -> Vec<(Handler, Call, Fault)> {
+    /// Calls that some fault never struck, though they were made at least so often.
+    pub fn unstruck(&self, at_least: u64) -> Vec<(Handler, Call, Fault)> {
         let missing = |(handler, call, _, struck): (Handler, Call, u64, [u64; 5])| {
             let of = Fault::ALL.iter().zip(struck).filter(|(_, count)| *count == 0);
             of.map(move |(fault, _)| (handler, call, *fault)).collect::<Vec<_>>()
         };
-        self.calls().flat_map(missing).collect()
+        self.calls().filter(|(_, _, calls, _)| *calls >= at_least).flat_map(missing).collect()
     }
 }

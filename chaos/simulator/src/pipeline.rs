@@ -163,7 +163,8 @@ impl Pipeline {
         }
         let source = &self.wiring.queues[delivery.queue].queue.name;
         let targets = self.wiring.topology().rules.iter().flat_map(|rule| &rule.targets);
-        let limit = targets.filter(|target| target.queue == *source).map(|target| target.maximum_retry_attempts);
+        let limit =
+            targets.filter(|target| target.queue == *source).map(|target| target.maximum_retry_attempts);
         let limit = limit.max().unwrap_or(0).min(self.sim.core().swarm.gives_up_after);
         let tries = delivery.tries + 1;
         if tries > limit {
@@ -205,9 +206,11 @@ impl Pipeline {
         let dead = queue.dead.len();
         let batch = {
             let mut core = self.sim.core();
-            let any = core.swarm.reordering;
+            let core = &mut *core;
+            let (any, twice) = (core.swarm.reordering, if core.peace { 0.0 } else { core.swarm.duplicates });
             let pick = |of: usize| if any { core.pace.usize(..of) } else { 0 };
-            queue.receive(source.source.batch_size as usize, limits, pick)
+            let stays = || twice > 0.0 && core.fate.f32() < twice / 4.0;
+            queue.receive(source.source.batch_size as usize, limits, pick, stays)
         };
         if queue.dead.len() > dead {
             self.sim.saw(Sometimes::DeadLetter);

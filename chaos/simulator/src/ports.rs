@@ -59,11 +59,8 @@ fn as_the_next_version_writes(event: RecordedEvent) -> RecordedEvent {
     let Some(fields) = event.data.strip_suffix('}').filter(|fields| fields.len() > 1) else { return event };
     let data = format!(r#"{fields},"added_by_the_next_version":{{"of":[1,"two"]}}}}"#);
     let RecordedEvent { pk, sk, event_name, schema_version, counters, .. } = &event;
-    let stamp = Stamp {
-        event_id: event.event_id,
-        occurred_at: event.occurred_at,
-        producer: event.producer.clone(),
-    };
+    let stamp =
+        Stamp { event_id: event.event_id, occurred_at: event.occurred_at, producer: event.producer.clone() };
     let causes = Causes {
         priority: event.priority,
         correlation_id: event.correlation_id.clone(),

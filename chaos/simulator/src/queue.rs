@@ -41,14 +41,16 @@ impl Queue {
     }
 
     /// Receives up to `limit` messages: those that `pick` chooses of so many. What was received more than
-    /// `max_receives` times before becomes a dead letter instead.
+    /// `max_receives` times before becomes a dead letter instead. What `stays` says stays visible all the
+    /// same: now and then a standard queue hands a message out twice.
     pub fn receive(
         &mut self,
         limit: usize,
         max_receives: u32,
         mut pick: impl FnMut(usize) -> usize,
+        mut stays: impl FnMut() -> bool,
     ) -> Vec<Message<Arc<str>>> {
-        let mut batch = Vec::new();
+        let (mut batch, mut copies) = (Vec::new(), Vec::new());
         while batch.len() < limit && !self.visible.is_empty() {
             let at = pick(self.visible.len());
             let mut held = self.visible.remove(at);
@@ -57,13 +59,13 @@ impl Queue {
                 continue;
             }
             held.receive_count += 1;
-            batch.push(Message {
-                id: held.id,
-                body: held.body.clone(),
-                receive_count: held.receive_count,
-            });
+            batch.push(Message { id: held.id, body: held.body.clone(), receive_count: held.receive_count });
+            if stays() {
+                copies.push(held.clone());
+            }
             self.in_flight.insert(held.id, held);
         }
+        self.visible.append(&mut copies);
         batch
     }
 
@@ -105,12 +107,12 @@ mod tests {
         let mut queue = Queue::default();
         queue.send(1, "{}".into());
         for count in 1..=3 {
-            let batch = queue.receive(10, 3, |_| 0);
+            let batch = queue.receive(10, 3, |_| 0, || false);
             assert_eq!((batch.len(), batch[0].receive_count), (1, count));
-            assert!(queue.receive(10, 3, |_| 0).is_empty(), "it is in flight");
+            assert!(queue.receive(10, 3, |_| 0, || false).is_empty(), "it is in flight");
             assert!(queue.show(1, count));
         }
-        assert!(queue.receive(10, 3, |_| 0).is_empty());
+        assert!(queue.receive(10, 3, |_| 0, || false).is_empty());
         assert_eq!(queue.take_dead().len(), 1);
         assert!(queue.is_empty());
     }
@@ -119,9 +121,9 @@ mod tests {
     fn a_late_time_out_does_not_show_a_message_that_was_received_again() {
         let mut queue = Queue::default();
         queue.send(1, "{}".into());
-        queue.receive(1, 9, |_| 0);
+        queue.receive(1, 9, |_| 0, || false);
         queue.show(1, 1);
-        queue.receive(1, 9, |_| 0);
+        queue.receive(1, 9, |_| 0, || false);
         assert!(!queue.show(1, 1));
         queue.delete(1);
         assert!(queue.is_empty() && !queue.show(1, 2));

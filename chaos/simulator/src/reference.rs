@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use event_store::memory::MemoryStore;
 use event_store::IntentStore;
+use event_store::memory::MemoryStore;
 use events::OrderId;
 use payments::intent::State;
 use serde_json::Value;
@@ -69,10 +69,15 @@ pub fn compare(entries: &[Entry], shown: &Shown, gateway: &MemoryStore, by_hand:
         let (sure, perhaps) = lots(entries, sku);
         let received = available + reserved + of_sku;
         if !(sure..=sure + perhaps).contains(&received) {
-            return Err(format!("{sku}: {stock}, and lots of {sure} units, perhaps {perhaps} more, were sent"));
+            return Err(format!(
+                "{sku}: {stock}, and lots of {sure} units, perhaps {perhaps} more, were sent"
+            ));
         }
         if !by_hand && (reserved, of_sku) != (0, sold.get(sku.as_str()).copied().unwrap_or(0)) {
-            return Err(format!("{sku}: {stock}, and the orders that live have {:?}", sold.get(sku.as_str())));
+            return Err(format!(
+                "{sku}: {stock}, and the orders that live have {:?}",
+                sold.get(sku.as_str())
+            ));
         }
     }
     Ok(())

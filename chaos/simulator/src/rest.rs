@@ -36,7 +36,11 @@ impl World {
     }
 
     fn nothing_is_under_way(&mut self) -> Result<(), String> {
-        if self.pipeline.is_empty() { Ok(()) } else { Err("messages are left that nobody will receive".into()) }
+        if self.pipeline.is_empty() {
+            Ok(())
+        } else {
+            Err("messages are left that nobody will receive".into())
+        }
     }
 
     fn every_stream_has_ended(&mut self) -> Result<(), String> {
@@ -71,7 +75,8 @@ impl World {
         };
         let cancelled = facts.closing.get().filter(|closing| matches!(closing.what, Closing::Cancelled(_)));
         let accepted = facts.payment.get().filter(|payment| matches!(payment.what, Payment::Accepted(_)));
-        let raced = cancelled.zip(accepted).is_some_and(|(cancel, paid)| cancel.by.event_id < paid.by.event_id);
+        let raced =
+            cancelled.zip(accepted).is_some_and(|(cancel, paid)| cancel.by.event_id < paid.by.event_id);
         saw(Sometimes::PaidAfterCancel, raced);
         saw(Sometimes::Released, matches!(facts.settlement.what(), Some(Settlement::Released(_))));
         saw(Sometimes::Returned, facts.returned.is_settled());
@@ -161,7 +166,9 @@ impl World {
             let order = self.show(&format!("/orders/{id}"));
             match order {
                 Some(order) => drop(shown.orders.insert(id, order)),
-                None if named.contains(&id) => return Err(format!("order {id} was accepted and is not there")),
+                None if named.contains(&id) => {
+                    return Err(format!("order {id} was accepted and is not there"));
+                }
                 None => {}
             }
         }

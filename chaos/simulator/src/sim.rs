@@ -161,7 +161,11 @@ impl Sim {
     }
 
     /// A call of a port: it takes time, and what the run has turned on can happen to it.
-    pub async fn call<T, E: Broken>(&self, call: Call, effect: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    pub async fn call<T, E: Broken>(
+        &self,
+        call: Call,
+        effect: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         let drawn = self.draw(call);
         self.sleep(drawn.before).await;
         match drawn.fault {
@@ -189,9 +193,10 @@ impl Sim {
     fn draw(&self, call: Call) -> Drawn {
         let mut core = self.core();
         let core = &mut *core;
+        let handler = core.handler;
         let mut fault = None;
         if !core.peace {
-            let mut at = core.fate.f32();
+            let mut at = core.fate.f32() / handler.bad_luck();
             for kind in Fault::ALL {
                 let share = core.swarm.of(*kind);
                 if at < share {
@@ -201,8 +206,9 @@ impl Sim {
                 at -= share;
             }
         }
-        let handler = core.handler;
-        core.figures.called(handler, call, fault);
+        if !core.peace {
+            core.figures.called(handler, call, fault);
+        }
         // One to eight milliseconds, as a table in the same region answers.
         let before = 1_000 + u64::from(core.pace.u16(..)) / 9;
         let mut after = if core.pace.u8(..4) == 0 { u64::from(core.pace.u16(..)) / 9 } else { 0 };

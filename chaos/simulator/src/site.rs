@@ -74,6 +74,27 @@ named! {
     }
 }
 
+impl Handler {
+    /// How much more often faults strike it: what is seldom called would hardly ever be struck.
+    pub fn bad_luck(self) -> f32 {
+        match self {
+            Handler::Orders
+            | Handler::Inventory
+            | Handler::Payments
+            | Handler::PlaceOrder
+            | Handler::CompatPlaceOrder
+            | Handler::ChangeOrder
+            | Handler::CancelOrder
+            | Handler::Restock
+            | Handler::RawEvent
+            | Handler::Read => 1.0,
+            Handler::Catalog | Handler::Register | Handler::List | Handler::Withdraw => 4.0,
+            // They make many calls each, and should come to their end most of the time.
+            Handler::Sweeper | Handler::LogSweeper | Handler::Replay | Handler::Audit => 2.0,
+        }
+    }
+}
+
 named! {
     /// A call of a port.
     Call {

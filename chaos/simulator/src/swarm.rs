@@ -132,7 +132,7 @@ impl Swarm {
         let next_version = share(Switch::NextVersion, &[1.0], 0.4) > 0.0;
         let raw_events = share(Switch::RawEvents, &[0.02, 0.1, 0.2], 0.35);
         let redrives = share(Switch::Redrives, &[1.0], 0.5) > 0.0;
-        let operators = share(Switch::Operators, &[1.0], 0.3) > 0.0;
+        let operators = share(Switch::Operators, &[1.0], 0.4) > 0.0;
         let hot = share(Switch::HotSkus, &[1.0], 0.4) > 0.0;
         let collisions = share(Switch::Collisions, &[0.02, 0.1, 0.3], 0.5);
         let built_in_gateway = share(Switch::BuiltInGateway, &[1.0], 0.4) > 0.0;

@@ -316,13 +316,17 @@ impl World {
         if &*event.sk == "EVENT#OrderPlaced" {
             self.sim.saw(Sometimes::Placed);
         }
-        if at_once(event_store::EventLog::read_stream(&*self.store, &event.pk)).is_ok_and(|stream| stream.len() == 1) {
+        if at_once(event_store::EventLog::read_stream(&*self.store, &event.pk))
+            .is_ok_and(|stream| stream.len() == 1)
+        {
             self.streams.push(event.pk.clone());
         }
         let mut core = self.sim.core();
-        core.trace.add(self.sim.now(), [77, event.event_id.0 as u64, (event.event_id.0 >> 64) as u64], || {
-            format!("    stored {event:?} because of {:?}", event.causation_id.map(|id| id.to_string()))
-        });
+        core.trace.add(
+            self.sim.now(),
+            [77, event.event_id.0 as u64, (event.event_id.0 >> 64) as u64],
+            || format!("    stored {event:?} because of {:?}", event.causation_id.map(|id| id.to_string())),
+        );
         drop(core);
         self.book.appended(event);
         self.pipeline.enter(event.clone());
@@ -402,9 +406,8 @@ impl World {
         let ended = |body: &str| {
             let nudge: Option<workers::Nudge> = serde_json::from_str(body).ok();
             nudge.is_some_and(|nudge| {
-                at_once(event_store::EventLog::read_stream(&*self.store, &nudge.pk)).is_ok_and(|stream| {
-                    orders::has_ended(&orders::fold(stream.iter().map(|item| &**item)))
-                })
+                at_once(event_store::EventLog::read_stream(&*self.store, &nudge.pk))
+                    .is_ok_and(|stream| orders::has_ended(&orders::fold(stream.iter().map(|item| &**item))))
             })
         };
         if self.pipeline.dead_letters().any(ended) {
@@ -419,7 +422,8 @@ impl World {
 
     fn handle(&mut self, queue: usize, batch: Vec<Message<Arc<str>>>) {
         let function = &self.wiring.queues[queue].function;
-        let worker = Worker::of_binary(&function.binary).expect("a test holds the templates against the workers");
+        let worker =
+            Worker::of_binary(&function.binary).expect("a test holds the templates against the workers");
         let handler = match worker {
             Worker::Orders => Handler::Orders,
             Worker::Inventory => Handler::Inventory,
@@ -467,13 +471,16 @@ impl World {
             });
         }
         let router = self.routers[self.pick(self.routers.len())].clone();
-        let id = self.tasks.spawn(answer(router, request), About { handler, what: What::Ask { number, request_id } });
+        let id = self
+            .tasks
+            .spawn(answer(router, request), About { handler, what: What::Ask { number, request_id } });
         self.sim.after(REQUEST_TIME_OUT, Happening::TimeOut(id));
     }
 
     /// Asks the API at rest; the answer comes into [`World::at_rest`].
     pub(crate) fn ask_at_rest(&mut self, path: &str) {
-        let request = axum::http::Request::builder().uri(path).body(Body::empty()).expect("ids make valid paths");
+        let request =
+            axum::http::Request::builder().uri(path).body(Body::empty()).expect("ids make valid paths");
         let about = About { handler: Handler::Read, what: What::AtRest };
         self.tasks.spawn(answer(self.routers[0].clone(), request), about);
     }
@@ -661,10 +668,7 @@ impl Instance {
             stamper: clock("oms-api"),
             environment: Environment::Dev,
         };
-        Instance {
-            workers: Arc::new(Workers::new(&workers, clock)),
-            router: apis::router(Arc::new(api)),
-        }
+        Instance { workers: Arc::new(Workers::new(&workers, clock)), router: apis::router(Arc::new(api)) }
     }
 }
 

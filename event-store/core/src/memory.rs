@@ -333,7 +333,8 @@ impl ShadowViews for MemoryStore {
         }
         let world = &mut *self.world();
         for (row, ledger) in rows.into_iter().zip(ledgers) {
-            let events = row.stream().map_or(0, |stream| world.streams.get(&*stream.pk()).map_or(0, Vec::len));
+            let events =
+                row.stream().map_or(0, |stream| world.streams.get(&*stream.pk()).map_or(0, Vec::len));
             let live = world.live.row(view, row.id()).map_or(0, |stored| stored.seen());
             if live > row.seen() && live as usize <= events {
                 continue;

@@ -11,9 +11,7 @@ use event_store::{
 };
 use events::{CustomerId, Event, Money, OrderId, ProductId, RecordedEvent, Sku, Slot, Stamp, Ulid};
 use payments::intent::Charge;
-use workers::{
-    Charged, Failure, Gateway, GatewayError, Message, Worker, Workers, handle_batch,
-};
+use workers::{Charged, Failure, Gateway, GatewayError, Message, Worker, Workers, handle_batch};
 
 use crate::ports::{Ports, at_once};
 use crate::sim::{Said, Sim};
@@ -154,7 +152,8 @@ impl Log {
             return without(&stream, |item| named(item, "OrderCancelled"));
         }
         if self.has(Bug::EarlyCancelForgotten) && handler == Handler::Inventory {
-            return self.forgetting(&stream, !holds("EVENT#Reservation"), |item| named(item, "OrderCancelled"));
+            return self
+                .forgetting(&stream, !holds("EVENT#Reservation"), |item| named(item, "OrderCancelled"));
         }
         if self.has(Bug::EarlyEventDropped) {
             return self.forgetting(&stream, !holds("EVENT#OrderPlaced"), |_| true);
@@ -203,10 +202,7 @@ impl Log {
     }
 }
 
-fn without(
-    stream: &[Arc<RecordedEvent>],
-    which: impl Fn(&RecordedEvent) -> bool,
-) -> Vec<Arc<RecordedEvent>> {
+fn without(stream: &[Arc<RecordedEvent>], which: impl Fn(&RecordedEvent) -> bool) -> Vec<Arc<RecordedEvent>> {
     stream.iter().filter(|item| !which(item)).cloned().collect()
 }
 

@@ -180,6 +180,15 @@ impl Clients<'_> {
             let at = self.rng.f32();
             self.at(at, Ask::read(path));
         }
+        for newcomer in 0..self.rng.usize(..4) {
+            let (at, later) = (self.rng.f32() * 0.5, self.rng.f32() * 0.5 + 0.5);
+            let (sku, product) = (sku(100 + newcomer), format!("product-{}", 100 + newcomer));
+            self.at(at, Ask::register(&format!("customer-{}", 100 + newcomer)));
+            self.at(at, Ask::list(&product, &sku, "A new thing", 1_999));
+            self.at(at, Ask::restock(&sku, 3, "lot-1"));
+            let customer = format!("customer-{}", 100 + newcomer);
+            self.at(later, Ask::place(None, &customer, &[(sku, 2)], false));
+        }
         if self.rng.u8(..8) == 0 {
             let (at, product) = (self.rng.f32(), self.rng.usize(..self.swarm.skus));
             self.at(at, Ask::withdraw(&format!("product-{product}")));
