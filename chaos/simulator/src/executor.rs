@@ -177,7 +177,7 @@ impl<What> Agenda<What> {
     }
 
     /// Takes the next thing out, with its time.
-    pub fn next(&mut self) -> Option<(Micros, What)> {
+    pub fn take_next(&mut self) -> Option<(Micros, What)> {
         self.heap.pop().map(|due| (due.at, due.what))
     }
 }
@@ -192,7 +192,7 @@ mod tests {
         for (at, what) in [(5, 'c'), (1, 'a'), (5, 'd'), (2, 'b')] {
             agenda.put(at, what);
         }
-        let order: String = std::iter::from_fn(|| agenda.next()).map(|(_, what)| what).collect();
+        let order: String = std::iter::from_fn(|| agenda.take_next()).map(|(_, what)| what).collect();
         assert_eq!(order, "abcd");
     }
 

@@ -12,10 +12,13 @@ use crate::ports::at_once;
 use crate::reference::{self, Shown};
 use crate::world::{Done, PATIENCE, World, is_by_hand};
 
+/// Something that is looked at once; it says what is not as it should be.
+type Check = fn(&mut World) -> Result<(), String>;
+
 impl World {
     /// Looks at everything once; `took` is how long it took to come to rest after the storm.
     pub(crate) fn look_at_rest(&mut self, took: Micros) {
-        let checks: [fn(&mut World) -> Result<(), String>; 6] = [
+        let checks: [Check; 6] = [
             World::nothing_is_under_way,
             World::every_stream_has_ended,
             World::only_forgeries_are_dead_letters,

@@ -244,7 +244,7 @@ impl World {
             }
             let Some((at, due)) = ({
                 let mut core = self.sim.core();
-                core.agenda.next()
+                core.agenda.take_next()
             }) else {
                 return;
             };

@@ -47,7 +47,7 @@ impl Clients<'_> {
             // Prices that a binary fraction cannot hold, and a few that no gateway takes.
             let minor = match self.rng.u8(..24) {
                 0 => 0,
-                1 => 99_999_99,
+                1 => 9_999_999,
                 _ => self.rng.i64(1..20_000),
             };
             let (sku, product) = (sku(number), format!("product-{number}"));

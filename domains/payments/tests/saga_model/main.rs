@@ -122,6 +122,7 @@ fn run_all(seeds: u64) -> Result<Seen, String> {
 
 #[test]
 fn every_order_ends_and_nothing_leaks_under_crashes_duplicates_reordering_and_races() {
+    #[allow(clippy::disallowed_methods, reason = "how many seeds a test runs is said from outside")]
     let asked = std::env::var("SAGA_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
     let seen = run_all(asked.unwrap_or(20_000)).unwrap();
     let elsewhere = |name: &EventName| {
