@@ -16,7 +16,7 @@ use anyhow::{Context, bail};
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  test            everything that CI checks: lint, every test there is, the simulator, the release build
+  test            everything that CI checks: lint, tests, simulator, fuzzers, release build
   test AREA       the tests of one area: domains, store, topology, workers, api, local, cli, sim
   lint            format, clippy, arrows, templates, licences
   arrows          which crate may depend on which
@@ -65,6 +65,7 @@ fn test_everything() -> anyhow::Result<()> {
     lint()?;
     step("test", cargo(&["test", "--workspace", "--all-features"]))?;
     sim::ci()?;
+    fuzz::briefly()?;
     release()
 }
 

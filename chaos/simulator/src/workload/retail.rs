@@ -19,7 +19,12 @@ pub(super) fn draw(rng: &mut fastrand::Rng, swarm: &Swarm) -> Workload {
     let longest = if is_whole { MAX_LINES } else { [1, 2, 5][rng.usize(..3)] };
     let size = rng.usize(if is_whole { 20..=40 } else { 20..=120 });
     let first = rng.usize(..=shop.orders.len() - size);
-    let kinds = if swarm.skus <= 3 { swarm.skus.max(1) } else { shop.goods.len() };
+    // A SKU costs requests before anybody orders it, so most runs have few, which many orders want.
+    let kinds = match swarm.skus {
+        few @ ..=3 => few.max(1),
+        _ if is_whole => shop.goods.len(),
+        some => 2 * some,
+    };
     let window = &shop.orders[first..first + size];
     let orders: Vec<Order> = window.iter().map(|order| order.shortened(longest, kinds)).collect();
     let minutes = (orders[0].minute, orders[size - 1].minute);
