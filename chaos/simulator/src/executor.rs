@@ -118,11 +118,6 @@ impl<Output, About> Tasks<Output, About> {
         self.free.push(id.place);
         Some(task.about)
     }
-
-    /// How many tasks have not ended.
-    pub fn running(&self) -> usize {
-        self.places.len() - self.free.len()
-    }
 }
 
 /// Things that are due at a time, earliest first; of one time, in the order in which they were put in.

@@ -27,9 +27,6 @@ pub struct Pipeline {
     pub queues: Vec<Queue>,
     /// What rules gave up: it can be sent again.
     rule_dead: Vec<Delivery>,
-    /// How many events the pipe gave up. Its dead letters name a shard and a place, not the event: only
-    /// the sweeper finds what they stood for.
-    pub pipe_dead: u64,
     messages: u64,
 }
 
@@ -57,7 +54,6 @@ impl Pipeline {
             shards: (0..shards).map(|_| Shard::default()).collect(),
             queues,
             rule_dead: Vec::new(),
-            pipe_dead: 0,
             messages: 0,
         }
     }
@@ -110,7 +106,7 @@ impl Pipeline {
         let limits = self.wiring.topology().pipe.maximum_retry_attempts.unwrap_or(u32::MAX);
         let tries = batch.tries + 1;
         if tries > limits.min(self.sim.core().swarm.gives_up_after) {
-            self.pipe_dead += batch.records.len() as u64;
+            // Its dead letters name a shard and a place, not the event: only a sweeper finds what they stood for.
             self.sim.saw(Sometimes::PipeGaveUp);
             return 0;
         }
@@ -273,19 +269,17 @@ impl Pipeline {
         }
     }
 
-    /// Sends every dead letter back to where it came from, each in its own time. Says how many there were.
-    pub fn redrive(&mut self) -> usize {
+    /// Sends every dead letter back to where it came from, each in its own time.
+    pub fn redrive(&mut self) {
         let mut back: Vec<(usize, Arc<str>)> = Vec::new();
         for (index, queue) in self.queues.iter_mut().enumerate() {
             back.extend(queue.take_dead().into_iter().map(|held| (index, held.body)));
         }
         back.extend(self.rule_dead.drain(..).map(|delivery| (delivery.queue, delivery.body)));
-        let count = back.len();
         for (queue, body) in back {
             let wait = self.sim.core().pace.u64(..120 * SECOND);
             self.sim.after(wait, Happening::Deliver(Delivery { queue, body, tries: 0 }));
         }
-        count
     }
 
     /// The sweeper sends a worker's queue an event, as if it had just been appended.
