@@ -8,9 +8,7 @@ use events::{RecordedEvent, Sku, StreamKey};
 use futures_util::future::try_join_all;
 use serde::Serialize;
 
-use crate::compare::{
-    Settled, comparable, compare_counters, counters, differences, rebuilt, settle_differences,
-};
+use crate::compare::{Settled, comparable, compare_counters, rebuilt, settle_differences};
 use crate::project::order_rows;
 use crate::{Difference, Observe, Ports};
 
@@ -60,7 +58,6 @@ pub async fn replay(
 ) -> Result<ReplayReport, StoreError> {
     // Sums over all streams need one reader; rows of single streams may be built by many.
     let segments = if view == View::Stock { 1 } else { segments.max(1) };
-    let before = if view == View::Stock { counters(ports).await? } else { Vec::new() };
     let progress = Mutex::new(begin(ports, view, segments).await?);
     let of = lock(&progress).segments.len() as u32;
     let shares = (0..of).map(|index| rebuild(ports, view, Segment { index, of }, &progress, observe));
@@ -77,8 +74,7 @@ pub async fn replay(
         difference_count: 0,
         swapped: mode.swap,
     };
-    let comparison = Comparison { ports, view, mode, before: by_sku(before) };
-    comparison.run(&mut report).await?;
+    Comparison { ports, view, mode }.run(&mut report).await?;
     ports.rows.discard(view).await?;
     Ok(report)
 }
@@ -87,13 +83,8 @@ fn lock(progress: &Mutex<Progress>) -> std::sync::MutexGuard<'_, Progress> {
     progress.lock().expect("nobody panics while holding the progress")
 }
 
-fn by_sku(rows: Vec<StockRow>) -> BTreeMap<Sku, StockRow> {
-    rows.into_iter().map(|row| (row.sku.clone(), row)).collect()
-}
-
 async fn begin(ports: &Ports, view: View, segments: u32) -> Result<Progress, StoreError> {
-    // Half-built counters count what they were built from; they are not gone on with, because the live
-    // ones they will be compared with have to be read before.
+    // Sums are kept only when they are whole, so there is nothing to go on with.
     if view != View::Stock
         && let Some(progress) = ports.rows.progress(view).await?
     {
@@ -208,8 +199,6 @@ struct Comparison<'a> {
     ports: &'a Ports,
     view: View,
     mode: Mode,
-    /// The counters before the replay: those that did not move since are compared as they are.
-    before: BTreeMap<Sku, StockRow>,
 }
 
 impl Comparison<'_> {
@@ -288,19 +277,11 @@ impl Comparison<'_> {
             return Ok(settled.into_iter().map(|(_, id, settled)| (id, settled)).collect());
         }
         let mut settled = Vec::new();
-        for (id, (live, shadow)) in suspects {
+        for (id, _) in suspects {
             let Ok(sku) = Sku::recorded(&id) else { continue };
-            let before = self.before.get(&sku).cloned().map(ViewRow::Stock);
-            let found = if live == before {
-                // They stood still while the log was read, so its deltas must sum up to them.
-                Settled {
-                    differences: differences(self.view, &id, live.as_ref(), shadow.as_ref()),
-                    truth: shadow,
-                    is_behind: false,
-                }
-            } else {
-                compare_counters(self.ports, &sku).await?
-            };
+            // The rebuilt ones only raise the question: the live ones may have moved since, and another
+            // replay may have taken the shadow away.
+            let found = compare_counters(self.ports, &sku).await?;
             if !found.differences.is_empty() {
                 settled.push((id, found));
             }

@@ -33,3 +33,13 @@ fn what_has_no_row_and_stands_still_is_found_in_the_log() {
         collisions,built_in_gateway,crash_before,duplicates,lost_messages,redrives";
     holds(plan(16, 94, &without.replace(' ', "")));
 }
+
+/// Two replays of the stock ran beside each other, and one discarded what the other was about to compare: all
+/// counters were taken for rows that the log does not know. See `views/tests/promises/replay.rs`.
+#[test]
+fn a_replay_whose_shadow_another_one_discarded_takes_no_counter_away() {
+    let without = "crash_before,crash_after,lost_answer,throttled,duplicates,delays,lost_messages,\
+        early_giving_up,skewed_clocks,stale_indexes,gateway_failures,next_version,raw_events,hot_skus,\
+        collisions,built_in_gateway,pipe_failures";
+    holds(plan(1_042_290, 55, &without.replace(' ', "")));
+}

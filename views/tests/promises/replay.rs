@@ -1,16 +1,19 @@
-//! A replay that is swapped in leaves no row of an order behind.
+//! A replay that is swapped in leaves no row of an order behind, and takes no counter away.
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use event_store::memory::MemoryStore;
-use event_store::{OrderRows, OrderViews, View};
-use events::{EventName, RecordedEvent};
+use event_store::{
+    Copy, OrderRows, OrderViews, Progress, ShadowViews, StockViews, StoreError, View, ViewRow,
+};
+use events::{EventName, RecordedEvent, StockDelta};
 use views::project::order_rows;
-use views::replay;
 use views::replay::Mode;
+use views::{Ports, replay};
 
 use crate::audit::{ports, stored};
-use crate::given::{event, item, order_id};
+use crate::given::{event, item, moving, order_id, sku, units};
 
 #[tokio::test]
 async fn a_swap_that_overtakes_the_orders_worker_leaves_none_of_the_orders_rows_behind_for_good() {
@@ -28,6 +31,56 @@ async fn a_swap_that_overtakes_the_orders_worker_leaves_none_of_the_orders_rows_
         // The worker comes late, and is taken for what it is.
         store.put(now.clone()).await.unwrap();
         assert_eq!(shown(&store).await, now, "after a replay of {view} and the worker");
+    }
+}
+
+#[tokio::test]
+async fn a_replay_whose_shadow_another_one_discarded_takes_no_counter_away() {
+    let store = Arc::new(MemoryStore::new());
+    let apple = sku("apple");
+    let lot = moving(event(EventName::StockReceived), 1, vec![StockDelta::receive(&apple, units(3))]);
+    stored(&store, &[lot]).await;
+    let counters = store.stock(&apple).await.unwrap();
+    assert!(counters.is_some());
+    let ports = Ports { rows: Arc::new(DiscardedByAnother(store.clone())), ..ports(&store) };
+    let report = replay(&ports, View::Stock, Mode { diff: true, swap: true }, 1, &|_, _| {}).await.unwrap();
+    assert_eq!((report.difference_count, store.stock(&apple).await.unwrap()), (0, counters));
+}
+
+/// Rows whose shadow is discarded by a replay that somebody else begins, whenever they are compared.
+struct DiscardedByAnother(Arc<MemoryStore>);
+
+#[async_trait]
+impl ShadowViews for DiscardedByAnother {
+    async fn rows(
+        &self,
+        view: View,
+        copy: Copy,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ViewRow>, StoreError> {
+        self.0.discard(view).await?;
+        self.0.rows(view, copy, after, limit).await
+    }
+
+    async fn row(&self, view: View, copy: Copy, id: &str) -> Result<Option<ViewRow>, StoreError> {
+        self.0.row(view, copy, id).await
+    }
+
+    async fn put_shadow(&self, view: View, rows: Vec<ViewRow>, progress: Progress) -> Result<(), StoreError> {
+        self.0.put_shadow(view, rows, progress).await
+    }
+
+    async fn progress(&self, view: View) -> Result<Option<Progress>, StoreError> {
+        self.0.progress(view).await
+    }
+
+    async fn adopt(&self, rows: Vec<ViewRow>, view: View, gone: Vec<String>) -> Result<(), StoreError> {
+        self.0.adopt(rows, view, gone).await
+    }
+
+    async fn discard(&self, view: View) -> Result<(), StoreError> {
+        self.0.discard(view).await
     }
 }
 
