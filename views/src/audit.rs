@@ -148,9 +148,9 @@ impl Audit<'_> {
         skus.dedup();
         for sku in skus {
             let live = self.ports.stock.stock(&sku).await?;
-            if live.as_ref() == self.before.get(&sku) {
-                let mut found = Vec::new();
-                self.book.check(&sku, live.as_ref(), &mut found);
+            let mut found = Vec::new();
+            self.book.check(&sku, live.as_ref(), &mut found);
+            if live.as_ref() == self.before.get(&sku) && (found.is_empty() || !self.moved(&sku).await?) {
                 self.report.find_all(found);
             } else if let Some(first) = compare_counters(self.ports, &sku).await?.differences.first() {
                 // What moved while the log was read is compared with its ledger instead.
@@ -160,6 +160,13 @@ impl Audit<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a SKU's counters moved since the log was read, and perhaps back again: there are movements that
+    /// the book does not know.
+    async fn moved(&self, sku: &Sku) -> Result<bool, StoreError> {
+        let behind = self.ports.stock.ledger(sku, self.book.movements(sku), 1).await?;
+        Ok(!behind.is_empty())
     }
 
     async fn rows_without_a_stream(&mut self) -> Result<(), StoreError> {

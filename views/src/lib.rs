@@ -15,7 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use event_store::{ChangeFeed, EventLog, IntentStore, LogScan, OrderViews, ShadowViews, StockViews};
 
-pub use audit::{AuditReport, audit};
+pub use audit::{AuditReport, Finding, audit};
 pub use compare::Difference;
 pub use invariants::{Invariant, Violation};
 pub use owing::Owing;

@@ -19,6 +19,8 @@ pub struct StockBook {
 struct Page {
     /// Available, reserved, sold: what the deltas sum up to. `None` while no event moved them.
     moved: Option<[i64; 3]>,
+    /// How many events moved them.
+    events: u64,
     /// Units of received lots.
     received: i64,
     /// Units of orders that are reserved and not settled.
@@ -29,8 +31,11 @@ impl StockBook {
     /// Adds what an event moved: its deltas, and the units of the lot that it received. Most events moved
     /// nothing.
     pub fn add(&mut self, event: &RecordedEvent) {
-        for delta in &event.counters {
-            let [available, reserved, sold] = self.page(&delta.sku).moved.get_or_insert_default();
+        for (n, delta) in event.counters.iter().enumerate() {
+            let names_it_again = event.counters[..n].iter().any(|earlier| earlier.sku == delta.sku);
+            let page = self.page(&delta.sku);
+            page.events += u64::from(!names_it_again);
+            let [available, reserved, sold] = page.moved.get_or_insert_default();
             *available += delta.available;
             *reserved += delta.reserved;
             *sold += delta.sold;
@@ -50,7 +55,7 @@ impl StockBook {
 
     /// Compares a SKU's counters, as they are stored, with the book, and with each other.
     pub fn check(&self, sku: &Sku, live: Option<&StockRow>, found: &mut Found) {
-        let Page { moved, received, held } = self.pages.get(sku).copied().unwrap_or_default();
+        let Page { moved, received, held, .. } = self.pages.get(sku).copied().unwrap_or_default();
         let stored = live.map(|row| [row.available, row.reserved, row.sold]);
         must(found, stored == moved, Invariant::Counters, || {
             format!("stock {sku} is {}, the log's deltas sum up to {}", said(stored), said(moved))
@@ -65,6 +70,11 @@ impl StockBook {
         must(found, reserved == held, Invariant::Reserved, || {
             format!("stock {sku} holds {reserved} for orders that hold {held}")
         });
+    }
+
+    /// How many of the events that were added moved a SKU.
+    pub fn movements(&self, sku: &Sku) -> u64 {
+        self.pages.get(sku).map_or(0, |page| page.events)
     }
 
     /// Every SKU that an event moved, sorted.
