@@ -19,27 +19,48 @@ pub mod stock_views;
 
 use crate::{CatalogViews, ChangeFeed, EventLog, IntentStore, LogScan, OrderViews, ShadowViews, StockViews};
 
-/// A store behind every port, for claims about more than one of them.
+/// A store behind every port but the change feed, for claims about more than one of them.
 pub trait AllPorts:
-    EventLog + LogScan + ChangeFeed + OrderViews + StockViews + CatalogViews + ShadowViews + IntentStore
+    EventLog + LogScan + OrderViews + StockViews + CatalogViews + ShadowViews + IntentStore
 {
 }
 
 impl<Store> AllPorts for Store where
-    Store:
-        EventLog + LogScan + ChangeFeed + OrderViews + StockViews + CatalogViews + ShadowViews + IntentStore
+    Store: EventLog + LogScan + OrderViews + StockViews + CatalogViews + ShadowViews + IntentStore
 {
 }
+
+/// A store that knows the order in which events were appended.
+pub trait InOrder: AllPorts + ChangeFeed {}
+
+impl<Store: AllPorts + ChangeFeed> InOrder for Store {}
 
 /// Makes a test of every claim, each over a store of its own.
 ///
 /// The expression gives an empty store that implements all ports; it may `.await`, and what it gives
-/// may hold a directory that is removed when the test ends. The crate that calls this needs `tokio`
+/// may hold a directory that is removed when the test ends. Behind `without feed:` it gives one that has no
+/// change feed, and does not know the order of append. The crate that calls this needs `tokio`
 /// with `macros`, `rt` and `time` among its dev-dependencies.
 #[macro_export]
 macro_rules! conformance {
     ($store:expr) => {
-        $crate::conformance_tests! { $store;
+        $crate::conformance! { without feed: $store }
+        $crate::conformance_tests! { in_order: InOrder: $store;
+            feed {
+                an_empty_log_has_its_head_at_the_beginning
+                every_event_comes_once_in_the_order_of_append
+                what_was_not_stored_never_comes
+                following_waits_until_an_append_comes
+                every_follower_is_woken
+                giving_up_a_wait_loses_nothing
+                no_event_appears_behind_a_position_that_was_given
+                the_ledger_is_in_the_order_of_append
+                rows_of_read_models_do_not_come
+            }
+        }
+    };
+    (without feed: $store:expr) => {
+        $crate::conformance_tests! { conformance: AllPorts: $store;
             log {
                 the_first_event_settles_a_slot
                 the_same_content_again_is_taken_by_an_event_that_says_the_same
@@ -75,15 +96,6 @@ macro_rules! conformance {
                 rows_of_read_models_are_no_part_of_the_log
                 the_size_is_never_more_than_there_is
             }
-            feed {
-                an_empty_log_has_its_head_at_the_beginning
-                every_event_comes_once_in_the_order_of_append
-                what_was_not_stored_never_comes
-                following_waits_until_an_append_comes
-                every_follower_is_woken
-                giving_up_a_wait_loses_nothing
-                no_event_appears_behind_a_position_that_was_given
-            }
             order_views {
                 what_was_never_written_is_not_there
                 rows_come_back_as_they_were_written
@@ -102,7 +114,7 @@ macro_rules! conformance {
                 counters_and_ledger_are_of_one_moment
                 what_was_not_stored_moved_nothing
                 stocks_are_listed_by_time_and_key_page_by_page
-                the_ledger_tells_every_movement_in_the_order_of_append
+                the_ledger_tells_every_movement_oldest_first
                 the_ledger_is_read_page_by_page
             }
             catalog_views {
@@ -152,12 +164,12 @@ macro_rules! conformance {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_tests {
-    ($store:expr; $($suite:ident { $($claim:ident)* })*) => {
-        mod conformance {
+    ($name:ident: $ports:ident: $store:expr; $($suite:ident { $($claim:ident)* })*) => {
+        mod $name {
             #[allow(unused_imports)]
             use super::*;
 
-            async fn an_empty_store() -> impl $crate::conformance::AllPorts {
+            async fn an_empty_store() -> impl $crate::conformance::$ports {
                 $store
             }
 

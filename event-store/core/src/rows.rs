@@ -203,9 +203,10 @@ pub struct StockRow {
     pub reserved: i64,
     /// Sold.
     pub sold: i64,
-    /// The earliest time of an event that moved them, by the clocks of who appended them.
+    /// When the first event that moved them was appended, by the clock of who appended it: where clocks are
+    /// apart, the earliest such time or that of the first append, as the store can tell.
     pub created_at: Timestamp,
-    /// The latest such time.
+    /// As that, of the latest.
     pub updated_at: Timestamp,
 }
 

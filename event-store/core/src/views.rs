@@ -96,7 +96,8 @@ pub trait StockViews: Send + Sync {
     /// The counters of one SKU, and what the movements in its ledger sum up to, both of one moment: equal
     /// unless something is broken, however fast they move.
     async fn counted(&self, sku: &Sku) -> Result<(Option<StockRow>, Option<StockRow>), StoreError>;
-    /// The movements of one SKU in the order of their append, behind the `after`-th; oldest first.
+    /// The movements of one SKU, behind the `after`-th; oldest first: in the order of their append where the
+    /// store knows it, else in that of their ids.
     async fn ledger(&self, sku: &Sku, after: u64, limit: usize) -> Result<Vec<LedgerEntry>, StoreError>;
 }
 

@@ -7,18 +7,20 @@ use events::RecordedEvent;
 use futures_util::future::{join, join_all};
 use tokio::time::timeout;
 
-use super::AllPorts;
-use super::given::{in_time, moving, noted, reserve, store};
+use super::InOrder;
+use super::given::{in_time, moving, noted, received, reserve, store};
 use super::log::of_every_shape;
+use super::order_views::full;
+use super::stock_views::{entry, soon_ledger};
 use crate::log::{Appended, Position};
 
 const PK: &str = "EVENTS#ORDER_ID#o-1";
 
-pub async fn an_empty_log_has_its_head_at_the_beginning(log: &dyn AllPorts) {
+pub async fn an_empty_log_has_its_head_at_the_beginning(log: &dyn InOrder) {
     assert_eq!(log.head().await, Ok(Position::default()));
 }
 
-pub async fn every_event_comes_once_in_the_order_of_append(log: &dyn AllPorts) {
+pub async fn every_event_comes_once_in_the_order_of_append(log: &dyn InOrder) {
     let mut appended = Vec::new();
     for n in 0..30 {
         // The ids run backwards, for the order of append is not theirs.
@@ -34,7 +36,7 @@ pub async fn every_event_comes_once_in_the_order_of_append(log: &dyn AllPorts) {
     }
 }
 
-pub async fn what_was_not_stored_never_comes(log: &dyn AllPorts) {
+pub async fn what_was_not_stored_never_comes(log: &dyn InOrder) {
     let first = store(log, noted(PK, "EVENT#1", 1)).await;
     let taken = log.append(noted(PK, "EVENT#1", 2)).await;
     assert_eq!(taken, Ok(Appended::Taken(first.clone())));
@@ -47,7 +49,7 @@ pub async fn what_was_not_stored_never_comes(log: &dyn AllPorts) {
     assert_eq!(log.head().await, Ok(last));
 }
 
-pub async fn following_waits_until_an_append_comes(log: &dyn AllPorts) {
+pub async fn following_waits_until_an_append_comes(log: &dyn InOrder) {
     for n in 1..=3 {
         let head = log.head().await.unwrap();
         let append = async {
@@ -59,7 +61,7 @@ pub async fn following_waits_until_an_append_comes(log: &dyn AllPorts) {
     }
 }
 
-pub async fn every_follower_is_woken(log: &dyn AllPorts) {
+pub async fn every_follower_is_woken(log: &dyn InOrder) {
     let append = async {
         pause().await;
         store(log, noted(PK, "EVENT#1", 1)).await
@@ -69,7 +71,7 @@ pub async fn every_follower_is_woken(log: &dyn AllPorts) {
     assert_eq!(found, vec![Ok(vec![(log.head().await.unwrap(), stored)]); 5]);
 }
 
-pub async fn giving_up_a_wait_loses_nothing(log: &dyn AllPorts) {
+pub async fn giving_up_a_wait_loses_nothing(log: &dyn InOrder) {
     let given_up = timeout(Duration::from_millis(50), log.follow(Position::default(), 10)).await;
     assert!(given_up.is_err(), "nothing was there, and {given_up:?} came");
     let stored = store(log, noted(PK, "EVENT#1", 1)).await;
@@ -77,7 +79,7 @@ pub async fn giving_up_a_wait_loses_nothing(log: &dyn AllPorts) {
     assert_eq!(found, Ok(vec![(log.head().await.unwrap(), stored)]));
 }
 
-pub async fn no_event_appears_behind_a_position_that_was_given(log: &dyn AllPorts) {
+pub async fn no_event_appears_behind_a_position_that_was_given(log: &dyn InOrder) {
     let appends = join_all((0..100).map(|n| log.append(noted(&format!("STREAM#{n}"), "EVENT#1", n))));
     let (outcomes, (seen, last)) = join(appends, walk(log, Position::default(), 7, 100)).await;
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(Appended::Stored(_)))));
@@ -89,6 +91,20 @@ pub async fn no_event_appears_behind_a_position_that_was_given(log: &dyn AllPort
     assert_eq!(streams.len(), 100);
 }
 
+pub async fn the_ledger_is_in_the_order_of_append(log: &dyn InOrder) {
+    // The ids run backwards, for the order of append is not theirs.
+    let mut entries = Vec::new();
+    for n in [9, 8, 5, 3] {
+        entries.push(entry(&*store(log, received("apple", n, n)).await, [n as i64, 0, 0]));
+    }
+    soon_ledger(log, "apple", entries).await;
+}
+
+pub async fn rows_of_read_models_do_not_come(log: &dyn InOrder) {
+    log.put(full("o-1", 1)).await.unwrap();
+    assert_eq!(log.head().await, Ok(Position::default()));
+}
+
 /// Long enough for a follower to begin its wait; a follower that did not is no failure.
 async fn pause() {
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -96,7 +112,7 @@ async fn pause() {
 
 /// So many events behind a position, and where the last of them stands.
 async fn walk(
-    log: &dyn AllPorts,
+    log: &dyn InOrder,
     mut after: Position,
     limit: usize,
     count: usize,

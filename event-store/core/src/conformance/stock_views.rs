@@ -9,7 +9,7 @@ use super::given::{
 use super::order_views::IDS;
 use crate::log::Appended;
 use crate::rows::{LedgerEntry, StockRow};
-use crate::views::{After, Page, Window};
+use crate::views::{After, Page, StockViews, Window};
 
 pub async fn a_sku_that_was_never_received_has_no_stock(store: &dyn AllPorts) {
     assert_eq!(store.stock(&sku("apple")).await, Ok(None));
@@ -82,18 +82,17 @@ pub async fn stocks_are_listed_by_time_and_key_page_by_page(log: &dyn AllPorts) 
     .await;
 }
 
-pub async fn the_ledger_tells_every_movement_in_the_order_of_append(log: &dyn AllPorts) {
+pub async fn the_ledger_tells_every_movement_oldest_first(log: &dyn AllPorts) {
     let apple = sku("apple");
     let [two, one] = [2, 1].map(units);
-    // The ids run backwards, for the order of append is not theirs.
-    let lot = store(log, received("apple", 5, 9)).await;
-    let reserved = store(log, moving(8, vec![reserve("apple", 2)])).await;
-    store(log, received("pear", 5, 7)).await;
-    store(log, noted("EVENTS#ORDER_ID#o-1", "EVENT#Forged", 6)).await;
+    let lot = store(log, received("apple", 5, 1)).await;
+    let reserved = store(log, moving(2, vec![reserve("apple", 2)])).await;
+    store(log, received("pear", 5, 3)).await;
+    store(log, noted("EVENTS#ORDER_ID#o-1", "EVENT#Forged", 4)).await;
     let both = store(log, moving(5, vec![reserve("pear", 1), StockDelta::commit(&apple, one)])).await;
-    let released = store(log, moving(4, vec![StockDelta::release(&apple, one)])).await;
-    let back = store(log, moving(3, vec![StockDelta::give_back(&apple, one)])).await;
-    let more = store(log, moving(2, vec![StockDelta::receive(&apple, two)])).await;
+    let released = store(log, moving(6, vec![StockDelta::release(&apple, one)])).await;
+    let back = store(log, moving(7, vec![StockDelta::give_back(&apple, one)])).await;
+    let more = store(log, moving(8, vec![StockDelta::receive(&apple, two)])).await;
     let entries = vec![
         entry(&lot, [5, 0, 0]),
         entry(&reserved, [-2, 2, 0]),
@@ -125,11 +124,11 @@ pub async fn the_ledger_is_read_page_by_page(log: &dyn AllPorts) {
     }
 }
 
-async fn soon_ledger(log: &dyn AllPorts, of: &str, entries: Vec<LedgerEntry>) {
+pub(super) async fn soon_ledger(log: &(impl StockViews + ?Sized), of: &str, entries: Vec<LedgerEntry>) {
     soon(of, entries, async || log.ledger(&sku(of), 0, 100).await.unwrap()).await;
 }
 
-fn entry(event: &RecordedEvent, [available, reserved, sold]: [i64; 3]) -> LedgerEntry {
+pub(super) fn entry(event: &RecordedEvent, [available, reserved, sold]: [i64; 3]) -> LedgerEntry {
     LedgerEntry {
         event_id: event.event_id,
         event_name: event.event_name.to_string(),

@@ -1,0 +1,161 @@
+//! Customers and products.
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use event_store::{CatalogViews, CustomerRow, Direction, Page, Personal, ProductRow, StoreError, Window};
+use events::{CustomerId, ProductId, Sku};
+
+use crate::DynamoStore;
+use crate::calls::Refused;
+use crate::lists::{List, in_list, insert, place, shelf_of};
+use crate::orders::HAS_SEEN_LESS;
+use crate::row_item::{Item, json, json_of, key, number, text, text_of};
+
+/// What is known of a person: attributes of their own, because the log does not know them.
+const PERSONAL: [&str; 3] = ["name", "email", "address"];
+
+pub(crate) fn to_customer(item: &Item) -> Result<CustomerRow, StoreError> {
+    let known = |name: &str| text_of(item, name).ok().map(str::to_owned);
+    let [name, email, address] = PERSONAL.map(known);
+    Ok(CustomerRow { personal: Personal { name, email, address }, ..json_of(item, "row")? })
+}
+
+pub(crate) fn of_product(row: &ProductRow) -> Item {
+    let id = row.product_id.as_str();
+    let mut item = key("id", id);
+    insert(&mut item, "seen", number(row.seen));
+    insert(&mut item, "row", json(row));
+    in_list(&mut item, row.created_at, id);
+    // What is withdrawn is found by its id alone: an item without an index's key is not in it.
+    if !row.withdrawn {
+        insert(&mut item, "sku", text(row.sku.as_str()));
+        if !row.name.is_empty() {
+            insert(&mut item, "name", text(&row.name));
+        }
+    }
+    item
+}
+
+#[async_trait]
+impl CatalogViews for DynamoStore {
+    async fn put_customer(&self, row: CustomerRow) -> Result<bool, StoreError> {
+        let update = self
+            .update_customer(&row)
+            .condition_expression(HAS_SEEN_LESS)
+            .expression_attribute_values(":seen", number(row.seen));
+        self.update(update).await
+    }
+
+    async fn put_personal(&self, id: &CustomerId, personal: Personal) -> Result<bool, StoreError> {
+        let (mut set, mut remove) = (Vec::new(), Vec::new());
+        let mut update = self.client.update_item().table_name(&self.tables.customers);
+        let values = [personal.name, personal.email, personal.address];
+        for (name, value) in PERSONAL.into_iter().zip(values) {
+            update = update.expression_attribute_names(format!("#{name}"), name);
+            match value {
+                Some(value) => {
+                    set.push(format!("#{name} = :{name}"));
+                    update = update.expression_attribute_values(format!(":{name}"), text(value));
+                }
+                None => remove.push(format!("#{name}")),
+            }
+        }
+        let parts = [("SET", set), ("REMOVE", remove)].into_iter().filter(|(_, names)| !names.is_empty());
+        let expression: Vec<String> =
+            parts.map(|(verb, names)| format!("{verb} {}", names.join(", "))).collect();
+        let update = update
+            .set_key(Some(key("id", id.as_str())))
+            .update_expression(expression.join(" "))
+            .condition_expression("attribute_exists(seen) AND attribute_not_exists(erased)");
+        self.update(update).await
+    }
+
+    async fn customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, StoreError> {
+        let item = self.get(&self.tables.customers, key("id", id.as_str())).await?;
+        item.as_ref().map(to_customer).transpose()
+    }
+
+    async fn customers(&self, window: &Window) -> Result<Page<CustomerRow>, StoreError> {
+        let list = List::of_shelves(&self.tables.customers, "GSI1");
+        self.list(&list, window, (None, None), |item| to_customer(item).map(Some)).await
+    }
+
+    async fn put_product(&self, row: ProductRow) -> Result<bool, StoreError> {
+        self.put_if_newer(&self.tables.products, of_product(&row), row.seen).await
+    }
+
+    async fn product(&self, id: &ProductId) -> Result<Option<ProductRow>, StoreError> {
+        self.row_of(&self.tables.products, id.as_str()).await
+    }
+
+    async fn product_by_sku(&self, sku: &Sku) -> Result<Option<ProductRow>, StoreError> {
+        self.listed_first("GSI1", "sku", sku.as_str(), |row| row.sku == *sku).await
+    }
+
+    async fn product_by_name(&self, name: &str) -> Result<Option<ProductRow>, StoreError> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        self.listed_first("GSI2", "name", name, |row| row.name == name).await
+    }
+
+    async fn products(&self, window: &Window) -> Result<Page<ProductRow>, StoreError> {
+        let list = List::of_shelves(&self.tables.products, "GSI3");
+        self.list(&list, window, (None, None), |item| json_of(item, "row").map(Some)).await
+    }
+}
+
+impl DynamoStore {
+    /// Writes what the log knows of a customer; who is erased loses what only this table knew.
+    pub(crate) fn update_customer(&self, row: &CustomerRow) -> UpdateItemFluentBuilder {
+        let id = row.customer_id.as_str();
+        let without_personal = CustomerRow { personal: Personal::default(), ..row.clone() };
+        let mut expression = "SET seen = :seen, #row = :row, created_at = :place, shelf = :shelf".to_owned();
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.customers)
+            .set_key(Some(key("id", id)))
+            .expression_attribute_names("#row", "row")
+            .expression_attribute_values(":seen", number(row.seen))
+            .expression_attribute_values(":row", json(&without_personal))
+            .expression_attribute_values(":place", text(place(row.created_at, id)))
+            .expression_attribute_values(":shelf", text(shelf_of("", id)));
+        if row.erased {
+            expression += ", erased = :one REMOVE #name, email, #address";
+            update = update
+                .expression_attribute_names("#name", "name")
+                .expression_attribute_names("#address", "address")
+                .expression_attribute_values(":one", number(1));
+        }
+        update.update_expression(expression)
+    }
+
+    /// Updates an item if its condition holds; says whether it did.
+    pub(crate) async fn update(&self, update: UpdateItemFluentBuilder) -> Result<bool, StoreError> {
+        let update = update.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match self.call(|| update.clone().send()).await {
+            Ok(_) => Ok(true),
+            Err(Refused::ByService(UpdateItemError::ConditionalCheckFailedException(_), again)) => Ok(again),
+            Err(refused) => Err(refused.into()),
+        }
+    }
+
+    async fn listed_first(
+        &self,
+        index: &'static str,
+        by: &'static str,
+        value: &str,
+        is: impl Fn(&ProductRow) -> bool,
+    ) -> Result<Option<ProductRow>, StoreError> {
+        let list = List { table: &self.tables.products, index, by, partitions: vec![value.to_owned()] };
+        let window = Window { limit: 1, after: None, direction: Direction::Ascending };
+        let wanted = |item: &Item| {
+            let row: ProductRow = json_of(item, "row")?;
+            Ok((!row.withdrawn && is(&row)).then_some(row))
+        };
+        Ok(self.list(&list, &window, (None, None), wanted).await?.rows.pop())
+    }
+}

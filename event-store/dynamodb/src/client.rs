@@ -1,0 +1,61 @@
+//! How the service is reached: region, endpoint, credentials.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb::{Client, Config};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+/// Where the service is, and who asks.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The region: `eu-central-1`.
+    pub region: String,
+    /// Another address than the region's: `http://127.0.0.1:8000`.
+    pub endpoint_url: Option<String>,
+    /// Who asks.
+    pub credentials: Credentials,
+}
+
+impl Connection {
+    /// What the variables say that AWS sets for a function: `AWS_REGION`, `AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, and `AWS_ENDPOINT_URL` for another address.
+    ///
+    /// # Errors
+    /// The name of what is missing.
+    pub fn of_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Connection, String> {
+        let required = |name: &str| variable(name).ok_or_else(|| format!("{name} is not set"));
+        Ok(Connection {
+            region: required("AWS_REGION")?,
+            endpoint_url: variable("AWS_ENDPOINT_URL"),
+            credentials: Credentials::from_keys(
+                required("AWS_ACCESS_KEY_ID")?,
+                required("AWS_SECRET_ACCESS_KEY")?,
+                variable("AWS_SESSION_TOKEN"),
+            ),
+        })
+    }
+
+    /// A client that asks once: what is tried again, and until when, is decided by whoever knows what it means.
+    pub(crate) fn client(&self) -> Client {
+        let https = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build_https();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(1))
+            .operation_attempt_timeout(Duration::from_secs(3))
+            .build();
+        let mut config = Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(self.credentials.clone())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .http_client(https);
+        config.set_endpoint_url(self.endpoint_url.clone());
+        Client::from_conf(config.build())
+    }
+}

@@ -1,0 +1,114 @@
+//! Making the tables on a server that has no CloudFormation: DynamoDB Local, or a double. In an account the
+//! templates make them; a test holds the two against each other.
+
+use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
+};
+use event_store::StoreError;
+
+use crate::DynamoStore;
+
+/// A table: its keys, its indexes, whether changes can be followed. All keys are strings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// The name that the template gives it: `OrderTable`.
+    pub name: &'static str,
+    /// Partition key, and sort key if there is one.
+    pub key: &'static [&'static str],
+    /// Indexes, named `GSI1` and so on, each of keys alone.
+    pub indexes: &'static [[&'static str; 2]],
+    /// Whether it has a stream of new images.
+    pub has_stream: bool,
+}
+
+const fn table(name: &'static str, key: &'static [&'static str]) -> Table {
+    Table { name, key, indexes: &[], has_stream: false }
+}
+
+/// The tables that this crate reads and writes.
+pub const TABLES: [Table; 10] = [
+    Table { has_stream: true, ..table("EventTable", &["pk", "sk"]) },
+    Table {
+        indexes: &[["customer_id", "created_at"], ["shelf", "created_at"]],
+        ..table("OrderTable", &["id"])
+    },
+    Table { indexes: &[["shelf", "created_at"]], ..table("PaymentTable", &["id"]) },
+    table("DeliveryTable", &["id"]),
+    Table { indexes: &[["shelf", "created_at"]], ..table("CustomerTable", &["id"]) },
+    Table {
+        indexes: &[["sku", "created_at"], ["name", "created_at"], ["shelf", "created_at"]],
+        ..table("ProductTable", &["id"])
+    },
+    Table { indexes: &[["shelf", "created_at"]], ..table("StockTable", &["id"]) },
+    table("StockLedgerTable", &["sku", "event_id"]),
+    table("PaymentIntentTable", &["id"]),
+    table("ShadowTable", &["shelf", "id"]),
+];
+
+impl DynamoStore {
+    /// Makes the tables that are not there yet, under the prefix that [`crate::Tables::prefixed`] was given.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn create_tables(&self, prefix: &str) -> Result<(), StoreError> {
+        for table in &TABLES {
+            self.create(&format!("{prefix}{}", table.name), table).await?;
+        }
+        Ok(())
+    }
+
+    async fn create(&self, name: &str, table: &Table) -> Result<(), StoreError> {
+        let mut attributes: Vec<&str> =
+            table.key.iter().chain(table.indexes.iter().flatten()).copied().collect();
+        attributes.sort_unstable();
+        attributes.dedup();
+        let mut create = self
+            .client
+            .create_table()
+            .table_name(name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_attribute_definitions(Some(attributes.into_iter().map(attribute).collect()))
+            .set_key_schema(Some(keys(table.key)));
+        for (n, index) in (1..).zip(table.indexes) {
+            let projection = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+            let index = GlobalSecondaryIndex::builder()
+                .index_name(format!("GSI{n}"))
+                .set_key_schema(Some(keys(index)))
+                .projection(projection)
+                .build();
+            create = create.global_secondary_indexes(index.expect("a name and keys are given"));
+        }
+        if table.has_stream {
+            let stream = StreamSpecification::builder()
+                .stream_enabled(true)
+                .stream_view_type(StreamViewType::NewImage)
+                .build();
+            create = create.stream_specification(stream.expect("it says whether it is on"));
+        }
+        match create.send().await.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
+            Ok(_) | Err(CreateTableError::ResourceInUseException(_)) => Ok(()),
+            Err(error) => Err(StoreError::Unavailable(format!(
+                "failed to create the table {name}: {}",
+                DisplayErrorContext(error)
+            ))),
+        }
+    }
+}
+
+fn attribute(name: &str) -> AttributeDefinition {
+    let attribute =
+        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
+    attribute.expect("a name and a type are given")
+}
+
+fn keys(names: &[&str]) -> Vec<KeySchemaElement> {
+    let types = [KeyType::Hash, KeyType::Range];
+    let element = |(name, key_type): (&&str, KeyType)| {
+        let element = KeySchemaElement::builder().attribute_name(*name).key_type(key_type).build();
+        element.expect("a name and a type are given")
+    };
+    names.iter().zip(types).map(element).collect()
+}
