@@ -60,19 +60,39 @@ pub fn router(api: Arc<Api>) -> Router {
     edge::around(table(), api)
 }
 
+/// The routes of orders, customers and products: what the function `oms-api` serves.
+pub fn oms_router(api: Arc<Api>) -> Router {
+    edge::around(oms(Table::default()), api)
+}
+
+/// The routes of stock: what the function `ims-api` serves.
+pub fn ims_router(api: Arc<Api>) -> Router {
+    edge::around(ims(Table::default()), api)
+}
+
+/// The routes that forge events: what the function `chaos-api` serves, where there is one.
+pub fn chaos_router(api: Arc<Api>) -> Router {
+    edge::around(forging(Table::default()), api)
+}
+
 /// Every route as (method, path template): the table that [`router`] is built from.
 pub fn routes() -> Vec<(&'static str, &'static str)> {
     table().routes.iter().map(|route| (route.method, route.path)).collect()
 }
 
 fn table() -> Table {
-    let resources = [
-        orders::routes,
-        inventory::routes,
-        customers::routes,
-        products::routes,
-        chaos::routes,
-        health::routes,
-    ];
-    compat::routes(resources.into_iter().fold(Table::default(), |table, resource| resource(table)))
+    forging(ims(oms(Table::default())))
+}
+
+fn oms(table: Table) -> Table {
+    let table = products::routes(customers::routes(orders::routes(table)));
+    health::routes(compat::order_routes(table))
+}
+
+fn ims(table: Table) -> Table {
+    compat::inventory_routes(inventory::routes(table))
+}
+
+fn forging(table: Table) -> Table {
+    compat::chaos_routes(chaos::routes(table))
 }

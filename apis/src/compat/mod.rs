@@ -26,14 +26,21 @@ use crate::problem::{Cause, Problem};
 use crate::request::read_body;
 use crate::table::Table;
 
-pub(crate) fn routes(table: Table) -> Table {
+pub(crate) fn order_routes(table: Table) -> Table {
     table
-        .compat("/api/v1/inventory/restockSku", inventory::restock_sku)
-        .compat("/api/v1/inventory/listSkus", inventory::list_skus)
         .compat("/api/v1/orders/placeOrder", orders::place_order)
         .compat("/api/v1/orders/listOrders", orders::list_orders)
         .compat("/api/v1/payments/listOrderPayments", payments::list_order_payments)
-        .compat("/api/v1/testing/simulateRawEvent", testing::simulate_raw_event)
+}
+
+pub(crate) fn inventory_routes(table: Table) -> Table {
+    table
+        .compat("/api/v1/inventory/restockSku", inventory::restock_sku)
+        .compat("/api/v1/inventory/listSkus", inventory::list_skus)
+}
+
+pub(crate) fn chaos_routes(table: Table) -> Table {
+    table.compat("/api/v1/testing/simulateRawEvent", testing::simulate_raw_event)
 }
 
 /// Everything that this API says when it does not say yes.

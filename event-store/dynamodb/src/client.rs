@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
@@ -39,22 +40,28 @@ impl Connection {
         })
     }
 
-    /// A client that asks once: what is tried again, and until when, is decided by whoever knows what it means.
-    pub(crate) fn client(&self) -> Client {
-        let https = aws_smithy_http_client::Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build_https();
-        let timeouts = TimeoutConfig::builder()
+    /// The client's way to the network, for other services' clients too.
+    pub fn https(&self) -> SharedHttpClient {
+        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+    }
+
+    /// How long one try may take.
+    pub fn timeouts(&self) -> TimeoutConfig {
+        TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(1))
             .operation_attempt_timeout(Duration::from_secs(3))
-            .build();
+            .build()
+    }
+
+    /// A client that asks once: what is tried again, and until when, is decided by whoever knows what it means.
+    pub(crate) fn client(&self) -> Client {
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(self.region.clone()))
             .credentials_provider(self.credentials.clone())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            .http_client(https);
+            .timeout_config(self.timeouts())
+            .http_client(self.https());
         config.set_endpoint_url(self.endpoint_url.clone());
         Client::from_conf(config.build())
     }

@@ -1,0 +1,43 @@
+//! The API as functions: requests of API Gateway in, answers of the same routers out.
+
+use std::sync::Arc;
+
+use apis::{Api, Environment};
+use axum::Router;
+use event_store::SystemStamper;
+use event_store_dynamodb::deadline;
+use functions::{Function, required};
+use lambda_http::{Request, RequestExt};
+use lambda_runtime::Error;
+use tower::ServiceExt;
+
+/// Answers requests with a router, for as long as the process lives.
+///
+/// # Errors
+/// A variable that is missing, or a runtime that cannot be reached.
+pub async fn serve(name: &str, router: fn(Arc<Api>) -> Router) -> Result<(), Error> {
+    let function = Function::start()?;
+    let store = Arc::new(function.store());
+    let api = Api {
+        log: store.clone(),
+        orders: store.clone(),
+        stock: store.clone(),
+        catalog: store,
+        stamper: Arc::new(SystemStamper::new(name)),
+        environment: environment(&required("ENVIRONMENT")?)?,
+    };
+    let router = router(Arc::new(api));
+    let answer = |request: Request| {
+        let until = functions::deadline(&request.lambda_context());
+        deadline::until(until, router.clone().oneshot(request))
+    };
+    lambda_http::run(lambda_http::service_fn(answer)).await
+}
+
+fn environment(name: &str) -> Result<Environment, Error> {
+    match name {
+        "dev" => Ok(Environment::Dev),
+        "prod" => Ok(Environment::Prod),
+        other => Err(format!("ENVIRONMENT is {other}; it must be dev or prod").into()),
+    }
+}
