@@ -193,10 +193,22 @@ pub struct Function {
     pub stack: String,
     /// The queues it works on.
     pub queues: Vec<QueueSource>,
+    /// The pipe's dead-letter queue, if it reads that. It stands apart because its messages hold no
+    /// events: they name records of the table's stream that the pipe gave up on.
+    pub pipe_dead_letters: Option<QueueSource>,
+    /// Name of the queue that takes an invocation by the clock that failed.
+    pub dead_letter_queue: Option<String>,
     /// When it is invoked by the clock.
     pub schedules: Vec<Schedule>,
     /// Which requests it answers.
     pub routes: Vec<Route>,
+}
+
+impl Function {
+    /// Every queue that feeds it.
+    pub fn sources(&self) -> impl Iterator<Item = &QueueSource> {
+        self.queues.iter().chain(&self.pipe_dead_letters)
+    }
 }
 
 /// A queue that feeds a function.
@@ -223,6 +235,8 @@ pub struct Schedule {
     pub every: Duration,
     /// Whether it runs.
     pub enabled: bool,
+    /// Name of the queue that hears of it when the function could not be invoked.
+    pub dead_letter_queue: Option<String>,
 }
 
 /// A request that a function answers.

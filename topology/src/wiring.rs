@@ -24,7 +24,7 @@ pub(crate) fn wire(templates: &Templates) -> Result<Topology, TopologyError> {
         rules: rules.collect::<Result<_, _>>()?,
         functions: account
             .of(FUNCTION)
-            .map(|function| account.function(function))
+            .map(|function| account.function(function, &pipe))
             .collect::<Result<_, _>>()?,
         tables: account.of(TABLE).map(table).collect(),
         pipe,
@@ -110,7 +110,7 @@ fn table(resource: &Resource) -> Table {
 
 fn refuse_double_names(topology: &Topology) -> Result<(), TopologyError> {
     let routes = topology.functions.iter().flat_map(|function| &function.routes);
-    let feeds = topology.functions.iter().flat_map(|function| &function.queues);
+    let feeds = topology.functions.iter().flat_map(|function| function.sources());
     let names = (topology.queues.iter().map(|queue| format!("queue {}", queue.name)))
         .chain(topology.rules.iter().map(|rule| format!("rule {}", rule.name)))
         .chain(topology.functions.iter().map(|function| format!("binary {}", function.binary)))
@@ -130,7 +130,7 @@ fn refuse_double_names(topology: &Topology) -> Result<(), TopologyError> {
 /// A message that reappears while it is still being worked on is done twice; Lambda refuses such a queue.
 fn refuse_impatient_queues(topology: &Topology) -> Result<(), TopologyError> {
     for function in &topology.functions {
-        let mut queues = function.queues.iter().filter_map(|source| topology.queue(&source.queue));
+        let mut queues = function.sources().filter_map(|source| topology.queue(&source.queue));
         if let Some(queue) = queues.find(|queue| queue.visibility_timeout < function.timeout) {
             return Err(TopologyError::Wiring(format!(
                 "queue {} shows a message again after {} s while function {} may work on it for {} s, raise its \
@@ -230,6 +230,26 @@ Resources:
     }
 
     #[test]
+    fn who_reads_what_the_pipe_gave_up_on_is_no_worker() {
+        let gives_up = "MaximumRetryAttempts: -1, DeadLetterConfig: { Arn: !GetAtt Work.Arn }";
+        let text = SMALL.replacen("MaximumRetryAttempts: -1", gives_up, 1);
+        let worker = load(&text).unwrap().function("worker").unwrap().clone();
+        assert_eq!(worker.queues, []);
+        assert_eq!(worker.pipe_dead_letters.as_ref().map(|source| source.queue.as_str()), Some("Work"));
+        assert_eq!(worker.sources().count(), 1);
+    }
+
+    #[test]
+    fn a_clock_and_its_function_give_up_into_queues() {
+        let dead = "rate(1 minute), RetryPolicy: { MaximumRetryAttempts: 2 }, DeadLetterConfig: { Arn: !GetAtt Dead.Arn }";
+        let text = SMALL.replacen("rate(1 minute)", dead, 1);
+        let own = "Timeout: 10\n      DeadLetterQueue: { Type: SQS, TargetArn: !GetAtt Dead.Arn }";
+        let worker = load(&text.replacen("Timeout: 10", own, 1)).unwrap().function("worker").unwrap().clone();
+        assert_eq!(worker.schedules[0].dead_letter_queue.as_deref(), Some("Dead"));
+        assert_eq!(worker.dead_letter_queue.as_deref(), Some("Dead"));
+    }
+
+    #[test]
     fn what_is_not_understood_is_named_and_never_ignored() {
         let cases = [
             (
@@ -278,6 +298,21 @@ Resources:
                 "rate(1 minute)",
                 "cron(* * * * ? *)",
                 "Events.Tick.Properties.Schedule: only a rate is supported",
+            ),
+            (
+                "Timeout: 10",
+                "Timeout: 10\n      DeadLetterQueue: { Type: SNS, TargetArn: !GetAtt Dead.Arn }",
+                "property DeadLetterQueue.Type: is not supported, use SQS",
+            ),
+            (
+                "Timeout: 10",
+                "Timeout: 10\n      EventInvokeConfig: { DestinationConfig: { OnFailure: { Type: SQS } } }",
+                "property EventInvokeConfig.DestinationConfig: is not supported",
+            ),
+            (
+                "rate(1 minute)",
+                "rate(1 minute), DeadLetterConfig: { Type: SQS }",
+                "Events.Tick.Properties.DeadLetterConfig.Type: is not supported",
             ),
             ("Binary: worker", "Other: worker", "property Metadata.BuildProperties.Binary: is missing"),
             (

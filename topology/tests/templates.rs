@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests, which clippy does not see
 
+#[path = "templates/rules.rs"]
+mod rules;
+
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -35,7 +38,11 @@ fn is_dead_letter_queue(topology: &Topology, queue: &Queue) -> bool {
     let redrives =
         topology.queues.iter().filter_map(|it| it.redrive.as_ref()).map(|it| &it.dead_letter_queue);
     let targets = topology.rules.iter().flat_map(|rule| &rule.targets).flat_map(|it| &it.dead_letter_queue);
-    redrives.chain(targets).chain(&topology.pipe.dead_letter_queue).any(|name| *name == queue.name)
+    let clocks = topology.functions.iter().flat_map(|it| &it.schedules).flat_map(|it| &it.dead_letter_queue);
+    let functions = topology.functions.iter().flat_map(|function| &function.dead_letter_queue);
+    let names =
+        redrives.chain(targets).chain(clocks).chain(functions).chain(&topology.pipe.dead_letter_queue);
+    names.into_iter().any(|name| *name == queue.name)
 }
 
 /// Every event name that any rule tests for.
@@ -93,13 +100,26 @@ fn raw_events_are_taken_in_dev_only() {
 }
 
 #[test]
-fn every_queue_that_is_worked_on_gives_up_into_a_dead_letter_queue() {
+fn a_payment_is_received_more_often_than_anything_else() {
     let topology = topology("prod");
-    for queue in &topology.queues {
-        assert_eq!(queue.redrive.is_none(), is_dead_letter_queue(&topology, queue), "{}", queue.name);
+    let limit = |queue: &Queue| Some(queue.redrive.as_ref()?.max_receive_count);
+    let limits: BTreeMap<_, _> =
+        topology.queues.iter().filter_map(|queue| Some((queue.name.as_str(), limit(queue)?))).collect();
+    assert_eq!(limits.len(), 8);
+    for (queue, limit) in limits {
+        assert_eq!(limit, if queue.contains("Payments") { 12 } else { 6 }, "{queue}");
     }
-    assert_eq!(topology.queue("OMS-PaymentsQueue").unwrap().redrive.as_ref().unwrap().max_receive_count, 12);
-    assert_eq!(topology.queue("IMS-InventoryQueue").unwrap().redrive.as_ref().unwrap().max_receive_count, 6);
+}
+
+#[test]
+fn what_the_pipe_gave_up_on_is_read_again_one_message_at_a_time() {
+    let topology = topology("prod");
+    let function = topology.function("pipe-dlq").unwrap();
+    assert_eq!(function.queues, [], "it is no worker: what it reads are no events");
+    let source = function.pipe_dead_letters.as_ref().unwrap();
+    assert_eq!((source.queue.as_str(), source.batch_size), ("OMS-PipeDLQ", 1));
+    let redrive = topology.queue("OMS-PipeDLQ").unwrap().redrive.as_ref().unwrap();
+    assert_eq!(redrive.dead_letter_queue, "OMS-PipeGivenUpDLQ");
 }
 
 #[test]
@@ -112,29 +132,6 @@ fn a_dead_letter_queue_keeps_messages_longer_than_the_queues_before_it() {
             "{}",
             queue.name
         );
-    }
-}
-
-#[test]
-fn a_message_stays_hidden_for_six_times_as_long_as_its_worker_may_run() {
-    let topology = topology("prod");
-    for function in &topology.functions {
-        for source in &function.queues {
-            let queue = topology.queue(&source.queue).unwrap();
-            assert!(queue.visibility_timeout >= 6 * function.timeout, "{}", queue.name);
-        }
-    }
-}
-
-#[test]
-fn every_rule_tries_again_and_gives_up_into_a_queue() {
-    for rule in of_kind(&resources("prod"), "AWS::Events::Rule") {
-        for target in rule.properties["Targets"].as_array().unwrap() {
-            assert!(target["RetryPolicy"]["MaximumRetryAttempts"].is_number(), "{}", rule.logical_id);
-            assert!(target["RetryPolicy"]["MaximumEventAgeInSeconds"].is_number(), "{}", rule.logical_id);
-            assert!(target["DeadLetterConfig"]["Arn"].is_string(), "{}", rule.logical_id);
-            assert_eq!(target["InputPath"], "$.detail", "{}", rule.logical_id);
-        }
     }
 }
 
@@ -161,124 +158,16 @@ fn the_bus_may_send_to_every_queue_a_rule_names_and_nobody_else_may() {
             needed.insert((arn.clone(), target["DeadLetterConfig"]["Arn"].to_string()));
         }
     }
+    for function in of_kind(&resources, "AWS::Serverless::Function") {
+        for event in function.properties["Events"].as_object().unwrap().values() {
+            if event["Type"] == "Schedule" {
+                let name = event["Properties"]["Name"].as_str().unwrap();
+                let arn = json!(format!("arn:aws:events:us-east-1:000000000000:rule/{name}")).to_string();
+                needed.insert((arn, event["Properties"]["DeadLetterConfig"]["Arn"].to_string()));
+            }
+        }
+    }
     assert_eq!(allowed, needed);
-}
-
-#[test]
-fn every_resource_that_takes_tags_carries_the_three() {
-    let without = ["AWS::SQS::QueuePolicy"];
-    for environment in ["dev", "prod"] {
-        for resource in resources(environment).iter().filter(|it| !without.contains(&it.kind.as_str())) {
-            let service = if resource.template == "template-oms.yaml" { "OMS" } else { "IMS" };
-            let expected = [("Environment", environment), ("Service", service), ("Version", "1.0.0")];
-            let tags: BTreeMap<&str, &str> = match resource.properties.get("Tags") {
-                Some(Value::Array(tags)) => tags
-                    .iter()
-                    .map(|it| (it["Key"].as_str().unwrap(), it["Value"].as_str().unwrap()))
-                    .collect(),
-                Some(Value::Object(tags)) => {
-                    tags.iter().map(|(k, v)| (k.as_str(), v.as_str().unwrap())).collect()
-                }
-                _ => BTreeMap::new(),
-            };
-            assert_eq!(tags, BTreeMap::from(expected), "{} {}", resource.kind, resource.logical_id);
-        }
-    }
-}
-
-#[test]
-fn every_dead_letter_queue_has_an_alarm() {
-    let topology = topology("prod");
-    let resources = resources("prod");
-    let watched: BTreeSet<&str> = of_kind(&resources, "AWS::CloudWatch::Alarm")
-        .filter(|alarm| {
-            alarm.properties["MetricName"] == "ApproximateNumberOfMessagesVisible"
-                && alarm.properties["Threshold"] == 0
-                && alarm.properties["ComparisonOperator"] == "GreaterThanThreshold"
-        })
-        .map(|alarm| alarm.properties["Dimensions"][0]["Value"].as_str().unwrap())
-        .collect();
-    let dead: BTreeSet<&str> = topology
-        .queues
-        .iter()
-        .filter(|queue| is_dead_letter_queue(&topology, queue))
-        .map(|queue| queue.name.as_str())
-        .collect();
-    assert_eq!(watched, dead);
-}
-
-/// Statements of every role and function, with the name of who has them.
-fn statements(resources: &[Resource]) -> Vec<(String, Value)> {
-    let policies = |resource: &Resource| resource.properties.get("Policies").cloned().unwrap_or(json!([]));
-    let mut statements = Vec::new();
-    for resource in resources {
-        for policy in policies(resource).as_array().unwrap() {
-            let document = policy.get("PolicyDocument").unwrap_or(policy);
-            for statement in document["Statement"].as_array().unwrap() {
-                statements.push((resource.logical_id.clone(), statement.clone()));
-            }
-        }
-    }
-    statements
-}
-
-fn listed(value: &Value) -> Vec<&str> {
-    match value {
-        Value::Array(items) => items.iter().map(|item| item.as_str().unwrap()).collect(),
-        single => vec![single.as_str().unwrap()],
-    }
-}
-
-#[test]
-fn nobody_may_do_everything_to_anything() {
-    let resources = resources("dev");
-    assert!(!statements(&resources).is_empty());
-    for (owner, statement) in statements(&resources) {
-        assert_eq!(statement["Effect"], "Allow", "{owner}");
-        assert!(
-            listed(&statement["Action"]).iter().all(|action| !action.contains('*')),
-            "{owner}: {statement}"
-        );
-        assert!(
-            listed(&statement["Resource"]).iter().all(|it| !it.contains('*') || it.ends_with("/index/*")),
-            "{owner}: {statement}"
-        );
-    }
-}
-
-#[test]
-fn nobody_may_change_or_delete_an_event() {
-    let resources = resources("dev");
-    let log = "arn:aws:dynamodb:us-east-1:000000000000:table/oms-EventTable";
-    for (owner, statement) in statements(&resources) {
-        if listed(&statement["Resource"]).contains(&log) {
-            for action in listed(&statement["Action"]) {
-                let harmless = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"];
-                assert!(harmless.contains(&action), "{owner} has {action} on the log");
-            }
-        }
-    }
-}
-
-#[test]
-fn every_function_has_a_role_of_its_own_and_runs_the_small_runtime() {
-    for function in of_kind(&resources("dev"), "AWS::Serverless::Function") {
-        assert_eq!(function.properties["Runtime"], "provided.al2023", "{}", function.logical_id);
-        assert_eq!(function.properties["Architectures"], json!(["arm64"]), "{}", function.logical_id);
-        assert_eq!(function.metadata["BuildMethod"], "rust-cargolambda", "{}", function.logical_id);
-        assert!(!function.properties.contains_key("Role"), "{}: SAM makes one for each", function.logical_id);
-    }
-}
-
-#[test]
-fn no_table_is_deleted_with_its_stack_and_each_can_be_restored() {
-    let resources = resources("prod");
-    for table in of_kind(&resources, "AWS::DynamoDB::Table") {
-        assert_eq!(table.deletion_policy.as_deref(), Some("Retain"), "{}", table.logical_id);
-        assert_eq!(table.properties["BillingMode"], "PAY_PER_REQUEST", "{}", table.logical_id);
-        let recovery = &table.properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
-        assert_eq!(recovery, true, "{}", table.logical_id);
-    }
 }
 
 #[test]
@@ -391,6 +280,39 @@ fn an_event_goes_to_the_workers_that_listen_to_it_by_whatever_name() {
     assert_eq!(queues("StockReceived", "standard"), set(&[]));
 }
 
+/// The settings of one command for one stack and environment, of which each is a line.
+fn sam_settings(section: &str) -> BTreeSet<&'static str> {
+    let lines = include_str!("../../samconfig.toml").lines();
+    let header = format!("[{section}.parameters]");
+    let inside = lines.skip_while(|line| *line != header).skip(1).take_while(|line| !line.starts_with('['));
+    inside.filter(|line| line.contains(" = ")).collect()
+}
+
+#[test]
+fn each_stack_is_built_and_deployed_as_its_environment_and_prod_builds_no_raw_event_function() {
+    for (stack, service) in [("oms", "OMS"), ("ims", "IMS")] {
+        for environment in ["dev", "prod"] {
+            let build = sam_settings(&format!("{stack}-{environment}.build"));
+            let deploy = sam_settings(&format!("{stack}-{environment}.deploy"));
+            let has = |settings: &BTreeSet<&str>, wanted: &str| settings.iter().any(|it| it.contains(wanted));
+            assert!(has(&build, &format!("template_file = \"template-{stack}.yaml\"")), "{build:?}");
+            assert!(has(&build, &format!("build_dir = \"target/sam/{stack}-{environment}\"")), "{build:?}");
+            assert!(
+                has(&deploy, &format!("template_file = \"target/sam/{stack}-{environment}/template.yaml\"")),
+                "{deploy:?}"
+            );
+            for settings in [&build, &deploy] {
+                assert!(has(settings, &format!("\"Environment={environment}\"")), "{settings:?}");
+            }
+            let tags = ["Service", "Environment", "Version"].iter().zip([service, environment, "1.0.0"]);
+            let tags: Vec<String> = tags.map(|(name, value)| format!("\"{name}={value}\"")).collect();
+            assert!(has(&deploy, &format!("tags = [{}]", tags.join(", "))), "{deploy:?}");
+            let excluded = has(&build, "exclude = [\"ChaosApiFunction\"]");
+            assert_eq!(excluded, (stack, environment) == ("oms", "prod"), "{stack}-{environment}");
+        }
+    }
+}
+
 #[test]
 fn the_sweeper_runs_every_minute() {
     let topology = topology("prod");
@@ -428,7 +350,7 @@ fn the_ims_template_does_not_stand_alone() {
 fn a_template_with_a_line_missing_is_loaded_or_refused_but_never_panics() {
     let lines: Vec<&str> = SOURCES[1].text.lines().collect();
     let mut refused = 0;
-    for missing in (0..lines.len()).step_by(5) {
+    for missing in (0..lines.len()).step_by(11) {
         let text = [&lines[..missing], &lines[missing + 1..]].concat().join("\n");
         let sources = [SOURCES[0], Source { name: SOURCES[1].name, text: &text }];
         if let Err(error) = Topology::load(&sources, &Parameters::default()) {

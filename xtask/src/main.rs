@@ -1,6 +1,7 @@
 //! The project's everyday commands: `cargo xtask <command>`.
 
 mod arrows;
+mod doubles;
 mod fuzz;
 mod mutants;
 mod sim;
@@ -12,12 +13,13 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use doubles::Doubles;
 
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test            everything that CI checks: lint, tests, simulator, fuzzers, release build
-  test AREA       the tests of one area: domains, store, topology, workers, api, local, cli, sim
+  test AREA       the tests of one area: domains, store, aws, topology, workers, api, local, cli, sim
   lint            format, clippy, arrows, templates, licences
   arrows          which crate may depend on which
   release         build the one-machine binary and check what is in it
@@ -63,7 +65,12 @@ fn root() -> PathBuf {
 
 fn test_everything() -> anyhow::Result<()> {
     lint()?;
-    step("test", cargo(&["test", "--workspace", "--all-features"]))?;
+    {
+        let doubles = Doubles::start(&root())?;
+        let mut test = cargo(&["test", "--workspace", "--all-features"]);
+        doubles.tell(&mut test);
+        step("test", test)?;
+    }
     sim::ci()?;
     fuzz::briefly()?;
     release()
@@ -73,6 +80,7 @@ fn test_area(area: &str) -> anyhow::Result<()> {
     let packages: &[&str] = match area {
         "domains" => &["events", "orders", "inventory", "payments", "catalog"],
         "store" => &["event-store", "event-store-embedded"],
+        "aws" => &["event-store-dynamodb", "functions", "worker-functions", "api-functions"],
         "topology" => &["topology"],
         "workers" => &["views", "workers"],
         "api" => &["apis"],
@@ -85,6 +93,11 @@ fn test_area(area: &str) -> anyhow::Result<()> {
     for package in packages {
         test.args(["--package", package]);
     }
+    // Only what talks to servers of AWS's protocols needs them.
+    let doubles = if area == "aws" { Some(Doubles::start(&root())?) } else { None };
+    if let Some(doubles) = &doubles {
+        doubles.tell(&mut test);
+    }
     step("test", test)
 }
 
@@ -95,12 +108,24 @@ fn lint() -> anyhow::Result<()> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     step("clippy", cargo(&clippy))?;
     let tools = tools::install(&root())?;
-    let mut templates = Command::new(tools.join("cfn-lint"));
-    templates.args(["template-oms.yaml", "template-ims.yaml"]).current_dir(root());
-    step("templates", templates)?;
+    let templates = ["template-oms.yaml", "template-ims.yaml"];
+    let mut cfn_lint = tools.program("cfn-lint");
+    cfn_lint.args(templates).current_dir(root());
+    step("templates", cfn_lint)?;
+    for template in templates {
+        // It asks for a region, and looks up nothing there.
+        let mut sam = tools.program("sam");
+        sam.args(["validate", "--lint", "--region", "us-east-1", "--template", template]);
+        sam.current_dir(root());
+        step(&format!("sam validate {template}"), sam)?;
+    }
+    let mut checkov = tools.checkov();
+    checkov.args(["--framework", "cloudformation", "--skip-download", "--compact", "--quiet", "--file"]);
+    checkov.args(templates).current_dir(root());
+    step("checkov", checkov)?;
     // Licences are read from the sources of every platform's crates, which a build does not all fetch.
     step("fetch", cargo(&["fetch", "--locked"]))?;
-    let mut licences = Command::new(tools.join("cargo-deny"));
+    let mut licences = tools.program("cargo-deny");
     licences.args(["--offline", "--log-level", "error", "check", "licenses", "bans", "sources"]);
     licences.current_dir(root());
     step("licences", licences)

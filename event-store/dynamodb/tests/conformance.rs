@@ -5,7 +5,8 @@
 //! What the servers do otherwise than the service's documentation says, as far as a test has to know:
 //!
 //! - DynamoDB Local, in the version that can be had from a registry (of 2020), takes 10 items in a transaction
-//!   instead of 100, knows no `ReturnValuesOnConditionCheckFailure` on a single put, and refuses empty texts.
+//!   instead of 100, gives the taken event of a single put not back, and refuses empty texts. The first makes one
+//!   claim untestable there: `cargo xtask test` leaves it out (`KNOWN_GAPS` in `xtask/src/doubles.rs`).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -17,7 +18,7 @@ static WORLDS: AtomicU32 = AtomicU32::new(0);
 /// Tables of its own for every claim, on the server that a variable names.
 async fn a_store_at(variable: &str, transaction_items: usize) -> DynamoStore {
     let endpoint = std::env::var(variable)
-        .unwrap_or_else(|_| panic!("{variable} names no server; `cargo xtask test store` starts it"));
+        .unwrap_or_else(|_| panic!("{variable} names no server; `cargo xtask test aws` starts it"));
     let prefix = format!("T{}x{}-", std::process::id(), WORLDS.fetch_add(1, Ordering::Relaxed));
     let connection = Connection {
         region: "eu-central-1".into(),

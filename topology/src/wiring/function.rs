@@ -4,11 +4,11 @@ use super::Account;
 use crate::error::TopologyError;
 use crate::properties::Properties;
 use crate::template::Resource;
-use crate::{Function, QueueSource, Route, Schedule};
+use crate::{Function, Pipe, QueueSource, Route, Schedule};
 use std::time::Duration;
 
 impl Account<'_> {
-    pub(super) fn function(&self, resource: &Resource) -> Result<Function, TopologyError> {
+    pub(super) fn function(&self, resource: &Resource, pipe: &Pipe) -> Result<Function, TopologyError> {
         let properties = Properties::of(resource);
         let metadata = Properties::metadata_of(resource);
         let build = metadata.required_within("BuildProperties")?;
@@ -19,6 +19,8 @@ impl Account<'_> {
             memory_mb: properties.count("MemorySize", 128..=10_240)?.unwrap_or(128),
             stack: resource.template.clone(),
             queues: Vec::new(),
+            pipe_dead_letters: None,
+            dead_letter_queue: self.function_dead_letter_queue(&properties)?,
             schedules: Vec::new(),
             routes: Vec::new(),
         };
@@ -32,10 +34,15 @@ impl Account<'_> {
             let kind = event.required_text("Type")?;
             let inner = event.required_within("Properties")?;
             match kind {
-                "SQS" => function.queues.extend(self.queue_source(&inner)?),
+                "SQS" => match self.queue_source(&inner)? {
+                    Some(source) if pipe.dead_letter_queue.as_ref() == Some(&source.queue) => {
+                        function.pipe_dead_letters = Some(source);
+                    }
+                    source => function.queues.extend(source),
+                },
                 "Schedule" | "ScheduleV2" => {
                     let fallback = format!("{}-{name}", resource.logical_id);
-                    function.schedules.push(schedule(&inner, kind, fallback)?);
+                    function.schedules.push(self.schedule(&inner, kind, fallback)?);
                 }
                 "Api" | "HttpApi" => function.routes.push(route(&inner)?),
                 _ => {
@@ -46,6 +53,19 @@ impl Account<'_> {
             }
         }
         Ok(function)
+    }
+
+    /// The queue for asynchronous invocations that failed; they may go nowhere else.
+    fn function_dead_letter_queue(&self, function: &Properties<'_>) -> Result<Option<String>, TopologyError> {
+        if let Some(invoke) = function.within("EventInvokeConfig")? {
+            invoke.only(&["MaximumRetryAttempts", "MaximumEventAgeInSeconds"])?;
+        }
+        let Some(dead) = function.within("DeadLetterQueue")? else { return Ok(None) };
+        dead.only(&["Type", "TargetArn"])?;
+        if dead.required_text("Type")? != "SQS" {
+            return Err(dead.error("Type", "is not supported, use SQS"));
+        }
+        self.queue_at(&dead, "TargetArn").map(Some)
     }
 
     /// A queue that feeds a function; `None` if it is disabled.
@@ -83,6 +103,44 @@ impl Account<'_> {
         };
         Ok(event.flag("Enabled")?.unwrap_or(true).then_some(source))
     }
+
+    fn schedule(
+        &self,
+        event: &Properties<'_>,
+        kind: &str,
+        fallback: String,
+    ) -> Result<Schedule, TopologyError> {
+        event.only(&[
+            "Schedule",
+            "ScheduleExpression",
+            "Name",
+            "Description",
+            "Enabled",
+            "State",
+            "RoleArn",
+            "FlexibleTimeWindow",
+            "RetryPolicy",
+            "DeadLetterConfig",
+        ])?;
+        let property = if kind == "Schedule" { "Schedule" } else { "ScheduleExpression" };
+        let every = rate(event.required_text(property)?).map_err(|problem| event.error(property, problem))?;
+        let state = match event.text("State")? {
+            None => None,
+            Some("ENABLED") => Some(true),
+            Some("DISABLED") => Some(false),
+            Some(_) => return Err(event.error("State", "is either ENABLED or DISABLED")),
+        };
+        if let Some(policy) = event.within("RetryPolicy")? {
+            policy.only(&["MaximumRetryAttempts", "MaximumEventAgeInSeconds"])?;
+        }
+        let enabled = event.flag("Enabled")?.or(state).unwrap_or(true);
+        Ok(Schedule {
+            name: event.text("Name")?.map_or(fallback, str::to_owned),
+            every,
+            enabled,
+            dead_letter_queue: self.dead_letter_queue(event)?,
+        })
+    }
 }
 
 fn route(event: &Properties<'_>) -> Result<Route, TopologyError> {
@@ -108,29 +166,6 @@ fn route(event: &Properties<'_>) -> Result<Route, TopologyError> {
         return Err(event.error("Path", "starts with a /, as in /orders/{id}"));
     }
     Ok(Route { method, path: path.to_owned() })
-}
-
-fn schedule(event: &Properties<'_>, kind: &str, fallback: String) -> Result<Schedule, TopologyError> {
-    event.only(&[
-        "Schedule",
-        "ScheduleExpression",
-        "Name",
-        "Description",
-        "Enabled",
-        "State",
-        "RoleArn",
-        "FlexibleTimeWindow",
-    ])?;
-    let property = if kind == "Schedule" { "Schedule" } else { "ScheduleExpression" };
-    let every = rate(event.required_text(property)?).map_err(|problem| event.error(property, problem))?;
-    let state = match event.text("State")? {
-        None => None,
-        Some("ENABLED") => Some(true),
-        Some("DISABLED") => Some(false),
-        Some(_) => return Err(event.error("State", "is either ENABLED or DISABLED")),
-    };
-    let enabled = event.flag("Enabled")?.or(state).unwrap_or(true);
-    Ok(Schedule { name: event.text("Name")?.map_or(fallback, str::to_owned), every, enabled })
 }
 
 /// Reads `rate(1 minute)`. AWS wants the singular for one and the plural for more.
