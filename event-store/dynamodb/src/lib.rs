@@ -30,6 +30,8 @@ mod scan;
 pub mod schema;
 mod shadow;
 mod stock;
+#[cfg(feature = "stream")]
+pub mod stream;
 mod tables;
 
 use std::sync::Arc;
@@ -38,8 +40,10 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 
 pub use client::Connection;
+pub use event_item::to_event;
 pub use lists::SHELVES;
 pub use meter::Consumed;
+pub use row_item::Item;
 pub use tables::Tables;
 
 /// The ports over DynamoDB. Cheap to clone: clones share one client.

@@ -1,0 +1,198 @@
+//! Following the log: the changes of its table, shard by shard, each shard in the order of its changes.
+//!
+//! In an account this is the pipe's business. Here it is for what runs without one: the one-machine process over a
+//! DynamoDB table, and the tests that stand in for a pipe.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodbstreams::Client;
+use aws_sdk_dynamodbstreams::error::DisplayErrorContext;
+use aws_sdk_dynamodbstreams::types::{AttributeValue as Streamed, ShardIteratorType};
+use event_store::StoreError;
+
+use crate::row_item::Item;
+use crate::{Connection, DynamoStore};
+
+/// A change of the table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The shard it came from.
+    pub shard: String,
+    /// Its place in the shard.
+    pub sequence_number: String,
+    /// `INSERT`, `MODIFY` or `REMOVE`.
+    pub change: String,
+    /// The item as it is now; empty when it was removed.
+    pub image: Item,
+}
+
+/// Walks along the stream of a table from its beginning, which is a day ago.
+pub struct StreamReader {
+    client: Client,
+    stream: String,
+    shards: BTreeMap<String, Shard>,
+    /// Every shard has been read up to its end at least once since somebody asked for the list of them.
+    list_is_old: bool,
+}
+
+struct Shard {
+    parent: Option<String>,
+    iterator: Option<String>,
+    /// The last record that was given: where to go on when the iterator has expired.
+    last: Option<String>,
+    /// Read to its end: it is closed, and its children hold what came later.
+    is_done: bool,
+}
+
+/// Records in one answer.
+const LIMIT: i32 = 1000;
+
+/// The clients of the service's two halves share how they reach it.
+pub(crate) fn client(connection: &Connection) -> Client {
+    let mut config = aws_sdk_dynamodbstreams::Config::builder()
+        .behavior_version(aws_sdk_dynamodbstreams::config::BehaviorVersion::v2026_01_12())
+        .region(aws_sdk_dynamodbstreams::config::Region::new(connection.region.clone()))
+        .credentials_provider(connection.credentials.clone())
+        .timeout_config(connection.timeouts())
+        .http_client(connection.https());
+    config.set_endpoint_url(connection.endpoint_url.clone());
+    Client::from_conf(config.build())
+}
+
+impl StreamReader {
+    /// The stream of a store's log, from its beginning.
+    ///
+    /// # Errors
+    /// A table without a stream, or a server that does not answer.
+    pub async fn of_log(store: &DynamoStore, connection: &Connection) -> Result<StreamReader, StoreError> {
+        let table = &store.tables.events;
+        let describe = store.client.describe_table().table_name(table);
+        let described = store.call(|| describe.clone().send()).await?.table;
+        let stream = described.and_then(|table| table.latest_stream_arn);
+        let stream =
+            stream.ok_or_else(|| StoreError::Unavailable(format!("the table {table} has no stream")))?;
+        Ok(StreamReader { client: client(connection), stream, shards: BTreeMap::new(), list_is_old: true })
+    }
+
+    /// The stream that is followed.
+    pub fn arn(&self) -> &str {
+        &self.stream
+    }
+
+    /// What has changed since the last call; nothing if nothing has.
+    ///
+    /// # Errors
+    /// A server that does not answer. What was not given is given by the next call.
+    pub async fn poll(&mut self) -> Result<Vec<Record>, StoreError> {
+        if self.list_is_old {
+            self.list_shards().await?;
+            self.list_is_old = false;
+        }
+        let mut records = Vec::new();
+        let ids: Vec<String> = self.shards.keys().cloned().collect();
+        for id in ids {
+            if self.may_be_read(&id) {
+                records.extend(self.read(&id).await?);
+            }
+        }
+        // A quiet moment is when new shards are looked for: those that are closed say so themselves.
+        self.list_is_old |= records.is_empty();
+        Ok(records)
+    }
+
+    /// A shard comes after its parent, where that is still there.
+    fn may_be_read(&self, id: &str) -> bool {
+        let parent = |shard: &Shard| shard.parent.as_ref().and_then(|parent| self.shards.get(parent));
+        self.shards.get(id).is_some_and(|shard| !shard.is_done && parent(shard).is_none_or(|of| of.is_done))
+    }
+
+    async fn list_shards(&mut self) -> Result<(), StoreError> {
+        let (mut from, mut listed) = (None, BTreeSet::new());
+        loop {
+            let describe =
+                self.client.describe_stream().stream_arn(&self.stream).set_exclusive_start_shard_id(from);
+            let description = describe.send().await.map_err(|error| failed("list shards", error))?;
+            let Some(description) = description.stream_description else { break };
+            for shard in description.shards.unwrap_or_default() {
+                let Some(id) = shard.shard_id else { continue };
+                listed.insert(id.clone());
+                let parent = shard.parent_shard_id;
+                self.shards.entry(id).or_insert(Shard { parent, iterator: None, last: None, is_done: false });
+            }
+            from = description.last_evaluated_shard_id;
+            if from.is_none() {
+                break;
+            }
+        }
+        self.shards.retain(|id, _| listed.contains(id));
+        Ok(())
+    }
+
+    async fn read(&mut self, id: &str) -> Result<Vec<Record>, StoreError> {
+        let Some(shard) = self.shards.get_mut(id) else { return Ok(Vec::new()) };
+        let iterator = match shard.iterator.take() {
+            Some(iterator) => iterator,
+            None => {
+                let from = match shard.last {
+                    Some(_) => ShardIteratorType::AfterSequenceNumber,
+                    None => ShardIteratorType::TrimHorizon,
+                };
+                let iterator = self
+                    .client
+                    .get_shard_iterator()
+                    .stream_arn(&self.stream)
+                    .shard_id(id)
+                    .shard_iterator_type(from)
+                    .set_sequence_number(shard.last.clone());
+                let given = iterator.send().await.map_err(|error| failed("begin a shard", error))?;
+                given.shard_iterator.ok_or_else(|| failed("begin a shard", "no iterator was given"))?
+            }
+        };
+        let get = self.client.get_records().shard_iterator(&iterator).limit(LIMIT);
+        let page = match get.send().await {
+            Ok(page) => page,
+            Err(error) => {
+                // It may be used again until it expires, after fifteen minutes.
+                let expired = error.as_service_error().is_some_and(|of| of.is_expired_iterator_exception());
+                shard.iterator = Some(iterator).filter(|_| !expired);
+                return Err(failed("read a shard", error));
+            }
+        };
+        shard.iterator = page.next_shard_iterator;
+        if shard.iterator.is_none() {
+            shard.is_done = true;
+            self.list_is_old = true;
+        }
+        let records = page.records.unwrap_or_default().into_iter();
+        let records: Vec<Record> = records.filter_map(|record| to_record(id, record)).collect();
+        shard.last = records.last().map(|record| record.sequence_number.clone()).or(shard.last.take());
+        Ok(records)
+    }
+}
+
+fn to_record(shard: &str, record: aws_sdk_dynamodbstreams::types::Record) -> Option<Record> {
+    let change = record.event_name?.as_str().to_owned();
+    let of_item = record.dynamodb?;
+    let image = of_item.new_image.unwrap_or_default();
+    Some(Record {
+        shard: shard.to_owned(),
+        sequence_number: of_item.sequence_number?,
+        change,
+        image: image.into_iter().filter_map(|(name, value)| Some((name, attribute(value)?))).collect(),
+    })
+}
+
+/// The log's items hold texts and numbers only.
+fn attribute(value: Streamed) -> Option<AttributeValue> {
+    match value {
+        Streamed::S(text) => Some(AttributeValue::S(text)),
+        Streamed::N(digits) => Some(AttributeValue::N(digits)),
+        _ => None,
+    }
+}
+
+fn failed(what: &str, error: impl Into<Box<dyn std::error::Error>>) -> StoreError {
+    let error = error.into();
+    StoreError::Unavailable(format!("failed to {what}: {}", DisplayErrorContext(&*error)))
+}
