@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use local::{Machine, Settings};
+use local::{Machine, Settings, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -17,10 +17,20 @@ pub struct Options {
     /// The port on 127.0.0.1; 0 takes any that is free.
     #[arg(long, env = "SAGALINE_PORT", default_value_t = 3000)]
     port: u16,
-    /// The folder of the store; made if it is missing.
+    /// Where the log and the read models are kept. `dynamodb` needs --endpoint-url, and a binary that was built with
+    /// the feature `dynamodb`.
+    #[arg(long, env = "SAGALINE_STORE", value_enum, default_value_t = Kept::Embedded)]
+    store: Kept,
+    /// Where DynamoDB Local answers, or what speaks its API: http://127.0.0.1:8000.
+    #[arg(long, env = "SAGALINE_ENDPOINT_URL", required_if_eq("store", "dynamodb"))]
+    endpoint_url: Option<String>,
+    /// What the names of its tables begin with; they are made if they are missing.
+    #[arg(long, env = "SAGALINE_TABLE_PREFIX", default_value = "sagaline-")]
+    table_prefix: String,
+    /// The folder of the embedded store; made if it is missing. It keeps the queues whatever --store says.
     #[arg(long, env = "SAGALINE_DATA", default_value = "sagaline-data")]
     data: PathBuf,
-    /// Remove what is in the folder's store first.
+    /// Remove what is in the store first.
     #[arg(long)]
     fresh: bool,
     /// Who may call the API. `off`: whoever reaches the loopback address.
@@ -41,6 +51,15 @@ pub struct Options {
     /// What is logged to standard error: a level, or filters as of the crate `tracing-subscriber`.
     #[arg(long, env = "SAGALINE_LOG", default_value = "warn")]
     log: EnvFilter,
+}
+
+/// Where the log and the read models are kept.
+#[derive(Clone, Copy, ValueEnum)]
+enum Kept {
+    /// In the folder.
+    Embedded,
+    /// In tables of DynamoDB Local.
+    Dynamodb,
 }
 
 /// Who may call the API.
@@ -68,7 +87,14 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         .init();
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let store = match (options.store, options.endpoint_url) {
+        (Kept::Dynamodb, Some(endpoint_url)) => {
+            Store::Dynamodb { endpoint_url, prefix: options.table_prefix }
+        }
+        _ => Store::Embedded,
+    };
     let settings = Settings {
+        store,
         data: options.data,
         fresh: options.fresh,
         port: options.port,
@@ -92,7 +118,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 
 fn greeting(machine: &Machine, settings: &Settings) -> String {
     let url = format!("http://{}", machine.address());
-    let data = settings.data.display();
+    let data = match &settings.store {
+        Store::Embedded => settings.data.display().to_string(),
+        Store::Dynamodb { endpoint_url, prefix } => format!("the tables {prefix}* at {endpoint_url}"),
+    };
     let post = |path: &str, body: &str| format!("  curl -s {url}/api/v1/{path} -d '{body}'; echo");
     [
         format!("sagaline is up at {url}, its store is {data}, Ctrl-C stops it"),

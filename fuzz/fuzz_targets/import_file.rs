@@ -12,8 +12,8 @@ use plan::{MAX_LINES, Step};
 mod plan;
 
 fuzz_target!(|input: &[u8]| {
-    let Ok(plan) = plan::plan(input) else { return };
-    let again = plan::plan(input).expect("it was one before");
+    let Ok(plan) = plan::plan(input, plan::MAX_LINES) else { return };
+    let again = plan::plan(input, plan::MAX_LINES).expect("it was one before");
     assert_eq!(
         (&plan.steps, &plan.products),
         (&again.steps, &again.products),

@@ -10,9 +10,13 @@ mod machine;
 mod ops;
 mod queue;
 mod queue_state;
+#[cfg(feature = "dynamodb")]
+mod relay;
 mod runs;
 mod schedule;
+mod stores;
 pub mod wiring;
 
 pub use machine::{Machine, Settings, declared};
 pub use runs::{offline_audit, offline_replay};
+pub use stores::Store;

@@ -24,14 +24,17 @@ use crate::queue::Queue;
 use crate::queue_state::Definition;
 use crate::runs::Runs;
 use crate::schedule::{LocalNudges, sweep_every};
+use crate::stores::{Store, Stores};
 use crate::wiring::Wiring;
 
 /// What may be chosen at start.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The store's folder.
+    /// Where the log, the rows and the gateway's intents are kept.
+    pub store: Store,
+    /// The folder of the embedded store, which keeps the queues in any case.
     pub data: PathBuf,
-    /// Whether what is in the folder is removed first.
+    /// Whether what is in the folder, and in the tables if there are any, is removed first.
     pub fresh: bool,
     /// The port on 127.0.0.1; 0 takes any that is free.
     pub port: u16,
@@ -89,24 +92,17 @@ impl Machine {
             format!("failed to listen on {address}; stop what uses the port, or choose another with --port")
         })?;
         let address = listener.local_addr()?;
-        let Settings { data, fresh, .. } = settings.clone();
-        let open = move || {
-            if fresh {
-                EmbeddedStore::erase(&data)?;
-            }
-            EmbeddedStore::open(&data)
-        };
-        let store = tokio::task::spawn_blocking(open).await??;
-        let shared = Arc::new(store.clone());
+        let (stores, relay) = Stores::open(&settings.store, &settings.data, settings.fresh).await?;
+        let store = stores.kept.clone();
         let gateway = FakeGateway {
-            intents: shared.clone(),
+            intents: stores.intents.clone(),
             failure_share: settings.gateway_failures,
             seed: settings.gateway_seed,
         };
         let ports = Ports {
-            log: shared.clone(),
-            orders: shared.clone(),
-            catalog: shared.clone(),
+            log: stores.log.clone(),
+            orders: stores.orders.clone(),
+            catalog: stores.catalog.clone(),
             gateway: Arc::new(gateway),
         };
         let workers = Arc::new(Workers::new(&ports, |binary| Arc::new(SystemStamper::new(binary))));
@@ -119,28 +115,29 @@ impl Machine {
             .into_iter()
             .map(|dispatch| tokio::spawn(dispatch.run(stopped.clone())))
             .collect();
-        let feed = Feed { log: shared.clone(), wiring: wiring.clone(), queues: queues.clone(), room };
+        let feed = Feed { log: stores.feed.clone(), wiring: wiring.clone(), queues: queues.clone(), room };
         let mut background = vec![
             tokio::spawn(feed.run()),
             tokio::spawn(keep_time(queues.clone())),
             tokio::spawn(save_cursors(queues.clone(), store.clone())),
         ];
-        background.extend(sweepers(&topology, settings, &wiring, &queues, &shared)?);
+        background.extend(sweepers(&topology, settings, &wiring, &queues, &stores)?);
+        background.extend(relay);
 
         let api = Arc::new(Api {
-            log: shared.clone(),
-            orders: shared.clone(),
-            stock: shared.clone(),
-            catalog: shared.clone(),
+            log: stores.log.clone(),
+            orders: stores.orders.clone(),
+            stock: stores.stock.clone(),
+            catalog: stores.catalog.clone(),
             stamper: Arc::new(SystemStamper::new("oms-api")),
             environment: environment(&settings.environment)?,
         });
         let ops = Arc::new(Ops {
-            feed: shared.clone(),
+            feed: stores.feed.clone(),
             queues: queues.clone(),
             wiring: wiring.clone(),
             letters: store.queues(),
-            runs: Runs::new(crate::runs::ports(&store)),
+            runs: Runs::new(stores.ports()),
             stop: stopped.clone(),
         });
         let router = http::router(&topology, api, ops)?;
@@ -157,7 +154,7 @@ impl Machine {
         self.address
     }
 
-    /// The store, for whoever runs the machine inside a process of its own.
+    /// The folder's store, for whoever runs the machine inside a process of its own.
     pub fn store(&self) -> &EmbeddedStore {
         &self.store
     }
@@ -257,7 +254,7 @@ fn sweepers(
     settings: &Settings,
     wiring: &Arc<Wiring>,
     queues: &[Arc<Queue>],
-    store: &Arc<EmbeddedStore>,
+    stores: &Stores,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut running = Vec::new();
     for function in &topology.functions {
@@ -267,7 +264,7 @@ fn sweepers(
             let stamper = Arc::new(SystemStamper::new(&function.binary));
             running.push(match function.binary.as_str() {
                 SWEEPER => {
-                    let (log, orders) = (store.clone(), store.clone());
+                    let (log, orders) = (stores.log.clone(), stores.orders.clone());
                     let sweeper = Arc::new(Sweeper { log, orders, nudges, stamper, patience });
                     tokio::spawn(sweep_every(Duration::ZERO, every, move || {
                         let sweeper = sweeper.clone();
@@ -275,7 +272,8 @@ fn sweepers(
                     }))
                 }
                 LOG_SWEEPER => {
-                    let (scan, orders, catalog) = (store.clone(), store.clone(), store.clone());
+                    let (scan, orders) = (stores.scan.clone(), stores.orders.clone());
+                    let catalog = stores.catalog.clone();
                     let sweeper = Arc::new(LogSweeper { scan, orders, catalog, nudges, stamper, patience });
                     tokio::spawn(sweep_every(every, every, move || {
                         let sweeper = sweeper.clone();

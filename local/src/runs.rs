@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::stores::Stores;
 use anyhow::bail;
 use async_trait::async_trait;
 use event_store::View;
@@ -15,7 +16,7 @@ use views::replay::Mode;
 use views::{AuditReport, Pause, Ports, ReplayReport, audit, replay};
 
 /// Waits by the machine's clock.
-struct Moment;
+pub(crate) struct Moment;
 
 #[async_trait]
 impl Pause for Moment {
@@ -24,24 +25,8 @@ impl Pause for Moment {
     }
 }
 
-/// The ports of replay and audit over a store.
-pub(crate) fn ports(store: &EmbeddedStore) -> Ports {
-    let shared = Arc::new(store.clone());
-    Ports {
-        log: shared.clone(),
-        scan: shared.clone(),
-        feed: shared.clone(),
-        rows: shared.clone(),
-        orders: shared.clone(),
-        stock: shared.clone(),
-        intents: Some(shared),
-        pause: Arc::new(Moment),
-        looks: LOOKS,
-    }
-}
-
 /// How often what differs is looked at again, every 20 ms, for a worker that is about to catch up.
-const LOOKS: u32 = 100;
+pub(crate) const LOOKS: u32 = 100;
 
 /// A replay reads the log in so many segments.
 const SEGMENTS: u32 = 2;
@@ -56,9 +41,8 @@ pub async fn offline_replay(
     mode: Mode,
     observe: views::Observe<'_>,
 ) -> anyhow::Result<ReplayReport> {
-    let store = open(data)?;
     // Nobody writes, so nothing is waited for.
-    let ports = Ports { looks: 1, ..ports(&store) };
+    let ports = Ports { looks: 1, ..open(data)?.ports() };
     Ok(replay(&ports, view, mode, SEGMENTS, observe).await?)
 }
 
@@ -67,17 +51,16 @@ pub async fn offline_replay(
 /// # Errors
 /// Opening or reading the store.
 pub async fn offline_audit(data: &Path, observe: views::Observe<'_>) -> anyhow::Result<AuditReport> {
-    let store = open(data)?;
-    let ports = Ports { looks: 1, ..ports(&store) };
+    let ports = Ports { looks: 1, ..open(data)?.ports() };
     Ok(audit(&ports, observe).await?)
 }
 
 /// Looking at a store must not make one.
-fn open(data: &Path) -> anyhow::Result<EmbeddedStore> {
+fn open(data: &Path) -> anyhow::Result<Stores> {
     if !EmbeddedStore::exists(data) {
         bail!("there is no store in {}; name the folder that `sagaline up --data` was given", data.display());
     }
-    Ok(EmbeddedStore::open(data)?)
+    Ok(Stores::embedded(EmbeddedStore::open(data)?))
 }
 
 /// What was started, by its number. The latest [`KEPT`] are kept.

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use event_store::{Copy, Progress, ShadowViews, View};
 use event_store_embedded::EmbeddedStore;
-use local::{Machine, Settings, offline_audit, offline_replay};
+use local::{Machine, Settings, Store, offline_audit, offline_replay};
 use views::replay::Mode;
 
 /// A store with so many paid orders.
 async fn a_store(folder: &std::path::Path, orders: u32) {
     let settings = Settings {
+        store: Store::Embedded,
         data: folder.to_owned(),
         fresh: false,
         port: 0,

@@ -29,6 +29,9 @@ pub struct Options {
     /// How much of what the file asks for is on the shelf, 0 to 1. Below 1 some orders run out.
     #[arg(long, default_value_t = 0.9, value_parser = share)]
     stock_share: f64,
+    /// How many lines an order has at most; an invoice with more becomes several orders.
+    #[arg(long, default_value_t = plan::MAX_LINES, value_parser = lines)]
+    max_lines: usize,
     /// How long to wait for what is still under way, in seconds: for stock before the first order, and for
     /// the end of every order after the last.
     #[arg(long, default_value_t = 60)]
@@ -40,9 +43,15 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }
 
+fn lines(text: &str) -> Result<usize, String> {
+    let lines = text.parse().ok().filter(|lines| (1..=plan::MAX_LINES).contains(lines));
+    lines.ok_or_else(|| format!("must be a number from 1 to {}", plan::MAX_LINES))
+}
+
 pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
     let name = || format!("failed to read {}", options.file.display());
-    let plan = plan::plan(File::open(&options.file).with_context(name)?).with_context(name)?;
+    let plan =
+        plan::plan(File::open(&options.file).with_context(name)?, options.max_lines).with_context(name)?;
     let client = session.client();
     let import = Import {
         client: &client,

@@ -115,8 +115,8 @@ struct Record {
 ///
 /// # Errors
 /// A missing column, or a line that cannot be read; the line is named.
-pub fn plan(file: impl Read) -> anyhow::Result<Plan> {
-    let mut planner = Planner::default();
+pub fn plan(file: impl Read, max_lines: usize) -> anyhow::Result<Plan> {
+    let mut planner = Planner { max_lines, ..Planner::default() };
     for invoice in invoices(file)? {
         planner.plan.lines += invoice.len() as u64;
         invoice.iter().for_each(|record| planner.learn(record));
@@ -179,6 +179,8 @@ fn customer_of(record: &Record) -> Option<CustomerId> {
 
 #[derive(Default)]
 struct Planner {
+    /// So many lines an order; an invoice with more of them is split.
+    max_lines: usize,
     plan: Plan,
     customers: BTreeSet<CustomerId>,
     seen: HashMap<Sku, Seen>,
@@ -238,8 +240,8 @@ impl Planner {
         }
         let Some(customer_id) = customer_of(&invoice[0]).filter(|_| !items.is_empty()) else { return };
         self.plan.invoices += 1;
-        let is_split = items.len() > MAX_LINES;
-        for (index, part) in items.chunks(MAX_LINES).enumerate() {
+        let is_split = items.len() > self.max_lines;
+        for (index, part) in items.chunks(self.max_lines).enumerate() {
             let number = &invoice[0].invoice;
             let order_id = if is_split { format!("{number}-{}", index + 1) } else { number.clone() };
             let order_id =
@@ -353,7 +355,7 @@ mod tests {
     const HEADER: &str = "invoice,sku,description,quantity,at,unit_price,customer,country\n";
 
     fn planned(lines: &str) -> Plan {
-        plan(format!("{HEADER}{lines}").as_bytes()).unwrap()
+        plan(format!("{HEADER}{lines}").as_bytes(), MAX_LINES).unwrap()
     }
 
     fn line(invoice: &str, sku: &str, quantity: i64, minute: u32, customer: &str) -> String {
@@ -400,7 +402,7 @@ mod tests {
     fn the_real_file_has_461_orders_and_9_cancellations() {
         let path =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/online-retail/online-retail-2010-12.csv");
-        let plan = plan(std::fs::File::open(path).unwrap()).unwrap();
+        let plan = plan(std::fs::File::open(path).unwrap(), MAX_LINES).unwrap();
 
         assert_eq!((plan.lines, plan.customers.len(), plan.products.len()), (10_000, 324, 2_009));
         assert_eq!((plan.invoices, plan.orders(), plan.free_products()), (438, 461, 15));
@@ -547,7 +549,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_refused_with_its_line() {
-        let refused = |file: &str| format!("{:#}", plan(file.as_bytes()).unwrap_err());
+        let refused = |file: &str| format!("{:#}", plan(file.as_bytes(), MAX_LINES).unwrap_err());
         let bad = format!(
             "{HEADER}{}536002,11111,x,many,2010-12-01T08:26:00Z,1,,X\n",
             line("536001", "11111", 1, 0, "")
@@ -560,7 +562,8 @@ mod tests {
     #[test]
     fn a_file_that_is_no_list_of_invoices_is_refused() {
         for text in ["", "a,b\n1,2\n", "invoice,sku\n"] {
-            let error = plan(text.as_bytes()).err().map(|error| format!("{error:#}")).unwrap_or_default();
+            let error =
+                plan(text.as_bytes(), MAX_LINES).err().map(|error| format!("{error:#}")).unwrap_or_default();
             assert!(error.contains("no column"), "{text:?}: {error}");
         }
     }

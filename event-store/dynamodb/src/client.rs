@@ -40,6 +40,15 @@ impl Connection {
         })
     }
 
+    /// A server that stands for the service and believes whoever asks.
+    pub fn to_a_double(endpoint_url: &str) -> Connection {
+        Connection {
+            region: "eu-central-1".into(),
+            endpoint_url: Some(endpoint_url.into()),
+            credentials: Credentials::from_keys("local", "local", None),
+        }
+    }
+
     /// The client's way to the network, for other services' clients too.
     pub fn https(&self) -> SharedHttpClient {
         aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()

@@ -72,6 +72,9 @@ impl DynamoStore {
             .expect("a table and an item are given");
         let mut items = vec![TransactWriteItem::builder().put(put).build()];
         items.extend(moves.iter().map(|delta| self.move_counters(delta, event.occurred_at)));
+        if items.len() > self.limits.transaction_items {
+            return Err(StoreError::TooManyCounters { counters: moves.len() });
+        }
         let entries = moves.iter().map(|delta| ledger::entry(delta, &event)).collect::<Vec<_>>();
         // An order of more lines than fit has its ledger written behind the transaction: see `ledger`.
         let fits = items.len() + entries.len() <= self.limits.transaction_items;

@@ -1,8 +1,9 @@
 //! Making the tables on a server that has no CloudFormation: DynamoDB Local, or a double. In an account the
 //! templates make them; a test holds the two against each other.
 
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::operation::delete_table::DeleteTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
     ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
@@ -60,6 +61,31 @@ impl DynamoStore {
         Ok(())
     }
 
+    /// Removes the tables of a prefix, with everything in them.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn delete_tables(&self, prefix: &str) -> Result<(), StoreError> {
+        for table in &TABLES {
+            let name = format!("{prefix}{}", table.name);
+            match self
+                .client
+                .delete_table()
+                .table_name(&name)
+                .send()
+                .await
+                .map_err(SdkError::into_service_error)
+            {
+                Ok(_) | Err(DeleteTableError::ResourceNotFoundException(_)) => {}
+                Err(error) => {
+                    let why = DisplayErrorContext(error);
+                    return Err(StoreError::Unavailable(format!("failed to remove the table {name}: {why}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn create(&self, name: &str, table: &Table) -> Result<(), StoreError> {
         let mut attributes: Vec<&str> =
             table.key.iter().chain(table.indexes.iter().flatten()).copied().collect();
@@ -88,7 +114,7 @@ impl DynamoStore {
                 .build();
             create = create.stream_specification(stream.expect("it says whether it is on"));
         }
-        match create.send().await.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
+        match create.send().await.map_err(SdkError::into_service_error) {
             Ok(_) | Err(CreateTableError::ResourceInUseException(_)) => Ok(()),
             Err(error) => Err(StoreError::Unavailable(format!(
                 "failed to create the table {name}: {}",

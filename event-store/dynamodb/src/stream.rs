@@ -10,6 +10,7 @@ use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::error::DisplayErrorContext;
 use aws_sdk_dynamodbstreams::types::{AttributeValue as Streamed, ShardIteratorType};
 use event_store::StoreError;
+use serde_json::{Map, Value, json};
 
 use crate::row_item::Item;
 use crate::{Connection, DynamoStore};
@@ -23,8 +24,33 @@ pub struct Record {
     pub sequence_number: String,
     /// `INSERT`, `MODIFY` or `REMOVE`.
     pub change: String,
+    /// When it happened, in seconds since 1970.
+    pub happened_at: i64,
     /// The item as it is now; empty when it was removed.
     pub image: Item,
+}
+
+impl Record {
+    /// The record as a pipe's patterns and templates see it.
+    pub fn json(&self) -> Value {
+        let attributes = self.image.iter().filter_map(|(name, value)| {
+            let value = match value {
+                AttributeValue::S(text) => json!({ "S": text }),
+                AttributeValue::N(digits) => json!({ "N": digits }),
+                _ => return None,
+            };
+            Some((name.clone(), value))
+        });
+        json!({
+            "eventName": self.change,
+            "eventSource": "aws:dynamodb",
+            "dynamodb": {
+                "ApproximateCreationDateTime": self.happened_at,
+                "NewImage": attributes.collect::<Map<String, Value>>(),
+                "SequenceNumber": self.sequence_number,
+            },
+        })
+    }
 }
 
 /// Walks along the stream of a table from its beginning, which is a day ago.
@@ -171,14 +197,64 @@ impl StreamReader {
     }
 }
 
+/// Records of one shard, from one sequence number to another, both included, that somebody has seen before; nothing
+/// if the stream has forgotten them.
+///
+/// # Errors
+/// A server that does not answer.
+pub async fn records_between(
+    connection: &Connection,
+    stream: &str,
+    shard: &str,
+    (first, last): (&str, &str),
+) -> Result<Option<Vec<Record>>, StoreError> {
+    let client = client(connection);
+    let begin = client
+        .get_shard_iterator()
+        .stream_arn(stream)
+        .shard_id(shard)
+        .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+        .sequence_number(first);
+    let mut iterator = match begin.send().await {
+        Ok(begun) => begun.shard_iterator,
+        Err(error) => {
+            let is_gone = error.as_service_error().is_some_and(|why| {
+                why.is_trimmed_data_access_exception() || why.is_resource_not_found_exception()
+            });
+            return if is_gone { Ok(None) } else { Err(failed("find a record again", error)) };
+        }
+    };
+    let mut found = Vec::new();
+    while let Some(from) = iterator {
+        let get = client.get_records().shard_iterator(from).limit(LIMIT);
+        let page = get.send().await.map_err(|error| failed("read records again", error))?;
+        let records = page.records.unwrap_or_default();
+        // An open shard has no end, only pages without records.
+        iterator = page.next_shard_iterator.filter(|_| !records.is_empty());
+        for record in records.into_iter().filter_map(|record| to_record(shard, record)) {
+            if found.is_empty() && record.sequence_number != first {
+                return Ok(None);
+            }
+            let is_last = record.sequence_number == last;
+            found.push(record);
+            if is_last {
+                return Ok(Some(found));
+            }
+        }
+    }
+    Ok(None)
+}
+
 fn to_record(shard: &str, record: aws_sdk_dynamodbstreams::types::Record) -> Option<Record> {
     let change = record.event_name?.as_str().to_owned();
     let of_item = record.dynamodb?;
+    let happened_at = of_item.approximate_creation_date_time.map_or(0, |at| at.secs());
     let image = of_item.new_image.unwrap_or_default();
     Some(Record {
         shard: shard.to_owned(),
         sequence_number: of_item.sequence_number?,
         change,
+        happened_at,
         image: image.into_iter().filter_map(|(name, value)| Some((name, attribute(value)?))).collect(),
     })
 }

@@ -20,11 +20,7 @@ async fn a_store_at(variable: &str, transaction_items: usize) -> DynamoStore {
     let endpoint = std::env::var(variable)
         .unwrap_or_else(|_| panic!("{variable} names no server; `cargo xtask test aws` starts it"));
     let prefix = format!("T{}x{}-", std::process::id(), WORLDS.fetch_add(1, Ordering::Relaxed));
-    let connection = Connection {
-        region: "eu-central-1".into(),
-        endpoint_url: Some(endpoint),
-        credentials: aws_credential_types::Credentials::for_tests(),
-    };
+    let connection = Connection::to_a_double(&endpoint);
     // The servers share their machine with the rest of the tests.
     let patience = Duration::from_secs(60);
     let limits = Limits { transaction_items, patience, ..Limits::default() };

@@ -1,0 +1,87 @@
+//! The same orders over DynamoDB Local and over the embedded store, and the same end.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod server;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use server::{BINARY, Server};
+use tempfile::TempDir;
+
+/// What the end of every order, and the stock of every SKU, is.
+#[derive(Debug, PartialEq)]
+struct Ends {
+    orders: BTreeMap<String, String>,
+    stock: BTreeMap<String, [i64; 3]>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_real_orders_end_over_dynamodb_as_they_do_over_the_embedded_store() {
+    let endpoint = std::env::var("SAGALINE_DYNAMODB_LOCAL")
+        .expect("SAGALINE_DYNAMODB_LOCAL names a server; `cargo xtask test aws` starts it");
+    let [embedded, beside] = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let server = Server::start(embedded.path(), &[]);
+    import(&server);
+    let expected = ends(&server).await;
+    server.stop();
+    assert!(expected.orders.len() >= 1_000, "{} orders", expected.orders.len());
+
+    let prefix = format!("run-{}-", std::process::id());
+    let store = ["--store", "dynamodb", "--endpoint-url", &endpoint, "--table-prefix", &prefix];
+    let server = Server::start(beside.path(), &store);
+    import(&server);
+    assert_eq!(ends(&server).await, expected);
+    let audit = server.audit_at_rest().await;
+    assert_eq!((&audit["clean"], &audit["open"]), (&true.into(), &0.into()), "{audit}");
+    for report in server.replay_all().await {
+        assert_eq!((&report["state"], &report["difference_count"]), (&"done".into(), &0.into()), "{report}");
+    }
+    server.stop();
+
+    // A process that starts anew finds everything, and does nothing twice.
+    let server = Server::start(beside.path(), &store);
+    assert_eq!(ends(&server).await, expected);
+    assert_eq!(server.audit_at_rest().await["clean"], true);
+    server.stop();
+}
+
+/// Plays the real orders, of at most nine lines each: DynamoDB Local takes ten items in a transaction. There is
+/// enough of everything, so that no order's end depends on which came first.
+fn import(server: &Server) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut import = Command::new(BINARY);
+    import
+        .args(["import", "examples/online-retail/online-retail-2010-12.csv", "--url", &server.url])
+        .args(["--max-lines", "9", "--stock-share", "1", "--settle-timeout", "900"])
+        .current_dir(root)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    assert!(import.status().unwrap().success());
+}
+
+async fn ends(server: &Server) -> Ends {
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+    let orders = all(server, "/orders", "orders").await;
+    let stock = all(server, "/inventory/skus", "skus").await;
+    let counters = |row: &Value| ["available", "reserved", "sold"].map(|name| row[name].as_i64().unwrap());
+    Ends {
+        orders: orders.iter().map(|row| (text(row, "order_id"), text(row, "status"))).collect(),
+        stock: stock.iter().map(|row| (text(row, "sku"), counters(row))).collect(),
+    }
+}
+
+/// Every row of a list.
+async fn all(server: &Server, path: &str, field: &str) -> Vec<Value> {
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = server.get(&format!("{path}?limit=200{token}")).await;
+        all.extend(page[field].as_array().unwrap().iter().cloned());
+        match page["next_token"].as_str() {
+            Some(next) => token = format!("&next_token={next}"),
+            None => return all,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Where things are kept: log, rows and intents in one store, queues always in this process's own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use event_store::{
+    CatalogViews, ChangeFeed, EventLog, IntentStore, LogScan, OrderViews, ShadowViews, StockViews,
+};
+use event_store_embedded::EmbeddedStore;
+use tokio::task::JoinHandle;
+
+use crate::runs::{LOOKS, Moment};
+
+/// Where the log, the rows and the gateway's intents are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Store {
+    /// In the folder, with everything else.
+    #[default]
+    Embedded,
+    /// In tables of DynamoDB Local, or of whatever speaks its API.
+    Dynamodb {
+        /// Where it answers: `http://127.0.0.1:8000`.
+        endpoint_url: String,
+        /// What the names of its tables begin with.
+        prefix: String,
+    },
+}
+
+/// The ports, each to where it is kept.
+#[derive(Clone)]
+pub(crate) struct Stores {
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) scan: Arc<dyn LogScan>,
+    pub(crate) orders: Arc<dyn OrderViews>,
+    pub(crate) stock: Arc<dyn StockViews>,
+    pub(crate) catalog: Arc<dyn CatalogViews>,
+    pub(crate) rows: Arc<dyn ShadowViews>,
+    pub(crate) intents: Arc<dyn IntentStore>,
+    /// The log in the order in which this process learned of it.
+    pub(crate) feed: Arc<dyn ChangeFeed>,
+    /// The folder's store: the queues, whatever the log is in.
+    pub(crate) kept: EmbeddedStore,
+}
+
+impl Stores {
+    /// Opens what was chosen; `fresh` removes what is there first. Beside the ports comes the task, if there is one,
+    /// that brings the log's events here.
+    pub(crate) async fn open(
+        store: &Store,
+        data: &Path,
+        fresh: bool,
+    ) -> anyhow::Result<(Stores, Option<JoinHandle<()>>)> {
+        let folder = data.to_owned();
+        let open = move || {
+            if fresh {
+                EmbeddedStore::erase(&folder)?;
+            }
+            EmbeddedStore::open(&folder)
+        };
+        let kept = tokio::task::spawn_blocking(open).await??;
+        match store {
+            Store::Embedded => Ok((Stores::embedded(kept), None)),
+            Store::Dynamodb { endpoint_url, prefix } => dynamodb(kept, endpoint_url, prefix, fresh).await,
+        }
+    }
+
+    /// Everything in one embedded store.
+    pub(crate) fn embedded(kept: EmbeddedStore) -> Stores {
+        Stores { feed: Arc::new(kept.clone()), ..Stores::over(Arc::new(kept.clone()), kept) }
+    }
+
+    fn over<All>(all: Arc<All>, kept: EmbeddedStore) -> Stores
+    where
+        All:
+            EventLog + LogScan + OrderViews + StockViews + CatalogViews + ShadowViews + IntentStore + 'static,
+    {
+        Stores {
+            log: all.clone(),
+            scan: all.clone(),
+            orders: all.clone(),
+            stock: all.clone(),
+            catalog: all.clone(),
+            rows: all.clone(),
+            intents: all,
+            feed: Arc::new(kept.clone()),
+            kept,
+        }
+    }
+
+    /// The ports of replay and audit.
+    pub(crate) fn ports(&self) -> views::Ports {
+        views::Ports {
+            log: self.log.clone(),
+            scan: self.scan.clone(),
+            feed: self.feed.clone(),
+            rows: self.rows.clone(),
+            orders: self.orders.clone(),
+            stock: self.stock.clone(),
+            intents: Some(self.intents.clone()),
+            pause: Arc::new(Moment),
+            looks: LOOKS,
+        }
+    }
+}
+
+#[cfg(feature = "dynamodb")]
+async fn dynamodb(
+    kept: EmbeddedStore,
+    endpoint_url: &str,
+    prefix: &str,
+    fresh: bool,
+) -> anyhow::Result<(Stores, Option<JoinHandle<()>>)> {
+    use anyhow::Context;
+    use event_store_dynamodb::stream::StreamReader;
+    use event_store_dynamodb::{Connection, DynamoStore, Limits, Tables};
+
+    let connection = Connection::to_a_double(endpoint_url);
+    // Older versions of DynamoDB Local take no more in one transaction.
+    let limits = Limits { transaction_items: 10, ..Limits::default() };
+    let store = DynamoStore::new(&connection, Tables::prefixed(prefix), limits);
+    let reach =
+        || format!("failed to reach {endpoint_url}; start DynamoDB Local there, or name another address");
+    if fresh {
+        store.delete_tables(prefix).await.with_context(reach)?;
+    }
+    store.create_tables(prefix).await.with_context(reach)?;
+    let reader = StreamReader::of_log(&store, &connection).await.with_context(reach)?;
+    let relay = tokio::spawn(crate::relay::run(reader, kept.clone()));
+    Ok((Stores::over(Arc::new(store), kept), Some(relay)))
+}
+
+#[cfg(not(feature = "dynamodb"))]
+async fn dynamodb(
+    _: EmbeddedStore,
+    _: &str,
+    _: &str,
+    _: bool,
+) -> anyhow::Result<(Stores, Option<JoinHandle<()>>)> {
+    anyhow::bail!(
+        "this binary was built without DynamoDB; build one with \
+         `cargo build --release --package sagaline --features dynamodb`"
+    )
+}
