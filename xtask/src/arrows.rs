@@ -21,8 +21,25 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("topology", &[]),
     // Adapters.
     ("event-store-embedded", &["events", "orders", "payments", "event-store"]),
+    ("event-store-dynamodb", &["events", "orders", "payments", "event-store"]),
+    // Functions.
+    ("functions", &["event-store-dynamodb"]),
+    ("worker-functions", &["events", "event-store", "event-store-dynamodb", "functions", "workers"]),
+    ("api-functions", &["event-store", "event-store-dynamodb", "functions", "apis"]),
     // What puts it together.
-    ("local", &["events", "event-store", "event-store-embedded", "views", "workers", "apis", "topology"]),
+    (
+        "local",
+        &[
+            "events",
+            "event-store",
+            "event-store-embedded",
+            "event-store-dynamodb",
+            "views",
+            "workers",
+            "apis",
+            "topology",
+        ],
+    ),
     ("sagaline", &["events", "event-store", "local", "views"]),
     (
         "simulator",
