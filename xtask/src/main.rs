@@ -12,6 +12,7 @@ mod plan;
 mod sim;
 mod smoke;
 mod tools;
+mod workflows;
 mod yaml;
 
 use std::env;
@@ -132,6 +133,7 @@ fn lint() -> anyhow::Result<()> {
     step("format", cargo(&["fmt", "--all", "--check"]))?;
     println!("--- arrows");
     arrows::check(&root())?;
+    workflows::check(&root(), USAGE)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     step("clippy", cargo(&clippy))?;
     let tools = tools::install(&root())?;
