@@ -110,13 +110,16 @@ async fn dynamodb(
     prefix: &str,
     fresh: bool,
 ) -> anyhow::Result<(Stores, Option<JoinHandle<()>>)> {
+    use std::time::Duration;
+
     use anyhow::Context;
     use event_store_dynamodb::stream::StreamReader;
     use event_store_dynamodb::{Connection, DynamoStore, Limits, Tables};
 
     let connection = Connection::to_a_double(endpoint_url);
     // Older versions of DynamoDB Local take no more in one transaction.
-    let limits = Limits { transaction_items: 10, ..Limits::default() };
+    let patience = Duration::from_secs(60);
+    let limits = Limits { transaction_items: 10, patience, ..Limits::default() };
     let store = DynamoStore::new(&connection, Tables::prefixed(prefix), limits);
     let reach =
         || format!("failed to reach {endpoint_url}; start DynamoDB Local there, or name another address");

@@ -19,7 +19,14 @@ pub struct Connection {
     pub endpoint_url: Option<String>,
     /// Who asks.
     pub credentials: Credentials,
+    /// How long one try may take.
+    pub timeout: Duration,
 }
+
+/// How long the service may take for one try: it answers within milliseconds, or something is wrong.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a double may take, which shares the machine with what asks it.
+const TIMEOUT_OF_A_DOUBLE: Duration = Duration::from_secs(60);
 
 impl Connection {
     /// What the variables say that AWS sets for a function: `AWS_REGION`, `AWS_ACCESS_KEY_ID`,
@@ -37,6 +44,7 @@ impl Connection {
                 required("AWS_SECRET_ACCESS_KEY")?,
                 variable("AWS_SESSION_TOKEN"),
             ),
+            timeout: TIMEOUT,
         })
     }
 
@@ -46,6 +54,7 @@ impl Connection {
             region: "eu-central-1".into(),
             endpoint_url: Some(endpoint_url.into()),
             credentials: Credentials::from_keys("local", "local", None),
+            timeout: TIMEOUT_OF_A_DOUBLE,
         }
     }
 
@@ -58,7 +67,7 @@ impl Connection {
     pub fn timeouts(&self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(1))
-            .operation_attempt_timeout(Duration::from_secs(3))
+            .operation_attempt_timeout(self.timeout)
             .build()
     }
 

@@ -77,6 +77,21 @@ impl DynamoStore {
         Ok(())
     }
 
+    /// Takes an entry out of the ledger, as if its writer had died before it: for tests.
+    ///
+    /// # Errors
+    /// A server that does not answer.
+    #[cfg(feature = "doubles")]
+    pub async fn forget_entry(&self, sku: &Sku, event_id: Ulid) -> Result<(), StoreError> {
+        let key = Item::from([
+            ("sku".to_owned(), text(sku.as_str())),
+            ("event_id".to_owned(), text(event_id.to_string())),
+        ]);
+        let delete = self.client.delete_item().table_name(&self.tables.stock_ledger).set_key(Some(key));
+        self.call(|| delete.clone().send()).await?;
+        Ok(())
+    }
+
     /// The movements of a SKU in the order of their ids.
     pub(crate) async fn movements(
         &self,

@@ -194,7 +194,7 @@ impl DynamoStore {
 }
 
 /// A SKU that an event names twice moves by the sum: a transaction takes each item once.
-fn sums(counters: &[StockDelta]) -> Vec<StockDelta> {
+pub(crate) fn sums(counters: &[StockDelta]) -> Vec<StockDelta> {
     let mut sums: BTreeMap<&Sku, StockDelta> = BTreeMap::new();
     for delta in counters {
         let none = StockDelta { sku: delta.sku.clone(), available: 0, reserved: 0, sold: 0 };

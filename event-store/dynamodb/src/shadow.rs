@@ -1,14 +1,14 @@
 //! What a replay builds beside the live rows, and what it needs to compare the two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, ReturnConsumedCapacity, Select, WriteRequest};
 use event_store::{
-    Copy, CustomerRow, DeliveryRow, OrderRow, PaymentRow, ProductRow, Progress, ShadowViews, StockRow,
-    StoreError, View, ViewRow,
+    Copy, CustomerRow, DeliveryRow, LogScan, OrderRow, PaymentRow, ProductRow, Progress, Segment,
+    ShadowViews, StockRow, StoreError, View, ViewRow,
 };
 use events::Sku;
 use futures_util::future::try_join_all;
@@ -16,7 +16,9 @@ use futures_util::future::try_join_all;
 use crate::DynamoStore;
 use crate::calls::Refused;
 use crate::catalog::{of_product, to_customer};
+use crate::ledger;
 use crate::lists::{insert, place, shelf_of, shelves};
+use crate::log::sums;
 use crate::orders::{of_delivery, of_order, of_payment};
 use crate::row_item::{Item, json, json_of, key, number, number_of, text, text_of};
 use crate::stock::to_counters;
@@ -33,6 +35,9 @@ const PROGRESS: &str = "progress";
 const SEGMENTS: i32 = 4;
 /// Items in one `BatchWriteItem`.
 const BATCH: usize = 25;
+/// The log as one segment, and how many of its events are read at once.
+const WHOLE: Segment = Segment { index: 0, of: 1 };
+const PAGE: usize = 1_000;
 
 #[async_trait]
 impl ShadowViews for DynamoStore {
@@ -95,6 +100,9 @@ impl ShadowViews for DynamoStore {
     }
 
     async fn adopt(&self, rows: Vec<ViewRow>, view: View, gone: Vec<String>) -> Result<(), StoreError> {
+        let skus =
+            rows.iter().filter_map(|row| if let ViewRow::Stock(row) = row { Some(&row.sku) } else { None });
+        self.complete_ledger(&skus.collect()).await?;
         try_join_all(rows.iter().map(|row| self.adopt_one(row))).await?;
         let gone = gone.iter().map(|id| async move {
             let delete = self
@@ -320,6 +328,28 @@ impl DynamoStore {
             from = page.last_evaluated_key.filter(|key| !key.is_empty());
             if from.is_none() {
                 return Ok(length);
+            }
+        }
+    }
+
+    /// Writes the movements of some SKUs that the log knows and their ledger does not: see [`crate::ledger`].
+    async fn complete_ledger(&self, skus: &BTreeSet<&Sku>) -> Result<(), StoreError> {
+        if skus.is_empty() {
+            return Ok(());
+        }
+        let mut after = None::<String>;
+        loop {
+            let page = self.scan(WHOLE, after.as_deref(), PAGE).await?;
+            let mut entries = Vec::new();
+            for event in page.streams.iter().flatten() {
+                let moved = sums(&event.counters);
+                let wanted = moved.iter().filter(|delta| skus.contains(&delta.sku));
+                entries.extend(wanted.map(|delta| ledger::entry(delta, event)));
+            }
+            self.write_ledger(entries).await?;
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
             }
         }
     }
