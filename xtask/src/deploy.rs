@@ -58,27 +58,33 @@ fn begin(plan: &Plan, dry_run: bool) -> anyhow::Result<()> {
 fn deployment(stack: &str, environment: &str) -> Plan {
     let name = format!("{stack}-{environment}");
     let sam = |verb| Step::new(&["sam", verb, "--config-env", &name]);
+    let check = check(&format!("target/sam/{name}"));
     let mut variables = vec![("SAM_CLI_TELEMETRY", "0")];
     variables.extend(PROFILE);
     Plan {
         programs: vec![tools::CROSS_PROGRAMS, tools::PYTHON_PROGRAMS],
         variables,
-        steps: vec![sam("build"), sam("deploy")],
+        steps: vec![sam("build"), check, sam("deploy")],
         last: None,
     }
 }
 
-/// The same two commands, in a folder that holds the tag.
+/// SAM builds for whatever libc cargo-lambda thinks right, so what it built is looked at.
+fn check(built: &str) -> Step {
+    Step::new(&["cargo", "xtask", "functions", "--check", built])
+}
+
+/// The same in a folder that holds the tag; what was built there is checked by what is here.
 fn return_to(tag: &str, stack: &str, environment: &str) -> Plan {
     let folder = worktree(tag);
-    let Plan { programs, variables, steps, .. } = deployment(stack, environment);
+    let name = format!("{stack}-{environment}");
+    let sam = |verb| Step::new(&["sam", verb, "--config-env", &name]).within(&folder);
     let out = Step::new(&["git", "worktree", "add", "--detach", &folder, tag]);
-    let steps = steps.into_iter().map(|step| step.within(&folder));
+    let check = check(&format!("{folder}/target/sam/{name}"));
     Plan {
-        programs,
-        variables,
-        steps: std::iter::once(out).chain(steps).collect(),
+        steps: vec![out, sam("build"), check, sam("deploy")],
         last: Some(Step::new(&["git", "worktree", "remove", "--force", &folder])),
+        ..deployment(stack, environment)
     }
 }
 
@@ -135,7 +141,11 @@ export CARGO_PROFILE_RELEASE_STRIP=true
 
     #[test]
     fn a_deployment_builds_and_deploys_with_the_configuration_of_stack_and_environment() {
-        let commands = "sam build --config-env ims-dev\nsam deploy --config-env ims-dev\n";
+        let commands = "\
+sam build --config-env ims-dev
+cargo xtask functions --check target/sam/ims-dev
+sam deploy --config-env ims-dev
+";
         assert_eq!(deployment("ims", "dev").to_string(), format!("{EXPORTS}{commands}"));
     }
 
@@ -144,6 +154,7 @@ export CARGO_PROFILE_RELEASE_STRIP=true
         let commands = "\
 git worktree add --detach target/rollback/v1.2.3 v1.2.3
 (cd target/rollback/v1.2.3 && sam build --config-env oms-prod)
+cargo xtask functions --check target/rollback/v1.2.3/target/sam/oms-prod
 (cd target/rollback/v1.2.3 && sam deploy --config-env oms-prod)
 git worktree remove --force target/rollback/v1.2.3
 ";
@@ -157,6 +168,7 @@ git worktree remove --force target/rollback/v1.2.3
             for verb in ["build", "deploy"] {
                 assert!(configuration.contains(&format!("[{name}.{verb}.parameters]")), "{name} {verb}");
             }
+            assert!(configuration.contains(&format!("build_dir = \"target/sam/{name}\"")), "{name}");
         }
     }
 

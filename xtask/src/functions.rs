@@ -19,6 +19,8 @@ const GLIBC: u32 = 34;
 /// A function that a template declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
+    /// What the template calls it, and `sam build` its folder.
+    id: String,
     /// Its binary, which is also its name.
     pub name: String,
     /// What it runs on, as Lambda says it: `arm64` or `x86_64`.
@@ -29,16 +31,20 @@ pub struct Function {
 
 /// `functions [--host]`: builds and packs all into `target/functions`, with their checksums; `--host` for this machine
 /// instead of the one that the templates name, which needs no other tools and is no good for Lambda.
+/// `functions --check FOLDER`: whether Lambda could start what `sam build` put there.
 ///
 /// # Errors
 /// A function that no crate builds, a tool that is missing, or a binary that Lambda could not start.
 pub fn run(words: &[&str]) -> anyhow::Result<()> {
     let functions = declared(&root())?;
+    if let ["--check", folder] = words {
+        return check_built(&functions, &root().join(folder));
+    }
     let workspace = Workspace::read()?;
     let binaries = match words {
         [] => build_for_lambda(&functions, &workspace)?,
         ["--host"] => build_for_host(&functions, &workspace)?,
-        _ => bail!("functions takes --host or nothing"),
+        _ => bail!("functions takes --host, or --check and a folder, or nothing"),
     };
     let folder = empty(&workspace.target.join("functions"))?;
     let packed = binaries.iter().map(|(name, binary)| {
@@ -72,6 +78,7 @@ fn functions_of(text: &str) -> anyhow::Result<Vec<Function>> {
             let name = function["Metadata"]["BuildProperties"]["Binary"].as_str();
             let own = function["Properties"]["Architectures"][0].as_str();
             Ok(Function {
+                id: id.clone(),
                 name: name.with_context(|| format!("{id} names no Binary"))?.to_owned(),
                 architecture: own.or(shared.as_str()).unwrap_or("x86_64").to_owned(),
                 dev_only: function["Condition"] == "IsDev",
@@ -192,6 +199,25 @@ impl Workspace {
     }
 }
 
+/// What SAM built, a folder for each function that was not left out.
+fn check_built(functions: &[Function], folder: &Path) -> anyhow::Result<()> {
+    let mut checked = Vec::new();
+    for function in functions {
+        let binary = folder.join(&function.id).join("bootstrap");
+        if binary.exists() {
+            let bytes = fs::read(&binary).with_context(|| format!("failed to read {}", binary.display()))?;
+            check_binary(&bytes, &function.architecture)
+                .with_context(|| format!("{} would not start", function.name))?;
+            checked.push(function.name.as_str());
+        }
+    }
+    if checked.is_empty() {
+        bail!("there is no function in {}", folder.display());
+    }
+    println!("--- Lambda can start {}", checked.join(", "));
+    Ok(())
+}
+
 /// Whether a binary can start where it will be run: built for that machine, and asking for no newer glibc.
 fn check_binary(binary: &[u8], architecture: &str) -> anyhow::Result<()> {
     // In the header of an ELF file the machine is two bytes at 18.
@@ -288,6 +314,22 @@ mod tests {
             "it asks for glibc 2.38, and provided.al2023 has 2.34"
         );
         assert_eq!(wrong(b"#!/bin/sh"), "it is no Linux program of a known machine");
+    }
+
+    #[test]
+    fn what_sam_built_is_checked_before_it_is_deployed() {
+        let folder = std::env::temp_dir().join(format!("sagaline-built-{}", std::process::id()));
+        let oms_api = folder.join("OmsApiFunction");
+        fs::create_dir_all(&oms_api).unwrap();
+        let functions = declared(&root()).unwrap();
+        let check = || check_built(&functions, &folder).map_err(|error| format!("{error:#}"));
+        assert!(check().unwrap_err().starts_with("there is no function in "));
+        fs::write(oms_api.join("bootstrap"), binary(62, "")).unwrap();
+        let expected = "oms-api would not start: it is for x86_64, and the template says arm64";
+        assert_eq!(check(), Err(expected.to_owned()));
+        fs::write(oms_api.join("bootstrap"), binary(183, "GLIBC_2.34\0")).unwrap();
+        assert_eq!(check(), Ok(()));
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

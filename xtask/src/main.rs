@@ -38,8 +38,9 @@ usage: cargo xtask <command>
                   the whole system under virtual time and faults; --help says all it takes
   coverage [PACKAGE…]
                   how many lines the tests run: a floor of 80 %, and pages in target/coverage/html
-  functions [--host]
-                  every function as a zip for Lambda, in target/functions; --host builds for this machine
+  functions [--host | --check FOLDER]
+                  every function as a zip for Lambda, in target/functions; --host builds for this machine;
+                  --check says whether Lambda could start what sam build put into a folder
   deploy oms|ims dev|prod [--dry-run]
                   build a stack and bring it into the account of the credentials at hand
   rollback oms|ims VERSION [--env dev|prod] [--dry-run]
