@@ -1,6 +1,6 @@
 //! What every GitHub workflow keeps to: pinned actions, `cargo xtask` steps, few rights, an end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -52,13 +52,20 @@ fn faults(text: &str, commands: &str, pins: &mut Pins) -> Vec<String> {
         Err(error) => return vec![format!("it cannot be read: {error:#}")],
     };
     let mut faults = rights_and_ends(&workflow);
-    // The version behind a commit is a comment, which the tree does not hold.
-    let mut lines = text.lines().filter_map(|line| line.split_once("uses: ")).map(|(_, line)| line);
+    // The version behind a commit is a comment, which the tree does not hold, nor the order of its jobs.
+    let lines: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.split_once("uses: ")).map(|(_, line)| line).collect();
     for step in steps(&workflow) {
         match (step["uses"].as_str(), step["run"].as_str()) {
             (Some(action), None) => {
-                let comment = lines.next().and_then(|line| line.strip_prefix(action)).unwrap_or_default();
-                faults.extend(wrong_action(action, comment, step, pins));
+                let mut comments: Vec<&str> =
+                    lines.iter().filter_map(|line| line.strip_prefix(action)).collect();
+                if comments.is_empty() {
+                    comments.push("");
+                }
+                faults.extend(
+                    comments.into_iter().filter_map(|comment| wrong_action(action, comment, step, pins)),
+                );
             }
             (None, Some(line)) => faults.extend(wrong_command(line, commands)),
             _ => faults.push(format!("a step either uses an action or runs a command: {step}")),
@@ -165,6 +172,11 @@ jobs:
     }
 
     #[test]
+    fn the_workflows_of_this_project_keep_to_the_rules() {
+        check(&crate::root(), crate::USAGE).unwrap();
+    }
+
+    #[test]
     fn each_rule_finds_what_breaks_it() {
         let cases = [
             ("@0123456789012345678901234567890123456789", "@v1", "is not pinned by a commit"),
@@ -175,6 +187,7 @@ jobs:
             ),
             ("@0123456789012345678901234567890123456789", "", "is pinned to nothing"),
             (" # v1.2.3", "", "has no version behind it"),
+            ("uses: actions", "uses:  actions", "has no version behind it"),
             (" # v1.2.3", " # main", "has no version behind it"),
             ("persist-credentials: false", "fetch-depth: 0", "leaves a token"),
             ("cargo xtask deploy", "make deploy", "is no `cargo xtask` command"),
