@@ -34,6 +34,21 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
+impl Source<'_> {
+    /// The template as JSON, its functions not evaluated: `!Ref x` is `{"Ref": "x"}`.
+    ///
+    /// # Errors
+    /// A text that is not the YAML that CloudFormation takes.
+    pub fn document(&self) -> Result<serde_json::Value, TopologyError> {
+        yaml::parse(self.text).map_err(|error| TopologyError::Yaml {
+            template: self.name.to_owned(),
+            line: error.line,
+            column: error.column,
+            problem: error.problem,
+        })
+    }
+}
+
 /// Values for the parameters of the templates, such as `Environment` = `dev`; a parameter that is
 /// not given takes its default. Names such as `AWS::Region` override what AWS would fill in.
 #[derive(Debug, Clone, Default, PartialEq)]

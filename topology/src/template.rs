@@ -2,7 +2,6 @@
 
 use crate::error::TopologyError;
 use crate::intrinsic::{Effort, Evaluator, Fault};
-use crate::yaml;
 use crate::{Parameters, Source};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -131,13 +130,7 @@ const SECTIONS: [&str; 11] = [
 impl Stack {
     fn read(source: &Source<'_>, overrides: &Parameters) -> Result<Self, TopologyError> {
         let template = source.name.to_owned();
-        let document = yaml::parse(source.text).map_err(|error| TopologyError::Yaml {
-            template: template.clone(),
-            line: error.line,
-            column: error.column,
-            problem: error.problem,
-        })?;
-        let Value::Object(sections) = document else {
+        let Value::Object(sections) = source.document()? else {
             return Err(section_error(
                 &template,
                 "the template",
