@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
@@ -38,14 +39,43 @@ pub(crate) fn url_of(arn: &str, endpoint: Option<&str>) -> Option<String> {
     })
 }
 
+/// A message that was not handled, as SQS knows it.
+pub(crate) struct Failed {
+    id: String,
+    receipt: String,
+    retry_after: Duration,
+}
+
+impl Failed {
+    pub(crate) fn new(message: SqsMessage, retry_after: Duration) -> Failed {
+        Failed {
+            id: message.message_id.unwrap_or_default(),
+            receipt: message.receipt_handle.unwrap_or_default(),
+            retry_after,
+        }
+    }
+}
+
+/// The answer to an invocation: what stays in the queue.
+pub(crate) fn response(failed: Vec<Failed>) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    let failures = failed.into_iter().map(|failed| {
+        let mut failure = BatchItemFailure::default();
+        failure.item_identifier = failed.id;
+        failure
+    });
+    response.batch_item_failures = failures.collect();
+    response
+}
+
 /// Says when messages that failed are received again. What cannot be said costs a wait: they come back when
 /// their visibility ends.
-pub(crate) async fn put_back(client: &Client, queue_url: &str, failed: Vec<(String, Duration)>) {
-    let entries = failed.into_iter().enumerate().map(|(n, (receipt, retry_after))| {
+pub(crate) async fn put_back(client: &Client, queue_url: &str, failed: &[Failed]) {
+    let entries = failed.iter().enumerate().map(|(n, failed)| {
         ChangeMessageVisibilityBatchRequestEntry::builder()
             .id(n.to_string())
-            .receipt_handle(receipt)
-            .visibility_timeout(i32::try_from(retry_after.as_secs()).unwrap_or(i32::MAX))
+            .receipt_handle(&failed.receipt)
+            .visibility_timeout(i32::try_from(failed.retry_after.as_secs()).unwrap_or(i32::MAX))
             .build()
             .expect("an id and a receipt are given")
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use aws_lambda_events::event::sqs::SqsEvent;
 use event_store::SystemStamper;
 use event_store_dynamodb::{DynamoStore, deadline};
 use events::StreamKey;
@@ -12,7 +12,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use tokio::time::{Instant, timeout_at};
 use workers::{FakeGateway, Message, Nudge, Ports, Reconcile, Worker, WorkerError, Workers, handle_batch};
 
-use crate::queue::{client, put_back, url_of};
+use crate::queue::{Failed, client, put_back, response, url_of};
 
 /// Answers invocations with batches of a worker's messages, for as long as the process lives.
 ///
@@ -28,12 +28,11 @@ pub async fn work(worker: Worker) -> Result<(), Error> {
         let until = functions::deadline(&event.context);
         let queue = event.payload.records.first().and_then(|record| record.event_source_arn.as_deref());
         let queue_url = queue.and_then(|arn| url_of(arn, endpoint));
-        let batch = deadline::until(until, handle(workers.get(worker), event.payload, until)).await;
-        if let Some(queue_url) = queue_url.filter(|_| !batch.failed.is_empty()) {
-            let failed = batch.failed.iter().map(|failed| (failed.receipt.clone(), failed.retry_after));
-            put_back(sqs, &queue_url, failed.collect()).await;
+        let failed = deadline::until(until, handle(workers.get(worker), event.payload, until)).await;
+        if let Some(queue_url) = queue_url.filter(|_| !failed.is_empty()) {
+            put_back(sqs, &queue_url, &failed).await;
         }
-        Ok::<_, Error>(batch.response())
+        Ok::<_, Error>(response(failed))
     };
     lambda_runtime::run(service_fn(answer)).await
 }
@@ -50,35 +49,8 @@ fn workers(store: DynamoStore) -> Workers {
     Workers::new(&ports, |binary| Arc::new(SystemStamper::new(binary)))
 }
 
-/// What became of a batch.
-struct Handled {
-    failed: Vec<Failed>,
-}
-
-/// A message that was not handled, as SQS knows it.
-struct Failed {
-    id: String,
-    receipt: String,
-    retry_after: std::time::Duration,
-}
-
-impl Handled {
-    fn response(self) -> SqsBatchResponse {
-        let mut response = SqsBatchResponse::default();
-        response.batch_item_failures = self
-            .failed
-            .into_iter()
-            .map(|failed| {
-                let mut failure = BatchItemFailure::default();
-                failure.item_identifier = failed.id;
-                failure
-            })
-            .collect();
-        response
-    }
-}
-
-async fn handle(worker: &dyn Reconcile, event: SqsEvent, until: Instant) -> Handled {
+/// The messages that were not handled.
+async fn handle(worker: &dyn Reconcile, event: SqsEvent, until: Instant) -> Vec<Failed> {
     let records = event.records;
     let messages: Vec<Message<&str>> = (0..)
         .zip(&records)
@@ -92,15 +64,8 @@ async fn handle(worker: &dyn Reconcile, event: SqsEvent, until: Instant) -> Hand
         })
         .collect();
     let failures = handle_batch(&InTime { worker, until }, &messages).await;
-    let failed = failures.into_iter().map(|failure| {
-        let record = &records[failure.id as usize];
-        Failed {
-            id: record.message_id.clone().unwrap_or_default(),
-            receipt: record.receipt_handle.clone().unwrap_or_default(),
-            retry_after: failure.retry_after,
-        }
-    });
-    Handled { failed: failed.collect() }
+    let failed = failures.into_iter();
+    failed.map(|failure| Failed::new(records[failure.id as usize].clone(), failure.retry_after)).collect()
 }
 
 /// A worker that stops in time to say what it did not do.
