@@ -24,7 +24,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("event-store-dynamodb", &["events", "orders", "payments", "event-store"]),
     // Functions.
     ("functions", &["event-store-dynamodb"]),
-    ("worker-functions", &["events", "event-store", "event-store-dynamodb", "functions", "workers"]),
+    (
+        "worker-functions",
+        &["events", "event-store", "event-store-dynamodb", "functions", "topology", "workers"],
+    ),
     ("api-functions", &["event-store", "event-store-dynamodb", "functions", "apis"]),
     // What puts it together.
     (
@@ -41,6 +44,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("sagaline", &["events", "event-store", "local", "views"]),
+    (
+        "end-to-end",
+        &["events", "event-store", "event-store-dynamodb", "topology", "views", "worker-functions"],
+    ),
     (
         "simulator",
         &["events", "orders", "payments", "event-store", "views", "workers", "apis", "topology", "local"],

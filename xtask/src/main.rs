@@ -27,7 +27,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test            everything that CI checks: lint, tests, simulator, fuzzers, release build
-  test AREA       the tests of one area: domains, store, aws, topology, workers, api, local, cli, sim
+  test AREA       the tests of one area: domains, store, aws, e2e, topology, workers, api, local, cli, sim
   lint            format, clippy, arrows, templates, licences
   arrows          which crate may depend on which
   release         build the one-machine binary and check what is in it
@@ -109,7 +109,9 @@ fn test_area(area: &str) -> anyhow::Result<()> {
     let packages: &[&str] = match area {
         "domains" => &["events", "orders", "inventory", "payments", "catalog"],
         "store" => &["event-store", "event-store-embedded"],
-        "aws" => &["event-store-dynamodb", "functions", "worker-functions", "api-functions"],
+        "aws" => &["event-store-dynamodb", "functions", "worker-functions", "api-functions", "sagaline"],
+        // With the packages whose programs are deployed.
+        "e2e" => &["end-to-end", "worker-functions", "api-functions"],
         "topology" => &["topology"],
         "workers" => &["views", "workers"],
         "api" => &["apis"],
@@ -123,7 +125,7 @@ fn test_area(area: &str) -> anyhow::Result<()> {
         test.args(["--package", package]);
     }
     // Only what talks to servers of AWS's protocols needs them.
-    let doubles = if area == "aws" { Some(Doubles::start(&root())?) } else { None };
+    let doubles = if ["aws", "e2e"].contains(&area) { Some(Doubles::start(&root())?) } else { None };
     if let Some(doubles) = &doubles {
         doubles.tell(&mut test);
     }

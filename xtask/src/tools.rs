@@ -111,7 +111,10 @@ pub fn rustc_says(word: &str) -> anyhow::Result<String> {
 }
 
 /// Installs packages into a folder, unless they are there, and gives the folder of their programs.
-fn install_python(folder: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// As [`install`].
+pub fn install_python(folder: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
     let (programs, done) = (folder.join("bin"), folder.join("installed"));
     let wanted = packages.join("\n");
     if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {

@@ -1,0 +1,58 @@
+//! The whole system as an account would run it: both templates deployed into a double of AWS, the real binaries as
+//! its functions, its queues driving them, and what clients see through its API Gateway.
+//!
+//! `cargo xtask test e2e` starts the double and says where it is; without it there is nothing to ask. It deploys the
+//! programs that were built with it; with `SAGALINE_FUNCTIONS=target/functions`, what `cargo xtask functions --host`
+//! left there.
+//!
+//! What the double does otherwise than the service, as far as this has to know:
+//!
+//! - It has no pipe from a stream to a bus, so `end_to_end::pipe` stands in for it.
+//! - It has no CodeDeploy and no alarm over a formula, so both are left out of what is deployed.
+//! - It cannot move messages from a dead-letter queue back by itself, so they are moved one by one.
+
+#![allow(clippy::unwrap_used)] // helpers of tests are tests, which clippy does not see
+
+#[path = "saga/faults.rs"]
+mod faults;
+#[path = "saga/scenarios.rs"]
+mod scenarios;
+#[path = "saga/world.rs"]
+mod world;
+
+use std::time::Instant;
+
+use world::World;
+
+/// Runs claims one after the other, and says which one it is at.
+macro_rules! claims {
+    ($world:ident: $($claim:path),+ $(,)?) => {$(
+        println!("{} …", stringify!($claim));
+        let began = Instant::now();
+        $claim(&$world).await;
+        println!("{}: {:.1} s", stringify!($claim), began.elapsed().as_secs_f64());
+        assert_eq!($world.dead_letters().await, [], "left by {}", stringify!($claim));
+    )+};
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deployed_system_keeps_its_promises() {
+    let began = Instant::now();
+    let world = World::deployed().await;
+    println!("deployed: {:.1} s", began.elapsed().as_secs_f64());
+    claims!(world:
+        scenarios::an_order_is_paid_and_its_stock_has_moved,
+        scenarios::an_express_order_goes_by_its_own_lanes,
+        scenarios::an_order_that_is_not_in_stock_is_cancelled_and_nothing_moves,
+        scenarios::a_paid_order_that_is_cancelled_is_refunded_and_its_stock_is_back,
+        scenarios::nobody_asks_without_a_key,
+        faults::everything_delivered_twice_changes_nothing,
+        faults::what_the_pipe_gave_up_on_is_carried_all_the_same,
+        faults::what_the_stream_has_forgotten_ends_in_the_next_dead_letter_queue,
+        faults::a_poison_message_ends_in_its_dead_letter_queue_and_is_handled_once_mended,
+        faults::what_a_worker_held_when_it_died_is_handled_later,
+        faults::an_order_whose_message_was_lost_is_found_by_the_sweeper,
+        scenarios::a_forged_event_is_taken_shown_and_changes_nothing,
+        scenarios::the_log_the_rows_and_the_counters_agree,
+    );
+}

@@ -1,0 +1,162 @@
+//! What clients see when nothing goes wrong, and what they are told when there is not enough.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use event_store::{ChangeFeed, Position, StoreError};
+use events::RecordedEvent;
+use hyper::Method;
+use serde_json::json;
+use views::{Pause, Ports};
+
+use crate::world::World;
+
+pub async fn an_order_is_paid_and_its_stock_has_moved(world: &World) {
+    world.shop("lamp", 10).await;
+    world.order("lamp", "order-lamp", 3).await;
+    world.until_order("order-lamp", "PAID").await;
+    world.until_stock("lamp", [7, 0, 3]).await;
+    world.until_quiet().await;
+    let events = [
+        "OrderPlaced",
+        "ReserveInventory",
+        "InventoryReserved",
+        "PaymentAttempted",
+        "OrderPaymentAccepted",
+        "InventoryCommitted",
+    ];
+    assert_eq!(world.events("order-lamp").await, events);
+    let order = json!({
+        "order_id": "order-lamp", "customer_id": "lamp-customer", "status": "PAID", "open": false, "seen": 6,
+        "items": [{ "sku": "lamp", "name": "lamp", "quantity": 3, "unit_price": 2.5 }],
+        "total": 7.5, "currency": "USD", "priority": "standard",
+    });
+    assert_eq!(world.get("/orders/order-lamp").await, order);
+    assert_eq!(world.get("/customers/lamp-customer/orders").await["orders"], json!([order]));
+    let payment = json!({
+        "order_id": "order-lamp", "payment_id": "pay-order-lamp", "amount": 7.5, "currency": "USD", "by": "gateway",
+        "attempts": 1, "retries": 0, "seen": 6, "status": "ACCEPTED",
+    });
+    assert_eq!(world.get("/orders/order-lamp/payments").await, json!({ "payments": [payment] }));
+    let delivery = json!({ "order_id": "order-lamp", "seen": 6, "status": "PENDING" });
+    assert_eq!(world.get("/orders/order-lamp/deliveries").await, json!({ "deliveries": [delivery] }));
+    let moved = |pk: &str, event_name: &str, [available, reserved, sold]: [i64; 3]| {
+        json!([pk, event_name, available, reserved, sold])
+    };
+    let order = "EVENTS#ORDER_ID#order-lamp";
+    let ledger = [
+        moved("EVENTS#SKU#lamp", "StockReceived", [10, 0, 0]),
+        moved(order, "InventoryReserved", [-3, 3, 0]),
+        moved(order, "InventoryCommitted", [0, -3, 3]),
+    ];
+    let shown = world.get("/inventory/skus/lamp/ledger").await;
+    let fields = ["pk", "event_name", "available", "reserved", "sold"];
+    let shown = shown["entries"].as_array().unwrap().iter().map(|entry| fields.map(|name| &entry[name]));
+    assert_eq!(json!(Vec::from_iter(shown)), json!(ledger));
+}
+
+pub async fn an_express_order_goes_by_its_own_lanes(world: &World) {
+    world.shop("cable", 10).await;
+    world.order_by("cable", "order-cable", 1, "express").await;
+    world.until_order("order-cable", "PAID").await;
+    world.until_stock("cable", [9, 0, 1]).await;
+    world.until_quiet().await;
+}
+
+pub async fn an_order_that_is_not_in_stock_is_cancelled_and_nothing_moves(world: &World) {
+    world.shop("sofa", 2).await;
+    world.order("sofa", "order-sofa", 3).await;
+    world.until_order("order-sofa", "CANCELLED").await;
+    world.until_stock("sofa", [2, 0, 0]).await;
+    world.until_quiet().await;
+    let events = ["OrderPlaced", "ReserveInventory", "InventoryReservationFailed"];
+    assert_eq!(world.events("order-sofa").await, events);
+    assert_eq!(world.get("/orders/order-sofa/payments").await, json!({ "payments": [] }));
+}
+
+pub async fn a_paid_order_that_is_cancelled_is_refunded_and_its_stock_is_back(world: &World) {
+    world.shop("chair", 5).await;
+    world.order("chair", "order-chair", 2).await;
+    world.until_order("order-chair", "PAID").await;
+    world.until_stock("chair", [3, 0, 2]).await;
+    let (status, answer) = world.ask(Method::DELETE, "/orders/order-chair", None).await;
+    assert_eq!((status, &answer["status"]), (200, &json!("CANCELLED")));
+    world.until_stock("chair", [5, 0, 0]).await;
+    world.until_quiet().await;
+    let events = world.events("order-chair").await;
+    assert_eq!(
+        events[..6].join(" "),
+        "OrderPlaced ReserveInventory InventoryReserved PaymentAttempted OrderPaymentAccepted InventoryCommitted"
+    );
+    let mut last: Vec<&str> = events[6..].iter().map(String::as_str).collect();
+    last.sort_unstable();
+    assert_eq!(last, ["InventoryReturned", "OrderCancelled", "OrderPaymentRefunded"]);
+    let payments = world.get("/orders/order-chair/payments").await;
+    assert_eq!(
+        (&payments["payments"][0]["status"], &payments["payments"][0]["amount"]),
+        (&json!("REFUNDED"), &json!(5))
+    );
+    assert_eq!(world.get("/orders/order-chair").await["open"], false);
+}
+
+pub async fn a_forged_event_is_taken_shown_and_changes_nothing(world: &World) {
+    let before = world.get("/orders/order-lamp").await;
+    let forged = json!({
+        "pk": "EVENTS#ORDER_ID#order-lamp", "sk": "EVENT#Forged", "event_name": "OrderCancelled", "data": "nonsense",
+    });
+    assert_eq!(world.post("/chaos/raw-events", forged).await["stored"], true);
+    world.until_quiet().await;
+    let history = world.get("/orders/order-lamp/events").await;
+    assert_eq!(history["anomalies"].as_array().map(Vec::len), Some(1), "{}", history["anomalies"]);
+    assert_eq!(world.get("/orders/order-lamp").await, before);
+    world.until_stock("lamp", [7, 0, 3]).await;
+}
+
+pub async fn nobody_asks_without_a_key(world: &World) {
+    let (status, _) = world.ask_with("", Method::GET, "/orders/order-lamp", None).await;
+    assert_eq!(status, 403);
+    let (status, _) = world.ask_with("", Method::GET, "/livez", None).await;
+    assert_eq!(status, 200, "but whether it is there");
+}
+
+/// The promises of the simulator, over the tables as they are now.
+pub async fn the_log_the_rows_and_the_counters_agree(world: &World) {
+    world.until_quiet().await;
+    let store = world.store.clone();
+    let ports = Ports {
+        log: store.clone(),
+        scan: store.clone(),
+        feed: Arc::new(Unused),
+        rows: store.clone(),
+        orders: store.clone(),
+        stock: store.clone(),
+        intents: Some(store),
+        pause: Arc::new(Unused),
+        looks: 100,
+    };
+    let report = views::audit(&ports, &|_, _| ()).await.unwrap();
+    println!("  {} events, orders: {}", report.events, json!(report.orders));
+    assert!(report.is_clean(), "{}", json!(report.differences));
+    assert_eq!((report.open, report.anomaly_count), (0, 1), "{}", json!(report.anomalies));
+}
+
+/// An audit follows nothing, and waits a little.
+struct Unused;
+
+#[async_trait]
+impl ChangeFeed for Unused {
+    async fn follow(&self, _: Position, _: usize) -> Result<Vec<(Position, Arc<RecordedEvent>)>, StoreError> {
+        Err(StoreError::Unavailable("a table has no positions".into()))
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        Err(StoreError::Unavailable("a table has no positions".into()))
+    }
+}
+
+#[async_trait]
+impl Pause for Unused {
+    async fn pause(&self) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
