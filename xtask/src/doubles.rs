@@ -8,7 +8,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ struct Server {
     variable: &'static str,
     port: u16,
     process: Child,
+    /// What it leaves behind.
+    rubbish: Option<PathBuf>,
 }
 
 impl Doubles {
@@ -96,6 +98,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.process.kill());
         drop(self.process.wait());
+        if let Some(rubbish) = &self.rubbish {
+            drop(fs::remove_dir_all(rubbish));
+        }
     }
 }
 
@@ -122,14 +127,14 @@ fn dynamodb_local(root: &Path) -> anyhow::Result<Server> {
     .args(["-inMemory", "-sharedDb", "-port", &port.to_string()])
     .current_dir(program);
     let process = spawn(java, &folder.join("log")).context("install Java 17 or later, then try again")?;
-    Ok(Server { variable: "SAGALINE_DYNAMODB_LOCAL", port, process })
+    Ok(Server { variable: "SAGALINE_DYNAMODB_LOCAL", port, process, rubbish: None })
 }
 
 fn ministack(root: &Path) -> anyhow::Result<Server> {
     let folder = root.join(".tools").join("ministack");
     let programs = install_python(&folder, &MINISTACK)?;
     let port = free_port()?;
-    // What it unpacks of functions is large, and it leaves it behind.
+    // What it unpacks of functions is large.
     let unpacked = folder.join("unpacked");
     drop(fs::remove_dir_all(&unpacked));
     fs::create_dir_all(&unpacked)?;
@@ -139,11 +144,11 @@ fn ministack(root: &Path) -> anyhow::Result<Server> {
         .env("GATEWAY_PORT", port.to_string())
         // Where the functions that it runs find it.
         .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
-        .env("TMPDIR", unpacked)
+        .env("TMPDIR", &unpacked)
         .env("LOG_LEVEL", "WARNING")
         .current_dir(&folder);
     let process = spawn(python, &folder.join("log"))?;
-    Ok(Server { variable: "SAGALINE_MINISTACK", port, process })
+    Ok(Server { variable: "SAGALINE_MINISTACK", port, process, rubbish: Some(unpacked) })
 }
 
 fn spawn(mut command: Command, log: &Path) -> anyhow::Result<Child> {

@@ -121,7 +121,9 @@ pub async fn an_order_whose_message_was_lost_is_found_by_the_sweeper(world: &Wor
     world.until_quiet().await;
 }
 
-/// How many orders are charged when the worker dies.
+/// Who dies.
+const WORKER: &str = "payments-worker";
+/// How many orders it is charging then.
 const ORDERS: u32 = 10;
 
 pub async fn what_a_worker_held_when_it_died_is_handled_later(world: &World) {
@@ -141,8 +143,10 @@ pub async fn what_a_worker_held_when_it_died_is_handled_later(world: &World) {
         }
         world.until_stock(&sku, [0, ORDERS, 0]).await;
         enable(world, &mapping, true).await;
-        let settled = until_some_is_paid(world, &orders).await;
-        let killed = signal(world, "payments-worker", "-KILL");
+        let (settled, killed) = {
+            let _wakes = Wakes(world);
+            (until_some_is_paid(world, &orders).await, signal(world, WORKER, "-KILL"))
+        };
         println!("  killed {killed} processes after {settled} of {} events", 2 * ORDERS);
         for order in &orders {
             world.until_order(order, "PAID").await;
@@ -156,12 +160,21 @@ pub async fn what_a_worker_held_when_it_died_is_handled_later(world: &World) {
     }
 }
 
+/// Lets the worker go on, whatever happened: a process that stands still does not even end.
+struct Wakes<'a>(&'a World);
+
+impl Drop for Wakes<'_> {
+    fn drop(&mut self) {
+        signal(self.0, WORKER, "-CONT");
+    }
+}
+
 /// Lets the worker go on for a few milliseconds at a time, until it has done something; it stands still then.
 async fn until_some_is_paid(world: &World, orders: &[String]) -> usize {
     for _ in 0..2_000 {
-        signal(world, "payments-worker", "-CONT");
+        signal(world, WORKER, "-CONT");
         tokio::time::sleep(Duration::from_millis(2)).await;
-        signal(world, "payments-worker", "-STOP");
+        signal(world, WORKER, "-STOP");
         let settled = payment_events(world, orders).await;
         if settled > 0 {
             return settled;

@@ -197,6 +197,10 @@ impl StreamReader {
     }
 }
 
+/// So many pages without a record, one after the other, are taken for the end of a shard that is open and so has none.
+/// A page may be empty in the middle of a shard too.
+const EMPTY_PAGES: u32 = 10;
+
 /// Records of one shard, from one sequence number to another, both included, that somebody has seen before; nothing
 /// if the stream has forgotten them.
 ///
@@ -224,13 +228,13 @@ pub async fn records_between(
             return if is_gone { Ok(None) } else { Err(failed("find a record again", error)) };
         }
     };
-    let mut found = Vec::new();
-    while let Some(from) = iterator {
+    let (mut found, mut empty_pages) = (Vec::new(), 0);
+    while let Some(from) = iterator.filter(|_| empty_pages < EMPTY_PAGES) {
         let get = client.get_records().shard_iterator(from).limit(LIMIT);
         let page = get.send().await.map_err(|error| failed("read records again", error))?;
         let records = page.records.unwrap_or_default();
-        // An open shard has no end, only pages without records.
-        iterator = page.next_shard_iterator.filter(|_| !records.is_empty());
+        iterator = page.next_shard_iterator;
+        empty_pages = if records.is_empty() { empty_pages + 1 } else { 0 };
         for record in records.into_iter().filter_map(|record| to_record(shard, record)) {
             if found.is_empty() && record.sequence_number != first {
                 return Ok(None);

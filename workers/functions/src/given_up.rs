@@ -1,4 +1,7 @@
 //! What the pipe gave up on, carried again: its dead letters name records of the stream, not events.
+//!
+//! A pipe that reads a shard in several lanes names the first and the last record of a lane's batch. What other lanes
+//! had in between is carried again too, which changes nothing.
 
 use std::time::Duration;
 
