@@ -1,5 +1,7 @@
 //! What every function does around its handler: reads its variables, makes its clients, logs, keeps its deadline.
 
+pub mod emf;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use event_store_dynamodb::{Connection, DynamoStore, Limits, Tables};

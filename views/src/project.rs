@@ -10,22 +10,34 @@ use event_store::{
 use events::{OrderPlaced, PaidBy, RecordedEvent, Timestamp};
 use orders::{Closing, OrderFacts, Payment, Reservation};
 
+/// From how many events a stream's rows are folded: those that settle a slot, and those that claim one that is
+/// settled. A claim may turn out to be the one that counts, if it was made earlier and arrived later; so rows
+/// with it are newer than rows without. What says nothing to this code changes no row, and is not counted.
+pub fn seen<Item: Borrow<RecordedEvent>>(stream: &[Item]) -> u32 {
+    let mut slots: Vec<&str> =
+        stream.iter().map(Borrow::borrow).filter(|item| item.event().is_ok()).map(|item| &*item.sk).collect();
+    slots.sort_unstable();
+    slots.dedup();
+    slots.len() as u32
+}
+
 /// The rows of an order's stream; `None` if the order was never placed.
 pub fn order_rows<Item: Borrow<RecordedEvent>>(stream: &[Item]) -> Option<OrderRows> {
     let facts = orders::fold(stream.iter().map(Borrow::borrow));
     let placed = *facts.placed.what()?;
+    let seen = seen(stream);
     Some(OrderRows {
-        order: order_row(&facts, placed)?,
-        payment: payment_row(&facts, placed),
-        delivery: delivery_row(&facts, placed),
+        order: order_row(&facts, placed, seen)?,
+        payment: payment_row(&facts, placed, seen),
+        delivery: delivery_row(&facts, placed, seen),
     })
 }
 
-fn order_row(facts: &OrderFacts<'_>, placed: &OrderPlaced) -> Option<OrderRow> {
+fn order_row(facts: &OrderFacts<'_>, placed: &OrderPlaced, seen: u32) -> Option<OrderRow> {
     let (first, last) = span(facts.settled_by())?;
     Some(OrderRow {
         order_id: placed.order_id.clone(),
-        seen: facts.seen(),
+        seen,
         status: orders::status(facts)?,
         status_reason: facts.cancellation(),
         status_detail: reason_in_words(facts),
@@ -51,7 +63,7 @@ fn reason_in_words(facts: &OrderFacts<'_>) -> Option<String> {
     Some(words.clone()).filter(|words| !words.is_empty())
 }
 
-fn payment_row(facts: &OrderFacts<'_>, placed: &OrderPlaced) -> Option<PaymentRow> {
+fn payment_row(facts: &OrderFacts<'_>, placed: &OrderPlaced, seen: u32) -> Option<PaymentRow> {
     let attempts = facts.attempts.len() as u32;
     let own = facts.attempts.values().filter_map(|attempt| attempt.by());
     let (created_at, updated_at) = span(
@@ -72,7 +84,7 @@ fn payment_row(facts: &OrderFacts<'_>, placed: &OrderPlaced) -> Option<PaymentRo
     };
     Some(PaymentRow {
         order_id: placed.order_id.clone(),
-        seen: facts.seen(),
+        seen,
         status,
         payment_id: match facts.payment.what() {
             Some(Payment::Accepted(accepted)) => Some(accepted.payment_id.clone()),
@@ -95,7 +107,7 @@ fn payment_row(facts: &OrderFacts<'_>, placed: &OrderPlaced) -> Option<PaymentRo
     })
 }
 
-fn delivery_row(facts: &OrderFacts<'_>, placed: &OrderPlaced) -> Option<DeliveryRow> {
+fn delivery_row(facts: &OrderFacts<'_>, placed: &OrderPlaced, seen: u32) -> Option<DeliveryRow> {
     let paid = facts.payment.by().filter(|_| facts.is_paid())?;
     let own = [Some(paid), facts.closing.by(), facts.delivery.by()].into_iter().flatten();
     let (_, updated_at) = span(own)?;
@@ -110,7 +122,7 @@ fn delivery_row(facts: &OrderFacts<'_>, placed: &OrderPlaced) -> Option<Delivery
     };
     Some(DeliveryRow {
         order_id: placed.order_id.clone(),
-        seen: facts.seen(),
+        seen,
         status,
         carrier,
         tracking,
@@ -127,7 +139,7 @@ pub fn product_row<Item: Borrow<RecordedEvent>>(stream: &[Item]) -> Option<Produ
     let repriced = facts.latest_price();
     Some(ProductRow {
         product_id: listed.product_id.clone(),
-        seen: facts.seen(),
+        seen: seen(stream),
         sku: listed.sku.clone(),
         name: listed.name.clone(),
         price: repriced.map_or(listed.price, |repriced| repriced.price),
@@ -146,7 +158,7 @@ pub fn customer_row<Item: Borrow<RecordedEvent>>(stream: &[Item]) -> Option<Cust
     let (_, updated_at) = span(facts.settled_by())?;
     Some(CustomerRow {
         customer_id: registered.customer_id.clone(),
-        seen: facts.seen(),
+        seen: seen(stream),
         personal: Personal::default(),
         erased: facts.erased.is_settled(),
         created_at: facts.registered.by()?.occurred_at,

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use event_store::{Direction, EventLog, OrderQuery, OrderRow, OrderViews, Stamper, Window};
 use events::{Priority, RecordedEvent, StreamKey, Timestamp};
 use views::Owing;
+use views::project::seen;
 
 use crate::{Worker, WorkerError};
 
@@ -91,7 +92,7 @@ pub fn debtors<Item: Borrow<RecordedEvent>>(stream: &[Item], shown: u32) -> Vec<
     let order = orders::fold(stream.iter().map(Borrow::borrow));
     let owing = Owing::of(&order, stream).that_can_be_done(stream);
     let owes = [
-        (Worker::Orders, owing.orders.is_some() || shown < order.seen()),
+        (Worker::Orders, owing.orders.is_some() || shown < seen(stream)),
         (Worker::Inventory, owing.inventory.is_some()),
         (Worker::Payments, owing.payments.is_some()),
     ];

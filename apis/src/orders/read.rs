@@ -9,6 +9,7 @@ use events::{Anomaly, OrderId, Priority, RecordedEvent, StockDelta, Timestamp, U
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
+use views::project::seen;
 
 use super::pk;
 use crate::Api;
@@ -66,7 +67,7 @@ pub(crate) async fn events(
         events: items().map(EventItem::of).collect(),
         anomalies: anomalies.iter().map(AnomalyItem::of).collect(),
     };
-    Ok(Answer::ok(&history).seen(orders::fold(items()).seen()).about(&id))
+    Ok(Answer::ok(&history).seen(seen(&stream)).about(&id))
 }
 
 #[derive(Serialize)]

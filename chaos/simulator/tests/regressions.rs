@@ -53,3 +53,15 @@ fn counters_that_moved_and_moved_back_while_the_log_was_read_are_no_difference()
         collisions,built_in_gateway";
     holds(plan(1_045_999, 166, &without.replace(' ', "")));
 }
+
+/// A forged placing with an earlier id arrived after the real one had been shown. It counted, and its row was taken
+/// for one that had seen no more. See `views/tests/promises/replay.rs`.
+#[test]
+fn a_claim_that_was_made_earlier_and_arrived_later_is_shown() {
+    let without = "slow,crash_before,duplicates,reordering,early_giving_up,stale_indexes,gateway_failures,\
+        next_version,redrives,operators,hot_skus,collisions,built_in_gateway";
+    holds(plan(3_050_726, 174, &without.replace(' ', "")));
+    let without = "slow,lost_answer,reordering,pipe_failures,bus_failures,stale_indexes,gateway_failures,\
+        next_version,operators,hot_skus,collisions,built_in_gateway";
+    holds(plan(4_016_182, 557, &without.replace(' ', "")));
+}

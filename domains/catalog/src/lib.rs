@@ -66,21 +66,11 @@ impl<'a> ProductFacts<'a> {
             .flatten()
             .chain(self.repriced.values().filter_map(Fact::by))
     }
-
-    /// How many events the facts were folded from.
-    pub fn seen(&self) -> u32 {
-        self.settled_by().count() as u32
-    }
 }
 
 impl<'a> CustomerFacts<'a> {
     /// The events the facts were folded from.
     pub fn settled_by(&self) -> impl Iterator<Item = &'a RecordedEvent> + '_ {
         [self.registered.by(), self.erased.by()].into_iter().flatten()
-    }
-
-    /// How many events the facts were folded from.
-    pub fn seen(&self) -> u32 {
-        self.settled_by().count() as u32
     }
 }

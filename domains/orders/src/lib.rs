@@ -314,11 +314,6 @@ impl<'a> OrderFacts<'a> {
         .chain(self.attempts.values().filter_map(Fact::by))
     }
 
-    /// How many events the facts were folded from.
-    pub fn seen(&self) -> u32 {
-        self.settled_by().count() as u32
-    }
-
     /// The latest event the facts were folded from.
     pub fn latest(&self) -> Option<Ulid> {
         self.settled_by().map(|item| item.event_id).max()

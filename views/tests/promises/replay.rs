@@ -13,7 +13,7 @@ use views::replay::Mode;
 use views::{Ports, replay};
 
 use crate::audit::{ports, stored};
-use crate::given::{event, item, moving, order_id, sku, units};
+use crate::given::{event, item, moving, order_id, sku, under, units};
 
 #[tokio::test]
 async fn a_swap_that_overtakes_the_orders_worker_leaves_none_of_the_orders_rows_behind_for_good() {
@@ -45,6 +45,20 @@ async fn a_replay_whose_shadow_another_one_discarded_takes_no_counter_away() {
     let ports = Ports { rows: Arc::new(DiscardedByAnother(store.clone())), ..ports(&store) };
     let report = replay(&ports, View::Stock, Mode { diff: true, swap: true }, 1, &|_, _| {}).await.unwrap();
     assert_eq!((report.difference_count, store.stock(&apple).await.unwrap()), (0, counters));
+}
+
+/// Two writers claimed one decision, one of them by hand and by a clock that is behind: the one that arrived first
+/// was shown, and the other one counts.
+#[test]
+fn a_claim_that_was_made_earlier_and_arrived_later_makes_the_rows_newer() {
+    let placed = event(EventName::OrderPlaced);
+    let shown = item(placed.clone(), 5);
+    let mut earlier = under("EVENT#AnotherSlot", &placed, 3);
+    earlier.occurred_at = events::Timestamp::from_millis(1);
+    let before = order_rows(std::slice::from_ref(&shown)).unwrap().order;
+    let after = order_rows(&[earlier, shown]).unwrap().order;
+    assert_ne!(before.created_at, after.created_at);
+    assert!(after.seen > before.seen, "a row is written only if it has seen more");
 }
 
 /// Rows whose shadow is discarded by a replay that somebody else begins, whenever they are compared.
