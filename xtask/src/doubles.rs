@@ -118,7 +118,7 @@ fn dynamodb_local(root: &Path) -> anyhow::Result<Server> {
     let launcher = root.join("xtask").join("doubles").join("LoopbackDynamoDB.java");
     let mut java = Command::new("java");
     java.args([
-        "-Xmx512m",
+        "-Xmx2g",
         "-Djava.library.path=DynamoDBLocal_lib",
         "-cp",
         "DynamoDBLocal.jar:DynamoDBLocal_lib/*",
