@@ -96,7 +96,7 @@ fn test_everything() -> anyhow::Result<()> {
     lint()?;
     {
         let doubles = Doubles::start(&root())?;
-        let mut test = cargo(&["test", "--workspace", "--all-features"]);
+        let mut test = cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]);
         doubles.tell(&mut test);
         step("test", test)?;
     }
