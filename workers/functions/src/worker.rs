@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_lambda_events::event::sqs::SqsEvent;
-use event_store::SystemStamper;
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use event_store::{Stamper, SystemStamper};
 use event_store_dynamodb::{DynamoStore, deadline};
-use events::StreamKey;
-use functions::{Function, variable};
+use events::{StreamKey, Timestamp};
+use functions::{Function, emf, variable};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use workers::{FakeGateway, Message, Nudge, Ports, Reconcile, Worker, WorkerError, Workers, handle_batch};
 
@@ -28,6 +29,11 @@ pub async fn work(worker: Worker) -> Result<(), Error> {
         let until = functions::deadline(&event.context);
         let queue = event.payload.records.first().and_then(|record| record.event_source_arn.as_deref());
         let queue_url = queue.and_then(|arn| url_of(arn, endpoint));
+        if worker == Worker::Orders {
+            // It hears of every event of an order, so what it measures is the age of what the pipe carries.
+            let ages = ages(&event.payload.records, SystemStamper::new(worker.binary()).now());
+            emf::measure(worker.binary(), "EventAge", "Milliseconds", &ages);
+        }
         let failed = deadline::until(until, handle(workers.get(worker), event.payload, until)).await;
         if let Some(queue_url) = queue_url.filter(|_| !failed.is_empty()) {
             put_back(sqs, &queue_url, &failed).await;
@@ -49,18 +55,37 @@ fn workers(store: DynamoStore) -> Workers {
     Workers::new(&ports, |binary| Arc::new(SystemStamper::new(binary)))
 }
 
+/// How old the events are that are heard of for the first time, in milliseconds.
+fn ages(records: &[SqsMessage], now: Timestamp) -> Vec<u64> {
+    let is_first = |record: &&SqsMessage| receive_count(record) == 1;
+    let occurred_at = |record: &SqsMessage| {
+        let body: Carried = serde_json::from_str(record.body.as_deref()?).ok()?;
+        Some(body.occurred_at.millis())
+    };
+    let occurred_at = records.iter().filter(is_first).filter_map(occurred_at);
+    occurred_at.map(|at| now.millis().saturating_sub(at).max(0) as u64).collect()
+}
+
+/// What of a message says when its event was appended.
+#[derive(Deserialize)]
+struct Carried {
+    occurred_at: Timestamp,
+}
+
+fn receive_count(record: &SqsMessage) -> u32 {
+    let received = record.attributes.get("ApproximateReceiveCount");
+    received.and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
 /// The messages that were not handled.
 async fn handle(worker: &dyn Reconcile, event: SqsEvent, until: Instant) -> Vec<Failed> {
     let records = event.records;
     let messages: Vec<Message<&str>> = (0..)
         .zip(&records)
-        .map(|(id, record)| {
-            let received = record.attributes.get("ApproximateReceiveCount");
-            Message {
-                id,
-                body: record.body.as_deref().unwrap_or_default(),
-                receive_count: received.and_then(|count| count.parse().ok()).unwrap_or(1),
-            }
+        .map(|(id, record)| Message {
+            id,
+            body: record.body.as_deref().unwrap_or_default(),
+            receive_count: receive_count(record),
         })
         .collect();
     let failures = handle_batch(&InTime { worker, until }, &messages).await;
@@ -81,5 +106,25 @@ impl Reconcile for InTime<'_> {
             Ok(done) => done,
             Err(_) => Err(WorkerError::Transient("the invocation's time is up".into())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(body: &str, receive_count: &str) -> SqsMessage {
+        let mut message = SqsMessage::default();
+        message.body = Some(body.to_owned());
+        message.attributes.insert("ApproximateReceiveCount".to_owned(), receive_count.to_owned());
+        message
+    }
+
+    #[test]
+    fn the_age_of_an_event_is_told_once_and_what_has_none_is_passed_over() {
+        let body = r#"{"pk":"p","sk":"s","occurred_at":"1970-01-01T00:00:01.500Z"}"#;
+        let records = [message(body, "1"), message(body, "2"), message("no event", "1")];
+        assert_eq!(ages(&records, Timestamp::from_millis(4_000)), [2_500]);
+        assert_eq!(ages(&records, Timestamp::from_millis(0)), [0], "by a clock that is behind");
     }
 }
