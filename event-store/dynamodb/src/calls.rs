@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 use event_store::StoreError;
 use tokio::time::{Instant, sleep};
 
@@ -101,6 +103,42 @@ impl DynamoStore {
             sleep(pause).await;
             longest = (longest * 2).min(LONGEST_PAUSE);
         }
+    }
+}
+
+impl DynamoStore {
+    /// Writes all of some items or none of them, under one token: a try whose answer was lost is not done twice.
+    /// The condition of the first item is the one that decides.
+    pub(crate) async fn transact(
+        &self,
+        items: Vec<TransactWriteItem>,
+    ) -> Result<(), Refused<TransactWriteItemsError>> {
+        let write = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .client_request_token(format!("{:032x}", fastrand::u128(..)))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        self.call_unless(|| write.clone().send(), meaning_of_a_transaction).await.map(drop)
+    }
+}
+
+/// Whether an item's condition is why a transaction was cancelled.
+pub(crate) fn failed(reason: &CancellationReason) -> bool {
+    reason.code() == Some("ConditionalCheckFailed")
+}
+
+/// A cancelled transaction is final if its first condition failed, whatever else did; a conflict comes again.
+fn meaning_of_a_transaction(error: &TransactWriteItemsError) -> Meaning {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
+        return meaning_of_code(error.code());
+    };
+    let reasons = cancelled.cancellation_reasons();
+    let not_now = |reason: &CancellationReason| meaning_of_code(reason.code()) != Meaning::No;
+    match reasons.first() {
+        Some(first) if failed(first) => Meaning::No,
+        _ if reasons.iter().any(not_now) => Meaning::NotNow,
+        _ => Meaning::No,
     }
 }
 

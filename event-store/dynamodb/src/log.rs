@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
@@ -14,7 +13,7 @@ use event_store::{Appended, EventLog, StoreError, check};
 use events::{Quantity, RecordedEvent, Shortage, Sku, StockDelta};
 use futures_util::future::try_join_all;
 
-use crate::calls::{Meaning, Refused, meaning_of_code};
+use crate::calls::{Refused, failed};
 use crate::event_item::{of_event, to_event};
 use crate::row_item::{Item, number_of, text};
 use crate::{DynamoStore, ledger, stock};
@@ -81,14 +80,8 @@ impl DynamoStore {
         if fits {
             items.extend(entries.iter().map(|entry| self.put_entry(entry.clone())));
         }
-        let write = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(items))
-            .client_request_token(format!("{:032x}", fastrand::u128(..)))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.call_unless(|| write.clone().send(), meaning).await {
-            Ok(_) => {}
+        match self.transact(items).await {
+            Ok(()) => {}
             Err(Refused::ByService(
                 TransactWriteItemsError::TransactionCanceledException(cancelled),
                 again,
@@ -204,24 +197,6 @@ pub(crate) fn sums(counters: &[StockDelta]) -> Vec<StockDelta> {
         sum.sold += delta.sold;
     }
     sums.into_values().collect()
-}
-
-fn failed(reason: &CancellationReason) -> bool {
-    reason.code() == Some("ConditionalCheckFailed")
-}
-
-/// A cancelled transaction is final if a condition failed and the slot was looked at; a conflict comes again.
-fn meaning(error: &TransactWriteItemsError) -> Meaning {
-    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
-        return meaning_of_code(error.code());
-    };
-    let reasons = cancelled.cancellation_reasons();
-    let not_now = |reason: &CancellationReason| meaning_of_code(reason.code()) != Meaning::No;
-    match reasons.first() {
-        Some(slot) if failed(slot) => Meaning::No,
-        _ if reasons.iter().any(not_now) => Meaning::NotNow,
-        _ => Meaning::No,
-    }
 }
 
 fn unexplained(found: &str) -> StoreError {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, Put, ReturnConsumedCapacity, TransactWriteItem};
+use aws_sdk_dynamodb::types::{Put, ReturnConsumedCapacity, TransactWriteItem};
 use event_store::{
     DeliveryRow, OrderQuery, OrderRow, OrderRows, OrderViews, Page, PaymentRow, StoreError, View, Window,
 };
@@ -12,7 +12,7 @@ use orders::Status;
 use serde::de::DeserializeOwned;
 
 use crate::DynamoStore;
-use crate::calls::{Meaning, Refused, meaning_of_code};
+use crate::calls::Refused;
 use crate::lists::{List, in_list, insert, place, shelf_of, shelves};
 use crate::row_item::{Item, json, json_of, key, number, text};
 
@@ -73,14 +73,8 @@ impl OrderViews for DynamoStore {
         let puts = std::iter::once(order).chain(beside).map(|put| {
             TransactWriteItem::builder().put(put.build().expect("a table and an item are given")).build()
         });
-        let write = self
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(puts.collect()))
-            .client_request_token(format!("{:032x}", fastrand::u128(..)))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match self.call_unless(|| write.clone().send(), meaning).await {
-            Ok(_) => Ok(true),
+        match self.transact(puts.collect()).await {
+            Ok(()) => Ok(true),
             Err(Refused::ByService(TransactWriteItemsError::TransactionCanceledException(_), _)) => Ok(false),
             Err(refused) => Err(refused.into()),
         }
@@ -163,13 +157,4 @@ fn is_asked_for(row: &OrderRow, query: &OrderQuery) -> bool {
         && query.from.is_none_or(|from| from <= row.created_at)
         && query.until.is_none_or(|until| until > row.created_at)
         && query.open.is_none_or(|open| open == row.open)
-}
-
-/// A stored row that has seen as much is final; a conflict with another writer comes again.
-fn meaning(error: &TransactWriteItemsError) -> Meaning {
-    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
-        return meaning_of_code(aws_sdk_dynamodb::error::ProvideErrorMetadata::code(error));
-    };
-    let not_now = |reason: &CancellationReason| meaning_of_code(reason.code()) != Meaning::No;
-    if cancelled.cancellation_reasons().iter().any(not_now) { Meaning::NotNow } else { Meaning::No }
 }
