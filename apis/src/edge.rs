@@ -19,6 +19,7 @@ use crate::params::Params;
 use crate::problem::{Cause, Problem};
 use crate::request::Caller;
 use crate::table::{Query, Route, Table};
+use tracing::{Instrument, Span, field};
 
 /// The router of a table, with the edge around it.
 pub(crate) fn around(table: Table, api: Arc<Api>) -> Router {
@@ -48,37 +49,75 @@ async fn no_such_method() -> Problem {
 }
 
 async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
-    let caller = Caller::of(request.headers(), &*edge.api.stamper);
-    let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let shared = is_compat(request.uri().path());
+    let asked = Asked { method: request.method().clone(), path };
+    let span = asked.span();
+    let caller = Caller::of(request.headers(), &span, &*edge.api.stamper);
+    span.record("trace_id", caller.trace_id());
     request.extensions_mut().insert(caller.clone());
+    async {
+        let response = edge.answer(&asked, &caller, request, next).await;
+        Span::current().record("http.response.status_code", response.status().as_u16());
+        if response.status().is_server_error() {
+            Span::current().record("otel.status_code", "ERROR");
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
 
-    let mut response = if shared && method == Method::OPTIONS {
-        preflight(request.headers())
-    } else if let Err(problem) = edge.check_query(&request, path.as_ref()) {
-        problem.into_response()
-    } else {
-        next.run(request).await
-    };
+/// What is asked, as it may be shown. Never a raw path or query: they may hold personal data.
+struct Asked {
+    method: Method,
+    path: Option<MatchedPath>,
+}
 
-    let problem = response.extensions_mut().remove::<Problem>();
-    if let Some(problem) = &problem {
-        response = with_instance(problem, &caller, response);
+impl Asked {
+    fn path(&self) -> &str {
+        self.path.as_ref().map_or("unmatched", MatchedPath::as_str)
     }
-    let headers = response.headers_mut();
-    if shared {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
+
+    /// The span of its answer, named as OpenTelemetry's conventions for HTTP say.
+    fn span(&self) -> Span {
+        tracing::info_span!(
+            "request",
+            otel.name = format!("{} {}", self.method, self.path()),
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            http.response.status_code = field::Empty,
+            trace_id = field::Empty,
+        )
     }
-    if let Ok(id) = HeaderValue::from_str(&caller.request_id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    log(&method, path.as_ref(), &caller, &response, problem.as_ref());
-    response
 }
 
 impl Edge {
+    async fn answer(&self, asked: &Asked, caller: &Caller, request: Request, next: Next) -> Response {
+        let shared = is_compat(request.uri().path());
+        let mut response = if shared && asked.method == Method::OPTIONS {
+            preflight(request.headers())
+        } else if let Err(problem) = self.check_query(&request, asked.path.as_ref()) {
+            problem.into_response()
+        } else {
+            next.run(request).await
+        };
+
+        let problem = response.extensions_mut().remove::<Problem>();
+        if let Some(problem) = &problem {
+            response = with_instance(problem, caller, response);
+        }
+        let headers = response.headers_mut();
+        if shared {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
+        }
+        if let Ok(id) = HeaderValue::from_str(&caller.request_id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        log(asked, caller, &response, problem.as_ref());
+        response
+    }
+
     /// Refuses a query string where the route takes none.
     fn check_query(&self, request: &Request, path: Option<&MatchedPath>) -> Result<(), Problem> {
         let (Some(path), Some(1..)) = (path, request.uri().query().map(str::len)) else { return Ok(()) };
@@ -121,16 +160,10 @@ fn with_instance(problem: &Problem, caller: &Caller, before: Response) -> Respon
     response
 }
 
-/// One line per decision. Never a body, never a raw path or query: they may hold personal data.
-fn log(
-    method: &Method,
-    path: Option<&MatchedPath>,
-    caller: &Caller,
-    response: &Response,
-    problem: Option<&Problem>,
-) {
+/// One line per decision. Never a body.
+fn log(asked: &Asked, caller: &Caller, response: &Response, problem: Option<&Problem>) {
     let status = response.status();
-    let path = path.map_or("unmatched", MatchedPath::as_str);
+    let (method, path) = (&asked.method, asked.path());
     let order_id = response.extensions().get::<AboutOrder>().map(|AboutOrder(id)| id.as_str());
     let cause = response.extensions().get::<Cause>().map(|Cause(cause)| cause.as_str());
     let code = problem.map(Problem::code);

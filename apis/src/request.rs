@@ -12,6 +12,8 @@ use event_store::Stamper;
 use events::{Causes, CustomerId, OrderId, Priority, ProductId, Sku};
 use http_body_util::LengthLimitError;
 use serde_json::Value;
+use telemetry::trace;
+use tracing::Span;
 
 use crate::fields::{Bad, Fields};
 use crate::json::{self, Twice};
@@ -24,15 +26,19 @@ pub(crate) const MAX_BODY: usize = 64 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) request_id: Arc<str>,
+    /// Names the span that answers; where nothing is exported, the span of whoever asks.
     traceparent: Arc<str>,
 }
 
 impl Caller {
-    /// Continues the caller's `X-Request-Id` and `traceparent`; makes what is missing or no good.
-    pub(crate) fn of(headers: &HeaderMap, stamper: &dyn Stamper) -> Caller {
+    /// Continues the caller's `X-Request-Id` and `traceparent`; makes what is missing or no good. `span` is the one
+    /// that answers; it joins the trace.
+    pub(crate) fn of(headers: &HeaderMap, span: &Span, stamper: &dyn Stamper) -> Caller {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let request_id = header("x-request-id").filter(|id| is_request_id(id));
-        let traceparent = header("traceparent").and_then(continued_trace);
+        let theirs = header("traceparent").and_then(trace::read).map(|theirs| trace::write(&theirs));
+        trace::join(span, theirs.as_deref().unwrap_or_default());
+        let traceparent = trace::of(span).or(theirs);
         if let (Some(request_id), Some(traceparent)) = (request_id, &traceparent) {
             return Caller { request_id: request_id.into(), traceparent: traceparent.as_str().into() };
         }
@@ -41,6 +47,11 @@ impl Caller {
         let request_id = request_id.map_or_else(|| made.to_string().into(), Arc::from);
         let traceparent = traceparent.unwrap_or_else(|| new_trace(made.0));
         Caller { request_id, traceparent: traceparent.into() }
+    }
+
+    /// The id of the trace.
+    pub(crate) fn trace_id(&self) -> &str {
+        trace::id(&self.traceparent)
     }
 
     /// What an event appended for this request carries: no event caused it, the request did.
@@ -56,24 +67,6 @@ impl Caller {
 
 fn is_request_id(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// A valid W3C `traceparent`. A later version than 00 is continued with the part that 00 knows, as
-/// the recommendation asks ("Versioning of traceparent", W3C Trace Context).
-fn continued_trace(text: &str) -> Option<String> {
-    let known = text.get(..55)?;
-    let mut parts = known.split('-');
-    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let is_hex = |part: &str, digits: usize| {
-        part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_id = |part: &str, digits| is_hex(part, digits) && part.bytes().any(|byte| byte != b'0');
-    let ends = match &text[55..] {
-        "" => true,
-        more => version != "00" && more.starts_with('-'),
-    };
-    let valid = is_hex(version, 2) && version != "ff" && is_id(trace, 32) && is_id(span, 16);
-    (valid && is_hex(flags, 2) && ends).then(|| format!("00-{trace}-{span}-{flags}"))
 }
 
 fn new_trace(random: u128) -> String {
@@ -222,7 +215,7 @@ mod tests {
         let headers = headers
             .iter()
             .map(|(name, value)| (axum::http::HeaderName::from_static(name), value.parse().unwrap()));
-        Caller::of(&headers.collect(), &SystemStamper::new("test"))
+        Caller::of(&headers.collect(), &Span::none(), &SystemStamper::new("test"))
     }
 
     #[test]
@@ -239,19 +232,13 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_that_is_no_good_is_replaced_and_a_later_version_is_continued_as_00() {
-        let zeros = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
-        let late = TRACE.replacen("00", "cc", 1) + "-what-the-future-will-bring";
-        assert_eq!(continued_trace(&late).as_deref(), Some(TRACE));
-        let upper = TRACE.to_uppercase();
-        let longer = format!("{TRACE}-x");
-        let odd = format!("{}é", &TRACE[..54]);
-        for bad in ["", zeros, &TRACE[..54], &upper, &longer, &TRACE.replacen("00", "ff", 1), &odd] {
-            assert_eq!(continued_trace(bad), None, "{bad}");
+    fn a_trace_that_is_missing_or_no_good_is_replaced_by_a_valid_one() {
+        for bad in ["", "00-0-0-00", &TRACE.to_uppercase()] {
+            let made = caller(&[("traceparent", bad)]).traceparent;
+            assert!(trace::read(&made).is_some() && *made != *TRACE, "{made}");
         }
         for random in [0, 1, u128::MAX, 1 << 64] {
-            let made = new_trace(random);
-            assert_eq!(continued_trace(&made), Some(made.clone()));
+            assert!(trace::read(&new_trace(random)).is_some(), "{random}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use event_store::{Appended, StoreError};
 use events::{Event, Priority, RecordedEvent, Ulid};
+use telemetry::metrics;
 
 use crate::Api;
 use crate::request::Caller;
@@ -36,7 +37,12 @@ impl Api {
         match self.log.append(item).await? {
             // A store that repeats a write whose answer was lost finds our own event in the slot.
             Appended::Taken(stored) if stored.event_id != own => Ok(Settled::Before(stored)),
-            Appended::Stored(stored) | Appended::Taken(stored) => Ok(Settled::Now(stored)),
+            Appended::Stored(stored) | Appended::Taken(stored) => {
+                if let Ok(Event::OrderPlaced(_)) = stored.event() {
+                    metrics::order_placed();
+                }
+                Ok(Settled::Now(stored))
+            }
             Appended::Short(_) => {
                 Err(StoreError::Unavailable("counters were short though the event moves none".into()))
             }

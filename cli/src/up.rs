@@ -2,12 +2,21 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use local::{Machine, Settings, Store};
+use telemetry::export::Exporter;
+use telemetry::metrics;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tokio::task::JoinHandle;
+use tracing::Level;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::output::print;
 
@@ -51,6 +60,9 @@ pub struct Options {
     /// What is logged to standard error: a level, or filters as of the crate `tracing-subscriber`.
     #[arg(long, env = "SAGALINE_LOG", default_value = "warn")]
     log: EnvFilter,
+    /// A collector that takes spans by OTLP over HTTP, such as http://127.0.0.1:4318; without it, no traces are kept.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
 }
 
 /// Where the log and the read models are kept.
@@ -80,11 +92,7 @@ fn share(text: &str) -> Result<f64, String> {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     // Nothing but the loopback address is listened on, so there is nobody to keep out yet.
     let Auth::Off = options.auth;
-    tracing_subscriber::fmt()
-        .with_env_filter(options.log)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    let exporter = observe(options.log, options.otlp_endpoint.as_deref())?;
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let store = match (options.store, options.endpoint_url) {
@@ -112,8 +120,47 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
     print("finishing what is under way").ok();
     machine.stop().await;
+    if let Some((exporter, flushing)) = exporter {
+        flushing.abort();
+        exporter.flush().await;
+    }
     print(&format!("stopped; everything is in {}", settings.data.display())).ok();
     Ok(())
+}
+
+/// How often spans are sent.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// How long a collector may take for them.
+const COLLECTOR_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Begins to log, and to send spans if there is a collector.
+fn observe(
+    log: EnvFilter,
+    otlp_endpoint: Option<&str>,
+) -> anyhow::Result<Option<(Arc<Exporter>, JoinHandle<()>)>> {
+    let exporter = otlp_endpoint
+        .filter(|endpoint| !endpoint.is_empty())
+        .map(|endpoint| Exporter::new("sagaline", endpoint, COLLECTOR_PATIENCE).map(Arc::new))
+        .transpose()
+        .context("failed to read --otlp-endpoint")?;
+    let log = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .with_filter(filter_fn(|about| about.target() != metrics::TARGET))
+        .with_filter(log);
+    let is_span = filter_fn(|about| about.is_span() && *about.level() <= Level::INFO);
+    let spans = exporter.as_ref().map(|exporter| exporter.layer().with_filter(is_span));
+    tracing_subscriber::registry().with(log).with(spans).init();
+    Ok(exporter.map(|exporter| {
+        let flushed = exporter.clone();
+        let flushing = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(FLUSH_EVERY).await;
+                flushed.flush().await;
+            }
+        });
+        (exporter, flushing)
+    }))
 }
 
 fn greeting(machine: &Machine, settings: &Settings) -> String {

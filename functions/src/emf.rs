@@ -2,58 +2,147 @@
 //!
 //! Source: "Specification: Embedded metric format", Amazon CloudWatch User Guide.
 
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use telemetry::metrics;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
 
 /// The namespace of every metric of ours.
 const NAMESPACE: &str = "Sagaline";
-/// Values in one line, at most.
+/// Values of one metric in one line, at most.
 const VALUES: usize = 100;
 
-/// Writes the values of a metric of a function to the log: `EventAge`, in `Milliseconds`.
-pub fn measure(function: &str, metric: &str, unit: &str, values: &[u64]) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    for values in values.chunks(VALUES) {
-        println!("{}", line(now, function, metric, unit, values));
+/// Collects what is counted and measured until it is written, in one line.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Emf(Arc<Mutex<BTreeMap<&'static str, Vec<u64>>>>);
+
+impl Emf {
+    /// Writes what was collected to the log.
+    pub(crate) fn write(&self, function: &str) {
+        let mut left = mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        while !left.is_empty() {
+            let mut next = BTreeMap::new();
+            for (field, values) in &mut left {
+                next.insert(*field, values.drain(..values.len().min(VALUES)).collect());
+            }
+            println!("{}", line(now, function, next));
+            left.retain(|_, values| !values.is_empty());
+        }
     }
 }
 
-fn line(now: u128, function: &str, metric: &str, unit: &str, values: &[u64]) -> Value {
-    let mut line = json!({
-        "_aws": {
+impl<S: Subscriber> Layer<S> for Emf {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == metrics::TARGET {
+            event.record(&mut Values(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner)));
+        }
+    }
+}
+
+struct Values<'a>(&'a mut BTreeMap<&'static str, Vec<u64>>);
+
+impl Visit for Values<'_> {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.entry(field.name()).or_default().push(value);
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}
+
+fn line(now: u128, function: &str, values: BTreeMap<&'static str, Vec<u64>>) -> Value {
+    let named: Vec<(String, &str, Vec<u64>)> = values
+        .into_iter()
+        .filter_map(|(field, values)| {
+            let (kind, name) = field.split_once('.')?;
+            let unit = if kind == "histogram" { "Milliseconds" } else { "Count" };
+            Some((camel_case(name), unit, values))
+        })
+        .collect();
+    let declared: Vec<Value> =
+        named.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
+    let mut line = Map::new();
+    line.insert(
+        "_aws".to_owned(),
+        json!({
             "Timestamp": now as u64,
             "CloudWatchMetrics": [{
                 "Namespace": NAMESPACE,
                 "Dimensions": [["FunctionName"]],
-                "Metrics": [{ "Name": metric, "Unit": unit }],
+                "Metrics": declared,
             }],
-        },
-        "FunctionName": function,
-    });
-    line[metric] = json!(values);
-    line
+        }),
+    );
+    line.insert("FunctionName".to_owned(), function.into());
+    line.extend(named.into_iter().map(|(name, _, values)| (name, values.into())));
+    Value::Object(line)
+}
+
+/// `time_to_settle` -> `TimeToSettle`.
+fn camel_case(name: &str) -> String {
+    name.split('_')
+        .flat_map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            [first.to_ascii_uppercase(), rest.to_owned()]
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use tracing_subscriber::layer::SubscriberExt;
+
     use super::*;
 
+    /// What `work` counts and measures.
+    fn values_of(work: impl FnOnce()) -> BTreeMap<&'static str, Vec<u64>> {
+        let emf = Emf::default();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(emf.clone()), work);
+        mem::take(&mut *emf.0.lock().unwrap())
+    }
+
     #[test]
-    fn a_metric_is_a_line_that_names_itself_its_unit_and_its_function() {
-        let line = line(7, "orders-worker", "EventAge", "Milliseconds", &[12, 30]);
+    fn what_is_counted_and_measured_is_one_line_that_names_units_and_function() {
+        let values = values_of(|| {
+            metrics::order_placed();
+            metrics::order_settled(12);
+            metrics::order_settled(30);
+            tracing::info!(monotonic_counter.other = 1_u64, "of another target");
+        });
         let expected = json!({
             "_aws": {
                 "Timestamp": 7,
                 "CloudWatchMetrics": [{
                     "Namespace": "Sagaline",
                     "Dimensions": [["FunctionName"]],
-                    "Metrics": [{ "Name": "EventAge", "Unit": "Milliseconds" }],
+                    "Metrics": [
+                        { "Name": "TimeToSettle", "Unit": "Milliseconds" },
+                        { "Name": "OrdersPlaced", "Unit": "Count" },
+                        { "Name": "OrdersSettled", "Unit": "Count" },
+                    ],
                 }],
             },
             "FunctionName": "orders-worker",
-            "EventAge": [12, 30],
+            "TimeToSettle": [12, 30],
+            "OrdersPlaced": [1],
+            "OrdersSettled": [1, 1],
         });
-        assert_eq!(line, expected);
+        assert_eq!(line(7, "orders-worker", values), expected);
+    }
+
+    #[test]
+    fn what_was_written_is_not_written_again() {
+        let emf = Emf::default();
+        let subscriber = tracing_subscriber::registry().with(emf.clone());
+        tracing::subscriber::with_default(subscriber, || (0..=VALUES).for_each(|_| metrics::order_placed()));
+        emf.write("orders-worker");
+        assert!(emf.0.lock().unwrap().is_empty());
     }
 }

@@ -1,36 +1,79 @@
 //! What every function does around its handler: reads its variables, makes its clients, logs, keeps its deadline.
 
-pub mod emf;
+mod emf;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use event_store_dynamodb::{Connection, DynamoStore, Limits, Tables};
 use lambda_runtime::{Context, Error};
+use telemetry::export::Exporter;
+use telemetry::metrics;
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::emf::Emf;
 
 /// What a function is told at its start: the variables of its template.
 #[derive(Debug)]
 pub struct Function {
+    name: &'static str,
     connection: Connection,
+    emf: Emf,
+    exporter: Option<Exporter>,
+    was_invoked: AtomicBool,
 }
 
+/// How long an invocation waits for the collector, which stands beside it.
+const COLLECTOR_PATIENCE: Duration = Duration::from_millis(500);
+
 impl Function {
-    /// Reads what every function needs, and begins to log.
+    /// Reads what every function needs, and begins to log. Spans are exported if `OTEL_EXPORTER_OTLP_ENDPOINT` says
+    /// whereto.
     ///
     /// # Errors
-    /// The name of a variable that is missing.
-    pub fn start() -> Result<Function, Error> {
+    /// The name of a variable that is missing or no good.
+    pub fn start(name: &'static str) -> Result<Function, Error> {
         let level = variable("LOG_LEVEL").and_then(|level| level.parse::<LevelFilter>().ok());
-        tracing_subscriber::fmt()
+        let level = level.unwrap_or(LevelFilter::INFO);
+        let exporter = variable("OTEL_EXPORTER_OTLP_ENDPOINT")
+            .map(|endpoint| Exporter::new(name, &endpoint, COLLECTOR_PATIENCE))
+            .transpose()?;
+        let emf = Emf::default();
+        let log = tracing_subscriber::fmt::layer()
             .json()
             .flatten_event(true)
-            .with_current_span(false)
+            .with_current_span(true)
             .with_span_list(false)
             .with_target(false)
-            .with_max_level(level.unwrap_or(LevelFilter::INFO))
-            .init();
-        Ok(Function { connection: Connection::of_variables(variable)? })
+            .with_filter(filter_fn(move |about| {
+                about.target() != metrics::TARGET && *about.level() <= level
+            }));
+        let spans = exporter.as_ref().map(|exporter| {
+            let is_span = filter_fn(move |about| about.is_span() && *about.level() <= level);
+            exporter.layer().with_filter(is_span)
+        });
+        let measured = emf.clone().with_filter(filter_fn(|about| about.target() == metrics::TARGET));
+        tracing_subscriber::registry().with(log).with(spans).with(measured).init();
+        let connection = Connection::of_variables(variable)?;
+        Ok(Function { name, connection, emf, exporter, was_invoked: AtomicBool::new(false) })
+    }
+
+    /// Answers one invocation; then writes what was measured, and exports its spans. Later, the process is frozen.
+    pub async fn invocation<Answer>(&self, answer: impl Future<Output = Answer>) -> Answer {
+        if !self.was_invoked.swap(true, Ordering::Relaxed) {
+            metrics::cold_start();
+        }
+        let answer = answer.await;
+        self.emf.write(self.name);
+        if let Some(exporter) = &self.exporter {
+            exporter.flush().await;
+        }
+        answer
     }
 
     /// How AWS is reached.

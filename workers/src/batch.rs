@@ -6,6 +6,8 @@ use std::time::Duration;
 use events::StreamKey;
 use futures_util::future::join_all;
 use serde::Deserialize;
+use telemetry::{metrics, trace};
+use tracing::{Instrument, Span, field};
 
 use crate::{Reconcile, WorkerError};
 
@@ -46,6 +48,10 @@ const MAX_BACK_OFF: Duration = Duration::from_secs(300);
 
 /// Handles a batch. Messages about one stream are one look at it; streams are looked at concurrently.
 pub async fn handle_batch<Body: AsRef<str>>(worker: &dyn Reconcile, batch: &[Message<Body>]) -> Vec<Failure> {
+    let again = batch.iter().filter(|message| message.receive_count > 1).count();
+    if again > 0 {
+        metrics::messages_retried(again as u64);
+    }
     let mut failures = Vec::new();
     let mut streams: BTreeMap<(String, Option<String>), Look<'_, Body>> = BTreeMap::new();
     for message in batch {
@@ -62,11 +68,16 @@ pub async fn handle_batch<Body: AsRef<str>>(worker: &dyn Reconcile, batch: &[Mes
             }
         }
     }
-    let looks = streams.into_values().map(|look| async move {
-        let error = worker.reconcile(&look.stream, &look.nudge).await.err()?;
-        let receive_count = look.messages.iter().map(|message| message.receive_count).max();
-        tracing::warn!(stream = %look.stream, receive_count, %error, "failed to reconcile");
-        Some((look.messages, error))
+    let looks = streams.into_values().map(|look| {
+        let span = look.span(worker.name());
+        async move {
+            let error = worker.reconcile(&look.stream, &look.nudge).await.err()?;
+            let receive_count = look.messages.iter().map(|message| message.receive_count).max();
+            tracing::warn!(stream = %look.stream, receive_count, %error, "failed to reconcile");
+            Span::current().record("otel.status_code", "ERROR");
+            Some((look.messages, error))
+        }
+        .instrument(span)
     });
     for (messages, error) in join_all(looks).await.into_iter().flatten() {
         failures.extend(messages.into_iter().map(|message| failure(message, error.clone())));
@@ -79,6 +90,48 @@ struct Look<'a, Body> {
     stream: StreamKey,
     nudge: Nudge,
     messages: Vec<&'a Message<Body>>,
+}
+
+impl<Body: AsRef<str>> Look<'_, Body> {
+    /// The span of a worker's look: it continues the trace of the first message, and is linked to those of the rest.
+    fn span(&self, worker: &'static str) -> Span {
+        let span = tracing::info_span!(
+            "look",
+            otel.name = worker,
+            otel.kind = "consumer",
+            otel.status_code = field::Empty,
+            messaging.batch.message_count = self.messages.len(),
+            request_id = field::Empty,
+            trace_id = field::Empty,
+        );
+        if span.is_disabled() {
+            return span;
+        }
+        let carried = self.messages.iter().filter_map(|message| carried(message));
+        for (n, carried) in carried.enumerate() {
+            if n > 0 {
+                trace::link(&span, &carried.traceparent);
+                continue;
+            }
+            trace::join(&span, &carried.traceparent);
+            span.record("request_id", &*carried.correlation_id);
+            span.record("trace_id", trace::id(&carried.traceparent));
+        }
+        span
+    }
+}
+
+/// What a message says of the request that began it all.
+#[derive(Deserialize)]
+struct Carried {
+    #[serde(default)]
+    correlation_id: String,
+    #[serde(default)]
+    traceparent: String,
+}
+
+fn carried<Body: AsRef<str>>(message: &Message<Body>) -> Option<Carried> {
+    serde_json::from_str(message.body.as_ref()).ok()
 }
 
 fn read<Body: AsRef<str>>(message: &Message<Body>) -> Result<(StreamKey, Nudge), WorkerError> {

@@ -7,7 +7,7 @@ use event_store::{CatalogViews, EventLog};
 use events::StreamKey;
 use views::project::{customer_row, product_row};
 
-use crate::{Nudge, Reconcile, WorkerError};
+use crate::{Nudge, Reconcile, Worker, WorkerError};
 
 /// What the catalog worker needs.
 pub struct CatalogWorker {
@@ -19,6 +19,10 @@ pub struct CatalogWorker {
 
 #[async_trait]
 impl Reconcile for CatalogWorker {
+    fn name(&self) -> &'static str {
+        Worker::Catalog.binary()
+    }
+
     async fn reconcile(&self, stream: &StreamKey, _nudge: &Nudge) -> Result<(), WorkerError> {
         let events = self.log.read_stream(&stream.pk()).await?;
         match stream {

@@ -8,7 +8,7 @@ use events::{Event, OrderId, RecordedEvent, StreamKey};
 use inventory::{Move, Owed, receive, reservation_failed, reservation_refused};
 
 use crate::reconcile::{MAX_STEPS, append, too_many_steps};
-use crate::{Nudge, Reconcile, WorkerError};
+use crate::{Nudge, Reconcile, Worker, WorkerError};
 
 /// What the inventory worker needs.
 pub struct InventoryWorker {
@@ -20,6 +20,10 @@ pub struct InventoryWorker {
 
 #[async_trait]
 impl Reconcile for InventoryWorker {
+    fn name(&self) -> &'static str {
+        Worker::Inventory.binary()
+    }
+
     async fn reconcile(&self, stream: &StreamKey, nudge: &Nudge) -> Result<(), WorkerError> {
         match stream {
             StreamKey::Order(order) => self.settle_all(stream, order).await,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use event_store::{EventLog, OrderViews, Stamper};
-use events::{Event, RecordedEvent, ReserveInventory, StreamKey};
+use events::{Anomaly, Event, RecordedEvent, ReserveInventory, StreamKey, anomalies};
 use orders::{Owed, stock_lines};
+use telemetry::metrics;
 use views::project::order_rows;
 
 use crate::reconcile::{MAX_STEPS, append, too_many_steps};
-use crate::{Nudge, Reconcile, WorkerError};
+use crate::{Nudge, Reconcile, Worker, WorkerError};
 
 /// What the orders worker needs.
 pub struct OrdersWorker {
@@ -23,11 +24,18 @@ pub struct OrdersWorker {
 
 #[async_trait]
 impl Reconcile for OrdersWorker {
-    async fn reconcile(&self, stream: &StreamKey, _nudge: &Nudge) -> Result<(), WorkerError> {
+    fn name(&self) -> &'static str {
+        Worker::Orders.binary()
+    }
+
+    async fn reconcile(&self, stream: &StreamKey, nudge: &Nudge) -> Result<(), WorkerError> {
         let StreamKey::Order(_) = stream else { return Ok(()) };
         let pk = stream.pk();
-        for _ in 0..MAX_STEPS {
+        for step in 0..MAX_STEPS {
             let events = self.log.read_stream(&pk).await?;
+            if step == 0 {
+                measure(&events, nudge);
+            }
             match self.settle(&events).await {
                 Ok(true) => {}
                 Ok(false) => return self.show(&events).await,
@@ -67,5 +75,13 @@ impl OrdersWorker {
             self.views.put(rows).await?;
         }
         Ok(())
+    }
+}
+
+/// Counts the event that the nudge tells of, if it is an anomaly.
+fn measure(events: &[Arc<RecordedEvent>], nudge: &Nudge) {
+    let is_told_of = |anomaly: &Anomaly| anomaly.sk == nudge.sk;
+    if metrics::wanted() && anomalies(events.iter().map(|item| &**item)).iter().any(is_told_of) {
+        metrics::anomaly();
     }
 }

@@ -9,7 +9,7 @@ use payments::{Closure, MAX_ATTEMPTS, Owed, Step, accepted, attempted, declined,
 
 use crate::gateway::{Charged, Gateway};
 use crate::reconcile::{MAX_STEPS, append, too_many_steps};
-use crate::{Nudge, Reconcile, WorkerError};
+use crate::{Nudge, Reconcile, Worker, WorkerError};
 
 /// What the payments worker needs.
 pub struct PaymentsWorker {
@@ -30,6 +30,10 @@ enum Next {
 
 #[async_trait]
 impl Reconcile for PaymentsWorker {
+    fn name(&self) -> &'static str {
+        Worker::Payments.binary()
+    }
+
     async fn reconcile(&self, stream: &StreamKey, _nudge: &Nudge) -> Result<(), WorkerError> {
         let StreamKey::Order(order) = stream else { return Ok(()) };
         let pk = stream.pk();

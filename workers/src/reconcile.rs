@@ -1,16 +1,21 @@
 //! What every worker's loop has in common: being woken, and appending what is owed.
 
+use std::slice;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use event_store::{Appended, EventLog, Stamper};
 use events::{Event, RecordedEvent, StockDelta, StreamKey};
+use telemetry::{metrics, trace};
 
 use crate::{Nudge, WorkerError};
 
 /// A worker: looks at a stream and does what it owes it, until it owes nothing.
 #[async_trait]
 pub trait Reconcile: Send + Sync {
+    /// The name of its binary, as its traces show it.
+    fn name(&self) -> &'static str;
+
     /// Looks at the stream that the nudge names. Doing it twice is doing it once.
     async fn reconcile(&self, stream: &StreamKey, nudge: &Nudge) -> Result<(), WorkerError>;
 }
@@ -37,11 +42,17 @@ pub(crate) async fn append(
 ) -> Result<Appended, WorkerError> {
     let latest = stream.iter().map(|item| item.event_id).max();
     let slot = event.slot();
-    let item = RecordedEvent::new(event, counters, stamper.stamp(latest), because_of.causes_next());
+    let mut causes = because_of.causes_next();
+    // What follows from this event continues this look, which continued what came before.
+    causes.traceparent = trace::current().map(Arc::from).or(causes.traceparent);
+    let item = RecordedEvent::new(event, counters, stamper.stamp(latest), causes);
     let (pk, name) = (item.pk.clone(), item.event_name.clone());
     let appended = log.append(item).await?;
     let outcome = match &appended {
-        Appended::Stored(_) => "stored",
+        Appended::Stored(stored) => {
+            measure(stream, stored);
+            "stored"
+        }
         Appended::Short(_) => "short",
         Appended::Taken(taken) => {
             let settles_it = taken.event().is_ok_and(|event| event.slot() == slot);
@@ -54,4 +65,13 @@ pub(crate) async fn append(
     };
     tracing::info!(stream = %pk, event = %name, outcome, "decided");
     Ok(appended)
+}
+
+/// Counts the order, if the event that was stored was its end.
+fn measure(before: &[Arc<RecordedEvent>], stored: &Arc<RecordedEvent>) {
+    if metrics::wanted()
+        && let Some(millis) = orders::took(&[before, slice::from_ref(stored)].concat(), stored.event_id)
+    {
+        metrics::order_settled(millis);
+    }
 }

@@ -1,5 +1,7 @@
 //! The API as functions: requests of API Gateway in, answers of the same routers out.
 
+mod xray;
+
 use std::sync::Arc;
 
 use apis::{Api, Environment};
@@ -15,8 +17,8 @@ use tower::ServiceExt;
 ///
 /// # Errors
 /// A variable that is missing, or a runtime that cannot be reached.
-pub async fn serve(name: &str, router: fn(Arc<Api>) -> Router) -> Result<(), Error> {
-    let function = Function::start()?;
+pub async fn serve(name: &'static str, router: fn(Arc<Api>) -> Router) -> Result<(), Error> {
+    let function = Function::start(name)?;
     let store = Arc::new(function.store());
     let api = Api {
         log: store.clone(),
@@ -27,9 +29,11 @@ pub async fn serve(name: &str, router: fn(Arc<Api>) -> Router) -> Result<(), Err
         environment: environment(&required("ENVIRONMENT")?)?,
     };
     let router = router(Arc::new(api));
-    let answer = |request: Request| {
+    let function = &function;
+    let answer = |mut request: Request| {
         let until = functions::deadline(&request.lambda_context());
-        deadline::until(until, router.clone().oneshot(request))
+        xray::continue_trace(request.headers_mut());
+        function.invocation(deadline::until(until, router.clone().oneshot(request)))
     };
     lambda_http::run(lambda_http::service_fn(answer)).await
 }

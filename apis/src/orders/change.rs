@@ -10,6 +10,7 @@ use events::{
 };
 use orders::{OrderFacts, Status, fold, status};
 use serde_json::Value;
+use telemetry::metrics;
 
 use super::pk;
 use crate::Api;
@@ -136,7 +137,13 @@ async fn become_so(api: &Api, id: &OrderId, wanted: &Wanted, caller: &Caller) ->
         let latest = stream.iter().map(|item| item.event_id).max();
         match api.settle(wanted.event(id), latest, caller, priority).await? {
             Settled::Now(stored) => {
+                let event_id = stored.event_id;
                 stream.push(stored);
+                if metrics::wanted()
+                    && let Some(millis) = orders::took(&stream, event_id)
+                {
+                    metrics::order_settled(millis);
+                }
                 show(api, &stream).await;
                 return Ok(answer(row(&stream)?, wanted, id));
             }

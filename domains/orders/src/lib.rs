@@ -1,5 +1,6 @@
 //! An order: what is known of it, what state that makes, and what is owed to it next.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -244,6 +245,20 @@ pub fn has_ended(facts: &OrderFacts<'_>) -> bool {
             request_is_answered && stock_is_settled && money_is_settled
         }
     }
+}
+
+/// How many milliseconds the order took to its first end, if it was this event that ended it. A paid order that is
+/// cancelled later ends a second time, which is not asked for.
+pub fn took<Item: Borrow<RecordedEvent>>(stream: &[Item], ended_by: Ulid) -> Option<u64> {
+    let mut events: Vec<&RecordedEvent> = stream.iter().map(Borrow::borrow).collect();
+    events.sort_by_key(|item| item.event_id);
+    let mut facts = OrderFacts::default();
+    let end = events.into_iter().find(|item| {
+        evolve(&mut facts, item);
+        has_ended(&facts)
+    })?;
+    let millis = end.occurred_at.millis() - facts.placed.by()?.occurred_at.millis();
+    (end.event_id == ended_by).then(|| millis.max(0).unsigned_abs())
 }
 
 impl<'a> OrderFacts<'a> {

@@ -26,7 +26,7 @@ const TEMPLATE: Source<'static> =
 /// # Errors
 /// A variable that is missing, or a runtime that cannot be reached.
 pub async fn carry_again() -> Result<(), Error> {
-    let function = Function::start()?;
+    let function = Function::start("pipe-dlq")?;
     let connection = function.connection();
     let carrier = Carrier {
         connection: connection.clone(),
@@ -35,23 +35,25 @@ pub async fn carry_again() -> Result<(), Error> {
         bus: EventBus::new(connection, &required("EVENT_BUS")?),
     };
     let sqs = client(connection);
-    let (carrier, sqs) = (&carrier, &sqs);
-    let answer = |event: LambdaEvent<SqsEvent>| async move {
-        let until = functions::deadline(&event.context);
-        let queue = event.payload.records.first().and_then(|letter| letter.event_source_arn.as_deref());
-        let queue_url = queue.and_then(|arn| url_of(arn, carrier.connection.endpoint_url.as_deref()));
-        let mut failed = Vec::new();
-        for letter in event.payload.records {
-            let body = letter.body.as_deref().unwrap_or_default();
-            let carried = timeout_at(until, carrier.carry(body)).await;
-            let Err(error) = carried.unwrap_or(Err(GivenUpError::Late)) else { continue };
-            tracing::warn!(%error, "failed to carry what the pipe gave up on");
-            failed.push(Failed::new(letter, error.retry_after()));
-        }
-        if let Some(queue_url) = queue_url.filter(|_| !failed.is_empty()) {
-            put_back(sqs, &queue_url, &failed).await;
-        }
-        Ok::<_, Error>(response(failed))
+    let (function, carrier, sqs) = (&function, &carrier, &sqs);
+    let answer = |event: LambdaEvent<SqsEvent>| {
+        function.invocation(async move {
+            let until = functions::deadline(&event.context);
+            let queue = event.payload.records.first().and_then(|letter| letter.event_source_arn.as_deref());
+            let queue_url = queue.and_then(|arn| url_of(arn, carrier.connection.endpoint_url.as_deref()));
+            let mut failed = Vec::new();
+            for letter in event.payload.records {
+                let body = letter.body.as_deref().unwrap_or_default();
+                let carried = timeout_at(until, carrier.carry(body)).await;
+                let Err(error) = carried.unwrap_or(Err(GivenUpError::Late)) else { continue };
+                tracing::warn!(%error, "failed to carry what the pipe gave up on");
+                failed.push(Failed::new(letter, error.retry_after()));
+            }
+            if let Some(queue_url) = queue_url.filter(|_| !failed.is_empty()) {
+                put_back(sqs, &queue_url, &failed).await;
+            }
+            Ok::<_, Error>(response(failed))
+        })
     };
     lambda_runtime::run(service_fn(answer)).await
 }

@@ -9,6 +9,7 @@ use functions::{Function, variable};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use tokio::time::timeout_at;
+use tracing::Instrument;
 use workers::{LogSweeper, SweepReport, Sweeper, Worker, WorkerError};
 
 use crate::queue::SqsNudges;
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// # Errors
 /// A variable that is missing, or a runtime that cannot be reached.
 pub async fn sweep() -> Result<(), Error> {
-    let function = Function::start()?;
+    let function = Function::start("oms-sweeper")?;
     let store = Arc::new(function.store());
     let debtors = [Worker::Orders, Worker::Inventory, Worker::Payments];
     let sweeper = Sweeper {
@@ -31,7 +32,7 @@ pub async fn sweep() -> Result<(), Error> {
         stamper: Arc::new(SystemStamper::new("oms-sweeper")),
         patience: patience(),
     };
-    at_every_tick(|| sweeper.sweep()).await
+    at_every_tick(&function, || sweeper.sweep()).await
 }
 
 /// Answers every tick with a look at the whole log.
@@ -39,7 +40,7 @@ pub async fn sweep() -> Result<(), Error> {
 /// # Errors
 /// A variable that is missing, or a runtime that cannot be reached.
 pub async fn sweep_log() -> Result<(), Error> {
-    let function = Function::start()?;
+    let function = Function::start("oms-log-sweeper")?;
     let store = Arc::new(function.store());
     let sweeper = LogSweeper {
         scan: store.clone(),
@@ -49,7 +50,7 @@ pub async fn sweep_log() -> Result<(), Error> {
         stamper: Arc::new(SystemStamper::new("oms-log-sweeper")),
         patience: patience(),
     };
-    at_every_tick(|| sweeper.sweep()).await
+    at_every_tick(&function, || sweeper.sweep()).await
 }
 
 fn patience() -> Duration {
@@ -57,17 +58,20 @@ fn patience() -> Duration {
     seconds.map_or(PATIENCE, Duration::from_secs)
 }
 
-async fn at_every_tick<Swept>(sweep: impl Fn() -> Swept) -> Result<(), Error>
+async fn at_every_tick<Swept>(function: &Function, sweep: impl Fn() -> Swept) -> Result<(), Error>
 where
     Swept: Future<Output = Result<SweepReport, WorkerError>>,
 {
     let sweep = &sweep;
-    let answer = |tick: LambdaEvent<Value>| async move {
-        let until = functions::deadline(&tick.context);
-        let report = timeout_at(until, deadline::until(until, sweep())).await??;
-        let SweepReport { stood_still, nudged } = report;
-        tracing::info!(stood_still, nudged, "swept");
-        Ok::<_, Error>(())
+    let answer = |tick: LambdaEvent<Value>| {
+        let swept = async move {
+            let until = functions::deadline(&tick.context);
+            let report = timeout_at(until, deadline::until(until, sweep())).await??;
+            let SweepReport { stood_still, nudged } = report;
+            tracing::info!(stood_still, nudged, "swept");
+            Ok::<_, Error>(())
+        };
+        function.invocation(swept.instrument(tracing::info_span!("sweep")))
     };
     lambda_runtime::run(service_fn(answer)).await
 }

@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use event_store::{Stamper, SystemStamper};
 use event_store_dynamodb::{DynamoStore, deadline};
-use events::{StreamKey, Timestamp};
-use functions::{Function, emf, variable};
+use events::{EventName, StreamKey, Timestamp};
+use functions::{Function, variable};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
+use telemetry::metrics;
 use tokio::time::{Instant, timeout_at};
 use workers::{FakeGateway, Message, Nudge, Ports, Reconcile, Worker, WorkerError, Workers, handle_batch};
 
@@ -20,25 +21,26 @@ use crate::queue::{Failed, client, put_back, response, url_of};
 /// # Errors
 /// A variable that is missing, or a runtime that cannot be reached.
 pub async fn work(worker: Worker) -> Result<(), Error> {
-    let function = Function::start()?;
+    let function = Function::start(worker.binary())?;
     let sqs = client(function.connection());
     let workers = workers(function.store());
     let endpoint = function.connection().endpoint_url.as_deref();
-    let (sqs, workers) = (&sqs, &workers);
-    let answer = |event: LambdaEvent<SqsEvent>| async move {
-        let until = functions::deadline(&event.context);
-        let queue = event.payload.records.first().and_then(|record| record.event_source_arn.as_deref());
-        let queue_url = queue.and_then(|arn| url_of(arn, endpoint));
-        if worker == Worker::Orders {
-            // It hears of every event of an order, so what it measures is the age of what the pipe carries.
-            let ages = ages(&event.payload.records, SystemStamper::new(worker.binary()).now());
-            emf::measure(worker.binary(), "EventAge", "Milliseconds", &ages);
-        }
-        let failed = deadline::until(until, handle(workers.get(worker), event.payload, until)).await;
-        if let Some(queue_url) = queue_url.filter(|_| !failed.is_empty()) {
-            put_back(sqs, &queue_url, &failed).await;
-        }
-        Ok::<_, Error>(response(failed))
+    let (function, sqs, workers) = (&function, &sqs, &workers);
+    let answer = |event: LambdaEvent<SqsEvent>| {
+        function.invocation(async move {
+            let until = functions::deadline(&event.context);
+            let queue = event.payload.records.first().and_then(|record| record.event_source_arn.as_deref());
+            let queue_url = queue.and_then(|arn| url_of(arn, endpoint));
+            if worker == Worker::Orders {
+                let now = SystemStamper::new(worker.binary()).now();
+                ages(&event.payload.records, now).into_iter().for_each(metrics::event_age);
+            }
+            let failed = deadline::until(until, handle(workers.get(worker), event.payload, until)).await;
+            if let Some(queue_url) = queue_url.filter(|_| !failed.is_empty()) {
+                put_back(sqs, &queue_url, &failed).await;
+            }
+            Ok::<_, Error>(response(failed))
+        })
     };
     lambda_runtime::run(service_fn(answer)).await
 }
@@ -55,20 +57,22 @@ fn workers(store: DynamoStore) -> Workers {
     Workers::new(&ports, |binary| Arc::new(SystemStamper::new(binary)))
 }
 
-/// How old the events are that are heard of for the first time, in milliseconds.
+/// How old the orders are that are heard of for the first time, in milliseconds. All events of an order take the same
+/// way, so one of them says how fast it is.
 fn ages(records: &[SqsMessage], now: Timestamp) -> Vec<u64> {
     let is_first = |record: &&SqsMessage| receive_count(record) == 1;
-    let occurred_at = |record: &SqsMessage| {
+    let placed_at = |record: &SqsMessage| {
         let body: Carried = serde_json::from_str(record.body.as_deref()?).ok()?;
-        Some(body.occurred_at.millis())
+        (body.event_name == EventName::OrderPlaced.as_str()).then(|| body.occurred_at.millis())
     };
-    let occurred_at = records.iter().filter(is_first).filter_map(occurred_at);
-    occurred_at.map(|at| now.millis().saturating_sub(at).max(0) as u64).collect()
+    let placed_at = records.iter().filter(is_first).filter_map(placed_at);
+    placed_at.map(|at| now.millis().saturating_sub(at).max(0).unsigned_abs()).collect()
 }
 
 /// What of a message says when its event was appended.
 #[derive(Deserialize)]
 struct Carried {
+    event_name: String,
     occurred_at: Timestamp,
 }
 
@@ -101,6 +105,10 @@ struct InTime<'a> {
 
 #[async_trait]
 impl Reconcile for InTime<'_> {
+    fn name(&self) -> &'static str {
+        self.worker.name()
+    }
+
     async fn reconcile(&self, stream: &StreamKey, nudge: &Nudge) -> Result<(), WorkerError> {
         match timeout_at(self.until, self.worker.reconcile(stream, nudge)).await {
             Ok(done) => done,
@@ -121,9 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn the_age_of_an_event_is_told_once_and_what_has_none_is_passed_over() {
-        let body = r#"{"pk":"p","sk":"s","occurred_at":"1970-01-01T00:00:01.500Z"}"#;
-        let records = [message(body, "1"), message(body, "2"), message("no event", "1")];
+    fn the_age_of_an_order_is_told_once() {
+        let body = |name| {
+            format!(r#"{{"pk":"p","sk":"s","event_name":"{name}","occurred_at":"1970-01-01T00:00:01.500Z"}}"#)
+        };
+        let (placed, later) = (body("OrderPlaced"), body("ReserveInventory"));
+        let records =
+            [message(&placed, "1"), message(&placed, "2"), message(&later, "1"), message("no event", "1")];
         assert_eq!(ages(&records, Timestamp::from_millis(4_000)), [2_500]);
         assert_eq!(ages(&records, Timestamp::from_millis(0)), [0], "by a clock that is behind");
     }
