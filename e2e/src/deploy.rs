@@ -69,13 +69,15 @@ impl Code {
     }
 }
 
-/// Deploys both stacks and waits until they are complete; gives the outputs of each, by template and name.
+/// Deploys both stacks, whose functions send their spans to a collector, and waits until they are complete; gives the
+/// outputs of each, by template and name.
 ///
 /// # Errors
 /// A program that was not built; whatever CloudFormation could not make.
 pub async fn deploy(
     double: &Double,
     code: &Code,
+    otlp_endpoint: &str,
 ) -> anyhow::Result<BTreeMap<(&'static str, String), String>> {
     double.done("s3", (Method::PUT, "/code"), &[], "").await?;
     for function in topology()?.functions {
@@ -86,7 +88,7 @@ pub async fn deploy(
     for template in TEMPLATES {
         let stack = template.name.trim_start_matches("template-").trim_end_matches(".yaml");
         let stack = format!("sagaline-{stack}");
-        create(double, &stack, &for_a_double(template.document()?)).await?;
+        create(double, &stack, &for_a_double(template.document()?, otlp_endpoint)).await?;
         let described = cloudformation(double, "DescribeStacks", &stack, "").await?;
         outputs.extend(
             each(&described, "OutputKey")
@@ -98,11 +100,13 @@ pub async fn deploy(
 }
 
 /// A template as `sam package` would leave it, for this machine's processor, without what the double does not know.
-fn for_a_double(mut template: Value) -> Value {
+/// The collector stands elsewhere than in a layer.
+fn for_a_double(mut template: Value, otlp_endpoint: &str) -> Value {
     let architecture = if env::consts::ARCH == "aarch64" { "arm64" } else { "x86_64" };
     let globals = &mut template["Globals"]["Function"];
     globals["Architectures"] = json!([architecture]);
     remove(globals, &["CodeUri", "DeploymentPreference"]);
+    globals["Environment"]["Variables"]["OTEL_EXPORTER_OTLP_ENDPOINT"] = otlp_endpoint.into();
     let Some(resources) = template["Resources"].as_object_mut() else { return template };
     // It has no CodeDeploy, so no version is brought in step by step, and no alarm over a formula.
     resources.retain(|_, resource| {
@@ -179,7 +183,7 @@ mod tests {
     #[test]
     fn every_function_gets_its_program_and_nothing_is_left_that_a_double_does_not_know() {
         for template in TEMPLATES {
-            let template = for_a_double(template.document().unwrap());
+            let template = for_a_double(template.document().unwrap(), "http://127.0.0.1:4318");
             let resources = template["Resources"].as_object().unwrap();
             for function in resources.values().filter(|it| it["Type"] == "AWS::Serverless::Function") {
                 let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap();

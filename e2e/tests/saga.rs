@@ -42,6 +42,7 @@ async fn the_deployed_system_keeps_its_promises() {
     println!("deployed: {:.1} s", began.elapsed().as_secs_f64());
     claims!(world:
         scenarios::an_order_is_paid_and_its_stock_has_moved,
+        scenarios::an_order_is_one_trace_over_all_functions,
         scenarios::an_express_order_goes_by_its_own_lanes,
         scenarios::an_order_that_is_not_in_stock_is_cancelled_and_nothing_moves,
         scenarios::a_paid_order_that_is_cancelled_is_refunded_and_its_stock_is_back,

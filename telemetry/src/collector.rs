@@ -10,7 +10,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
@@ -87,14 +89,18 @@ impl Collector {
 pub fn roots<'a>(trace: &'a [Received], outside: &str) -> Vec<&'a Received> {
     let arrived: BTreeSet<&str> = trace.iter().map(|span| &*span.span_id).collect();
     let continues = |span: &&Received| arrived.contains(&*span.parent_id);
-    trace.iter().filter(|span| !continues(span) && (outside.is_empty() || span.parent_id != outside)).collect()
+    trace
+        .iter()
+        .filter(|span| !continues(span) && (outside.is_empty() || span.parent_id != outside))
+        .collect()
 }
 
 async fn take(State(kept): State<Kept>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
     let request = ExportTraceServiceRequest::decode(body).map_err(|_| StatusCode::BAD_REQUEST)?;
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     for of_resource in request.resource_spans {
-        let resource = of_resource.resource.map(|resource| attributes(resource.attributes)).unwrap_or_default();
+        let resource =
+            of_resource.resource.map(|resource| attributes(resource.attributes)).unwrap_or_default();
         let service = resource.get("service.name").cloned().unwrap_or_default();
         let spans = of_resource.scope_spans.into_iter().flat_map(|of_scope| of_scope.spans);
         kept.extend(spans.map(|span| received(&service, span)));

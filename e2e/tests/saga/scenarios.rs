@@ -1,5 +1,6 @@
 //! What clients see when nothing goes wrong, and what they are told when there is not enough.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,9 +8,11 @@ use event_store::{ChangeFeed, Position, StoreError};
 use events::RecordedEvent;
 use hyper::Method;
 use serde_json::json;
+use telemetry::collector::roots;
+use telemetry::trace;
 use views::{Pause, Ports};
 
-use crate::world::World;
+use crate::world::{World, until};
 
 pub async fn an_order_is_paid_and_its_stock_has_moved(world: &World) {
     world.shop("lamp", 10).await;
@@ -53,6 +56,28 @@ pub async fn an_order_is_paid_and_its_stock_has_moved(world: &World) {
     let fields = ["pk", "event_name", "available", "reserved", "sold"];
     let shown = shown["entries"].as_array().unwrap().iter().map(|entry| fields.map(|name| &entry[name]));
     assert_eq!(json!(Vec::from_iter(shown)), json!(ledger));
+}
+
+pub async fn an_order_is_one_trace_over_all_functions(world: &World) {
+    world.shop("clock", 10).await;
+    world.order("clock", "order-clock", 1).await;
+    world.until_stock("clock", [9, 0, 1]).await;
+    world.until_quiet().await;
+    let history = world.get("/orders/order-clock/events").await;
+    let appended_in = history["events"].as_array().unwrap().iter();
+    let appended_in: Vec<&str> = appended_in.map(|event| event["traceparent"].as_str().unwrap()).collect();
+    let seen = until("the spans of the order have arrived", async || {
+        let seen = world.collector.trace(trace::id(appended_in[0]));
+        let spans: BTreeSet<&str> = seen.iter().map(|span| &*span.span_id).collect();
+        let arrived = appended_in.iter().all(|by| spans.contains(by.split('-').nth(2).unwrap()));
+        if arrived { Ok(seen) } else { Err(json!(spans)) }
+    })
+    .await;
+    let services: BTreeSet<&str> = seen.iter().map(|span| &*span.service).collect();
+    assert_eq!(services, BTreeSet::from(["oms-api", "orders-worker", "inventory-worker", "payments-worker"]));
+    let begun_by = roots(&seen, "");
+    let [request] = &begun_by[..] else { panic!("{begun_by:#?}") };
+    assert_eq!((&*request.service, &*request.name), ("oms-api", "POST /orders"));
 }
 
 pub async fn an_express_order_goes_by_its_own_lanes(world: &World) {

@@ -14,6 +14,7 @@ use event_store_dynamodb::stream::StreamReader;
 use event_store_dynamodb::{DynamoStore, Limits, Tables};
 use hyper::Method;
 use serde_json::{Value, json};
+use telemetry::collector::Collector;
 use tokio::task::JoinHandle;
 use topology::Topology;
 use worker_functions::{Bus, BusEvent, CarryError, EventBus};
@@ -28,6 +29,7 @@ pub struct World {
     pub sqs: Client,
     pub bus: Arc<Saboteur>,
     pub pipe: Arc<Runner>,
+    pub collector: Collector,
     apis: BTreeMap<&'static str, String>,
     api_key: String,
     running: JoinHandle<()>,
@@ -43,7 +45,9 @@ impl World {
     /// Both stacks, deployed, with a pipe that runs.
     pub async fn deployed() -> World {
         let double = Double::of_variables().unwrap();
-        let outputs = deploy::deploy(&double, &Code::of_variables().unwrap()).await.unwrap();
+        let collector = Collector::start().await.unwrap();
+        let code = Code::of_variables().unwrap();
+        let outputs = deploy::deploy(&double, &code, collector.endpoint()).await.unwrap();
         let output = |template: &'static str, name: &str| outputs[&(template, name.to_owned())].clone();
         let (oms, ims) = (TEMPLATES[0].name, TEMPLATES[1].name);
         let api = |template| {
@@ -80,6 +84,7 @@ impl World {
             api_key: key["value"].as_str().unwrap().to_owned(),
             store: Arc::new(store),
             running: tokio::spawn(async move { runner.run(reader).await }),
+            collector,
             double,
             topology,
             sqs,
