@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use local::{Machine, Settings, Store};
-use telemetry::export::Exporter;
+use telemetry::export::{Exporter, Meter};
 use telemetry::metrics;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -60,7 +60,7 @@ pub struct Options {
     /// What is logged to standard error: a level, or filters as of the crate `tracing-subscriber`.
     #[arg(long, env = "SAGALINE_LOG", default_value = "warn")]
     log: EnvFilter,
-    /// A collector that takes spans by OTLP over HTTP, such as http://127.0.0.1:4318; without it, no traces are kept.
+    /// A collector that takes traces and metrics by OTLP over HTTP, such as http://127.0.0.1:4318; without it, nothing is traced or measured.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     otlp_endpoint: Option<String>,
 }
@@ -92,7 +92,7 @@ fn share(text: &str) -> Result<f64, String> {
 pub async fn run(options: Options) -> anyhow::Result<()> {
     // Nothing but the loopback address is listened on, so there is nobody to keep out yet.
     let Auth::Off = options.auth;
-    let exporter = observe(options.log, options.otlp_endpoint.as_deref())?;
+    let observers = observe(options.log, options.otlp_endpoint.as_deref())?;
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let store = match (options.store, options.endpoint_url) {
@@ -120,47 +120,66 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     }
     print("finishing what is under way").ok();
     machine.stop().await;
-    if let Some((exporter, flushing)) = exporter {
-        flushing.abort();
-        exporter.flush().await;
+    if let Some(observers) = observers {
+        observers.stop().await;
     }
     print(&format!("stopped; everything is in {}", settings.data.display())).ok();
     Ok(())
 }
 
+/// The name of what runs here, as collectors show it.
+const SERVICE: &str = "sagaline";
 /// How often spans are sent.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
+const SPANS_EVERY: Duration = Duration::from_secs(1);
+/// How often metrics are sent.
+const METRICS_EVERY: Duration = Duration::from_secs(10);
 /// How long a collector may take for them.
 const COLLECTOR_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Begins to log, and to send spans if there is a collector.
-fn observe(
-    log: EnvFilter,
-    otlp_endpoint: Option<&str>,
-) -> anyhow::Result<Option<(Arc<Exporter>, JoinHandle<()>)>> {
-    let exporter = otlp_endpoint
-        .filter(|endpoint| !endpoint.is_empty())
-        .map(|endpoint| Exporter::new("sagaline", endpoint, COLLECTOR_PATIENCE).map(Arc::new))
-        .transpose()
-        .context("failed to read --otlp-endpoint")?;
+/// Who tells a collector what happens here.
+struct Observers {
+    exporter: Arc<Exporter>,
+    meter: Meter,
+    flushing: JoinHandle<()>,
+}
+
+impl Observers {
+    fn new(endpoint: &str) -> anyhow::Result<Observers> {
+        let exporter = Arc::new(Exporter::new(SERVICE, endpoint, COLLECTOR_PATIENCE)?);
+        let meter = Meter::new(SERVICE, endpoint, COLLECTOR_PATIENCE, METRICS_EVERY)?;
+        let flushed = exporter.clone();
+        let flushing = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SPANS_EVERY).await;
+                flushed.flush().await;
+            }
+        });
+        Ok(Observers { exporter, meter, flushing })
+    }
+
+    /// Sends what was not sent yet.
+    async fn stop(self) {
+        self.flushing.abort();
+        self.exporter.flush().await;
+        self.meter.stop().await;
+    }
+}
+
+/// Begins to log, and to send spans and metrics if there is a collector.
+fn observe(log: EnvFilter, otlp_endpoint: Option<&str>) -> anyhow::Result<Option<Observers>> {
+    let endpoint = otlp_endpoint.filter(|endpoint| !endpoint.is_empty());
+    let observers = endpoint.map(Observers::new).transpose().context("failed to use --otlp-endpoint")?;
     let log = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .with_filter(filter_fn(|about| about.target() != metrics::TARGET))
         .with_filter(log);
     let is_span = filter_fn(|about| about.is_span() && *about.level() <= Level::INFO);
-    let spans = exporter.as_ref().map(|exporter| exporter.layer().with_filter(is_span));
-    tracing_subscriber::registry().with(log).with(spans).init();
-    Ok(exporter.map(|exporter| {
-        let flushed = exporter.clone();
-        let flushing = tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(FLUSH_EVERY).await;
-                flushed.flush().await;
-            }
-        });
-        (exporter, flushing)
-    }))
+    let is_metric = filter_fn(|about| about.target() == metrics::TARGET);
+    let spans = observers.as_ref().map(|observers| observers.exporter.layer().with_filter(is_span));
+    let measured = observers.as_ref().map(|observers| observers.meter.layer().with_filter(is_metric));
+    tracing_subscriber::registry().with(log).with(spans).with(measured).init();
+    Ok(observers)
 }
 
 fn greeting(machine: &Machine, settings: &Settings) -> String {

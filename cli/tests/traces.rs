@@ -12,7 +12,7 @@ use telemetry::trace;
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_is_one_trace_from_its_request_to_its_last_worker() {
+async fn an_order_is_one_trace_from_its_request_to_its_last_worker_and_is_counted_once() {
     let folder = TempDir::new().unwrap();
     let collector = Collector::start().await.unwrap();
     let server = Server::start(folder.path(), &["--otlp-endpoint", collector.endpoint()]);
@@ -41,6 +41,9 @@ async fn an_order_is_one_trace_from_its_request_to_its_last_worker() {
         appended_in.iter().map(|traceparent| traceparent.split('-').nth(2).unwrap()).collect();
     assert!(appended_in.is_subset(&spans), "{appended_in:?} {spans:?}");
     assert!(appended_in.len() >= 4, "{appended_in:?}");
+    let counted = collector.counted();
+    let counts = ["orders_placed", "orders_settled", "time_to_settle"].map(|name| counted[name]);
+    assert_eq!(counts, [1, 1, 1], "{counted:?}");
 }
 
 fn traceparent(event: &Value) -> &str {

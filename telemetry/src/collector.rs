@@ -1,4 +1,4 @@
-//! A collector for tests: takes spans by OTLP over HTTP, as a real one does, and keeps them.
+//! A collector for tests: takes spans and metrics by OTLP over HTTP, as a real one does, and keeps them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,10 +10,14 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
+use opentelemetry_proto::tonic::metrics::v1::{NumberDataPoint, metric, number_data_point};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::net::TcpListener;
@@ -43,10 +47,12 @@ pub struct Received {
 pub struct Collector {
     endpoint: String,
     received: Kept,
+    counted: Counted,
     server: JoinHandle<io::Result<()>>,
 }
 
 type Kept = Arc<Mutex<Vec<Received>>>;
+type Counted = Arc<Mutex<BTreeMap<String, u64>>>;
 
 impl Drop for Collector {
     fn drop(&mut self) {
@@ -60,12 +66,16 @@ impl Collector {
     /// # Errors
     /// No port is free.
     pub async fn start() -> io::Result<Collector> {
-        let received = Kept::default();
-        let routes = Router::new().route("/v1/traces", post(take)).with_state(received.clone());
+        let (received, counted) = (Kept::default(), Counted::default());
+        let routes = Router::new()
+            .route("/v1/traces", post(take_spans))
+            .with_state(received.clone())
+            .route("/v1/metrics", post(take_metrics))
+            .with_state(counted.clone());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let server = tokio::spawn(async move { axum::serve(listener, routes).await });
-        Ok(Collector { endpoint, received, server })
+        Ok(Collector { endpoint, received, counted, server })
     }
 
     /// Where spans are to be sent.
@@ -76,6 +86,11 @@ impl Collector {
     /// What arrived until now.
     pub fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was counted until now, by its name; of what was measured, how often.
+    pub fn counted(&self) -> BTreeMap<String, u64> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The spans of a trace that arrived until now.
@@ -95,7 +110,7 @@ pub fn roots<'a>(trace: &'a [Received], outside: &str) -> Vec<&'a Received> {
         .collect()
 }
 
-async fn take(State(kept): State<Kept>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
+async fn take_spans(State(kept): State<Kept>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
     let request = ExportTraceServiceRequest::decode(body).map_err(|_| StatusCode::BAD_REQUEST)?;
     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
     for of_resource in request.resource_spans {
@@ -106,6 +121,32 @@ async fn take(State(kept): State<Kept>, body: Bytes) -> Result<Vec<u8>, StatusCo
         kept.extend(spans.map(|span| received(&service, span)));
     }
     Ok(ExportTraceServiceResponse::default().encode_to_vec())
+}
+
+/// Sums are since the service began, so the last one says it all.
+async fn take_metrics(State(counted): State<Counted>, body: Bytes) -> Result<Vec<u8>, StatusCode> {
+    let request = ExportMetricsServiceRequest::decode(body).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let of_scopes = request.resource_metrics.into_iter().flat_map(|of_resource| of_resource.scope_metrics);
+    let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+    for metric in of_scopes.flat_map(|of_scope| of_scope.metrics) {
+        let count = match metric.data {
+            Some(metric::Data::Sum(sum)) => sum.data_points.iter().map(sum_of).sum(),
+            Some(metric::Data::Histogram(measured)) => {
+                measured.data_points.iter().map(|point| point.count).sum()
+            }
+            _ => continue,
+        };
+        counted.insert(metric.name, count);
+    }
+    Ok(ExportMetricsServiceResponse::default().encode_to_vec())
+}
+
+fn sum_of(point: &NumberDataPoint) -> u64 {
+    match point.value {
+        Some(number_data_point::Value::AsInt(sum)) => sum.unsigned_abs(),
+        Some(number_data_point::Value::AsDouble(sum)) => sum as u64,
+        None => 0,
+    }
 }
 
 fn received(service: &str, span: Span) -> Received {

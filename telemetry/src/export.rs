@@ -3,6 +3,8 @@
 //! The SDK's own batches are sent by a thread of theirs, which a function's frozen process would stop in the middle.
 //! Here spans wait until somebody flushes: a function at the end of each invocation, a server every second.
 
+mod meter;
+
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,6 +18,8 @@ use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span, SpanData, Spa
 use tracing::Subscriber;
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::registry::LookupSpan;
+
+pub use meter::Meter;
 
 /// Spans that wait for a flush, at most: about 10 MB. Later ones are dropped, and counted.
 const ROOM: usize = 10_000;
@@ -31,6 +35,14 @@ pub enum ExportError {
     /// What the SDK says.
     #[error("failed to set up the export of spans: {0}")]
     Setup(#[from] opentelemetry_otlp::ExporterBuildError),
+}
+
+/// Where a collector takes a kind of signal.
+fn url_at(endpoint: &str, signal: &str) -> Result<String, ExportError> {
+    if !endpoint.starts_with("http://") {
+        return Err(ExportError::Endpoint(endpoint.to_owned()));
+    }
+    Ok(format!("{}/v1/{signal}", endpoint.trim_end_matches('/')))
 }
 
 /// Where spans go.
@@ -49,14 +61,12 @@ impl Exporter {
     /// # Errors
     /// An address that is not of this form. A collector stands on the same machine, so it is asked without TLS.
     pub fn new(service: &str, endpoint: &str, patience: Duration) -> Result<Exporter, ExportError> {
-        if !endpoint.starts_with("http://") {
-            return Err(ExportError::Endpoint(endpoint.to_owned()));
-        }
+        let traces = url_at(endpoint, "traces")?;
         let resource = Resource::builder().with_service_name(service.to_owned()).build();
         let mut collector = opentelemetry_otlp::SpanExporter::builder()
             .with_http()
             .with_http_client(HyperClient::with_default_connector(patience, None))
-            .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+            .with_endpoint(traces)
             .with_timeout(patience)
             .build()?;
         collector.set_resource(&resource);

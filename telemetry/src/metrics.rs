@@ -29,6 +29,11 @@ pub fn messages_retried(messages: u64) {
     info!(target: TARGET, { monotonic_counter.messages_retried = messages }, "measured");
 }
 
+/// A call of the store was made again, because it was throttled, collided or had no answer.
+pub fn call_retried() {
+    info!(target: TARGET, { monotonic_counter.calls_retried = 1_u64 }, "measured");
+}
+
 /// A worker was told of an event that says nothing, or claims what was settled.
 pub fn anomaly() {
     info!(target: TARGET, { monotonic_counter.anomalies = 1_u64 }, "measured");

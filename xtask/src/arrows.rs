@@ -16,17 +16,21 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("catalog", &["events"]),
     ("event-store", &["events", "orders", "payments"]),
     ("views", &["events", "orders", "inventory", "payments", "catalog", "event-store"]),
-    ("workers", &["events", "orders", "inventory", "payments", "catalog", "event-store", "views"]),
-    ("apis", &["events", "orders", "inventory", "payments", "catalog", "event-store", "views"]),
+    ("telemetry", &[]),
+    (
+        "workers",
+        &["events", "orders", "inventory", "payments", "catalog", "event-store", "telemetry", "views"],
+    ),
+    ("apis", &["events", "orders", "inventory", "payments", "catalog", "event-store", "telemetry", "views"]),
     ("topology", &[]),
     // Adapters.
     ("event-store-embedded", &["events", "orders", "payments", "event-store"]),
-    ("event-store-dynamodb", &["events", "orders", "payments", "event-store"]),
+    ("event-store-dynamodb", &["events", "orders", "payments", "event-store", "telemetry"]),
     // Functions.
-    ("functions", &["event-store-dynamodb"]),
+    ("functions", &["event-store-dynamodb", "telemetry"]),
     (
         "worker-functions",
-        &["events", "event-store", "event-store-dynamodb", "functions", "topology", "workers"],
+        &["events", "event-store", "event-store-dynamodb", "functions", "telemetry", "topology", "workers"],
     ),
     ("api-functions", &["event-store", "event-store-dynamodb", "functions", "apis"]),
     // What puts it together.
@@ -43,7 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("sagaline", &["events", "event-store", "local", "views"]),
+    ("sagaline", &["events", "event-store", "local", "telemetry", "views"]),
     (
         "end-to-end",
         &["events", "event-store", "event-store-dynamodb", "topology", "views", "worker-functions"],

@@ -3,9 +3,9 @@
 #[path = "../../events/tests/given/mod.rs"]
 mod given;
 
-use events::{Event, EventName, RecordedEvent};
+use events::{Event, EventName, RecordedEvent, Timestamp};
 use given::*;
-use orders::{Owed, Status, StatusReason, decide, fold, status, stock_lines};
+use orders::{Owed, Status, StatusReason, decide, fold, status, stock_lines, took};
 
 /// What is known of an order, as plainly as it can be said.
 #[derive(Debug, Clone, Copy, Default)]
@@ -181,4 +181,36 @@ fn every_state_is_read_back_from_the_name_that_clients_see() {
         assert_eq!(serde_json::to_string(&status).unwrap(), format!("\"{status}\""));
     }
     assert_eq!(Status::parse("paid"), None);
+}
+
+#[test]
+fn an_order_took_as_long_as_from_its_placing_to_its_first_end() {
+    use EventName::*;
+    let at = |name, id: u64| {
+        let mut item = item(event(name), id.into());
+        item.occurred_at = Timestamp::from_millis(1_000 + 100 * id as i64);
+        item
+    };
+    let mut stream: Vec<RecordedEvent> = [
+        OrderPlaced,
+        ReserveInventory,
+        InventoryReserved,
+        OrderPaymentAccepted,
+        InventoryCommitted,
+        OrderCancelled,
+        OrderPaymentRefunded,
+        InventoryReturned,
+    ]
+    .into_iter()
+    .zip(1..)
+    .map(|(name, id)| at(name, id))
+    .collect();
+    let ends: Vec<Option<u64>> = stream.iter().map(|item| took(&stream, item.event_id)).collect();
+    let mut expected = [None; 8];
+    expected[4] = Some(400);
+    assert_eq!(ends, expected);
+    // Whoever appends a late event may know less than all of it; the end is what the ids say.
+    stream.reverse();
+    assert_eq!(took(&stream, stream[3].event_id), Some(400));
+    assert_eq!(took(&stream[4..], stream[4].event_id), None, "it has not ended yet");
 }

@@ -1,5 +1,6 @@
 //! Asking the service until it answers: what is tried again, how long, and what its answers mean.
 
+use std::any::type_name;
 use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
@@ -9,7 +10,9 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkErro
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 use event_store::StoreError;
+use telemetry::metrics;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument;
 
 use crate::meter::Measured;
 use crate::{DynamoStore, deadline};
@@ -72,6 +75,22 @@ impl DynamoStore {
         Error: ProvideErrorMetadata + Debug + std::error::Error + 'static,
         Call: Future<Output = Result<Output, SdkError<Error, HttpResponse>>>,
     {
+        let operation =
+            type_name::<Output>().rsplit("::").next().unwrap_or_default().trim_end_matches("Output");
+        let span = tracing::info_span!("dynamodb", otel.name = operation, otel.kind = "client");
+        self.tried(call, meaning).instrument(span).await
+    }
+
+    async fn tried<Output, Error, Call>(
+        &self,
+        call: impl Fn() -> Call,
+        meaning: impl Fn(&Error) -> Meaning,
+    ) -> Result<Output, Refused<Error>>
+    where
+        Output: Measured,
+        Error: ProvideErrorMetadata + Debug + std::error::Error + 'static,
+        Call: Future<Output = Result<Output, SdkError<Error, HttpResponse>>>,
+    {
         let deadline = deadline::of_a_call(self.limits.patience);
         let (mut longest, mut may_be_a_repeat) = (FIRST_PAUSE, false);
         loop {
@@ -100,6 +119,7 @@ impl DynamoStore {
             if Instant::now() + pause >= deadline {
                 return Err(Refused::Unavailable(StoreError::Unavailable(why)));
             }
+            metrics::call_retried();
             sleep(pause).await;
             longest = (longest * 2).min(LONGEST_PAUSE);
         }
