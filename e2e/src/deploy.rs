@@ -103,6 +103,8 @@ fn for_a_double(mut template: Value) -> Value {
     let globals = &mut template["Globals"]["Function"];
     globals["Architectures"] = json!([architecture]);
     remove(globals, &["CodeUri", "DeploymentPreference"]);
+    // The certificates of Amazon Linux are not on this machine.
+    remove(&mut globals["Environment"]["Variables"], &["SSL_CERT_FILE"]);
     let Some(resources) = template["Resources"].as_object_mut() else { return template };
     // It has no CodeDeploy, so no version is brought in step by step, and no alarm over a formula.
     resources.retain(|_, resource| {
@@ -186,7 +188,9 @@ mod tests {
                 assert_eq!(function["Properties"]["CodeUri"]["Key"], format!("{binary}.zip"));
             }
             let text = template.to_string();
-            assert!(!text.contains("DeploymentPreference") && !text.contains("\"Metrics\""), "{text}");
+            for unknown in ["DeploymentPreference", "\"Metrics\"", "SSL_CERT_FILE"] {
+                assert!(!text.contains(unknown), "{unknown}: {text}");
+            }
         }
     }
 

@@ -77,9 +77,17 @@ fn variables(function: &Function, resources: &[Resource]) -> anyhow::Result<BTre
     let own = declared.properties.get("Environment").and_then(|it| it["Variables"].as_object());
     for (name, value) in own.into_iter().flatten() {
         let value = value.as_str().with_context(|| format!("{}: {name} is no text", function.binary))?;
+        let value = if name == "SSL_CERT_FILE" { bundle(value)? } else { value };
         variables.insert(name.clone(), value.to_owned());
     }
     Ok(variables)
+}
+
+/// The certificates of this machine, in the place of those of Amazon Linux.
+fn bundle(of_lambda: &str) -> anyhow::Result<&str> {
+    let places = [of_lambda, "/etc/ssl/certs/ca-certificates.crt"];
+    let found = places.into_iter().find(|place| Path::new(place).exists());
+    found.context("install this machine's certificates: ca-certificates")
 }
 
 /// See "Defined runtime environment variables" of the Lambda developer guide.
