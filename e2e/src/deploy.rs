@@ -106,7 +106,10 @@ fn for_a_double(mut template: Value, otlp_endpoint: &str) -> Value {
     let globals = &mut template["Globals"]["Function"];
     globals["Architectures"] = json!([architecture]);
     remove(globals, &["CodeUri", "DeploymentPreference"]);
-    globals["Environment"]["Variables"]["OTEL_EXPORTER_OTLP_ENDPOINT"] = otlp_endpoint.into();
+    let variables = &mut globals["Environment"]["Variables"];
+    variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = otlp_endpoint.into();
+    // The certificates of Amazon Linux are not on this machine.
+    remove(variables, &["SSL_CERT_FILE"]);
     let Some(resources) = template["Resources"].as_object_mut() else { return template };
     // It has no CodeDeploy, so no version is brought in step by step, and no alarm over a formula.
     resources.retain(|_, resource| {
@@ -190,7 +193,9 @@ mod tests {
                 assert_eq!(function["Properties"]["CodeUri"]["Key"], format!("{binary}.zip"));
             }
             let text = template.to_string();
-            assert!(!text.contains("DeploymentPreference") && !text.contains("\"Metrics\""), "{text}");
+            for unknown in ["DeploymentPreference", "\"Metrics\"", "SSL_CERT_FILE"] {
+                assert!(!text.contains(unknown), "{unknown}: {text}");
+            }
         }
     }
 

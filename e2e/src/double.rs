@@ -57,7 +57,9 @@ impl Double {
 
     /// How clients reach it.
     pub fn connection(&self) -> Connection {
-        Connection { region: REGION.into(), ..Connection::to_a_double(&self.endpoint) }
+        let mut connection = Connection::to_a_double(&self.endpoint);
+        connection.region = REGION.into();
+        connection
     }
 
     /// Asks a service. The signature only says which one: the double checks none.

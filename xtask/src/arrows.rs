@@ -57,7 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["events", "orders", "payments", "event-store", "views", "workers", "apis", "topology", "local"],
     ),
     ("storage-simulator", &["events", "event-store", "event-store-embedded", "views", "payments"]),
-    ("xtask", &[]),
+    ("xtask", &["topology"]),
 ];
 
 /// Crates of the outside that a domain may use: none that has a clock, a network or a thread.

@@ -117,7 +117,11 @@ pub fn build_for_lambda(
     Ok(binaries)
 }
 
-fn build_for_host(
+/// Builds functions for this machine.
+///
+/// # Errors
+/// As [`run`].
+pub fn build_for_host(
     functions: &[Function],
     workspace: &Workspace,
 ) -> anyhow::Result<BTreeMap<String, PathBuf>> {

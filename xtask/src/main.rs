@@ -1,6 +1,7 @@
 //! The project's everyday commands: `cargo xtask <command>`.
 
 mod arrows;
+mod cold_start;
 mod coverage;
 mod deploy;
 mod dist;
@@ -41,6 +42,8 @@ usage: cargo xtask <command>
   functions [--host | --check FOLDER]
                   every function as a zip for Lambda, in target/functions; --host builds for this machine;
                   --check says whether Lambda could start what sam build put into a folder
+  bench cold-start [--starts N]
+                  how soon each function is ready and what it takes, beside a Node handler
   deploy oms|ims dev|prod [--dry-run]
                   build a stack and bring it into the account of the credentials at hand
   rollback oms|ims VERSION [--env dev|prod] [--dry-run]
@@ -75,6 +78,7 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["fuzz", target, "--minutes", minutes] => fuzz::long(target, minutes),
         ["sim", words @ ..] => sim::run(words),
         ["coverage", packages @ ..] => coverage::run(packages),
+        ["bench", words @ ..] => cold_start::run(words),
         ["functions", words @ ..] => functions::run(words),
         ["deploy", words @ ..] => deploy::deploy(words),
         ["rollback", words @ ..] => deploy::rollback(words),

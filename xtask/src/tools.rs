@@ -130,6 +130,25 @@ pub fn install_python(folder: &Path, packages: &[&str]) -> anyhow::Result<PathBu
     Ok(programs)
 }
 
+/// Installs packages of npm's registry into a folder, unless they are there, and gives the folder of their modules.
+///
+/// # Errors
+/// No npm, or a registry that cannot be reached.
+pub fn install_node(folder: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let (modules, done) = (folder.join("node_modules"), folder.join("installed"));
+    let wanted = packages.join("\n");
+    if fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
+        return Ok(modules);
+    }
+    println!("--- installing {} into .tools", packages.join(", "));
+    fs::create_dir_all(folder)?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--silent", "--no-save", "--no-audit", "--no-fund", "--prefix"]).arg(folder);
+    run(npm.args(packages)).context("install Node with npm, then try again")?;
+    fs::write(&done, wanted)?;
+    Ok(modules)
+}
+
 /// Runs a command that must succeed.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command.status().with_context(|| format!("failed to run {command:?}"))?;

@@ -8,7 +8,9 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::{Client, Config};
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
 
 /// Where the service is, and who asks.
 #[derive(Debug, Clone)]
@@ -21,8 +23,12 @@ pub struct Connection {
     pub credentials: Credentials,
     /// How long one try may take.
     pub timeout: Duration,
+    /// The way to the network.
+    https: SharedHttpClient,
 }
 
+/// How long a server may take to take a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the service may take for one try: it answers within milliseconds, or something is wrong.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a double may take, which shares the machine with what asks it.
@@ -45,6 +51,7 @@ impl Connection {
                 variable("AWS_SESSION_TOKEN"),
             ),
             timeout: TIMEOUT,
+            https: https(),
         })
     }
 
@@ -55,18 +62,19 @@ impl Connection {
             endpoint_url: Some(endpoint_url.into()),
             credentials: Credentials::from_keys("local", "local", None),
             timeout: TIMEOUT_OF_A_DOUBLE,
+            https: https(),
         }
     }
 
-    /// The client's way to the network, for other services' clients too.
+    /// The client's way to the network, which other services' clients share.
     pub fn https(&self) -> SharedHttpClient {
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+        self.https.clone()
     }
 
     /// How long one try may take.
     pub fn timeouts(&self) -> TimeoutConfig {
         TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(1))
+            .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(self.timeout)
             .build()
     }
@@ -82,5 +90,47 @@ impl Connection {
             .http_client(self.https());
         config.set_endpoint_url(self.endpoint_url.clone());
         Client::from_conf(config.build())
+    }
+}
+
+/// A way to the network that is made once. The SDK's own would read every certificate of the machine for each client
+/// that is made, throw that away, and read them again for the first request.
+fn https() -> SharedHttpClient {
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
+    let connector = Connector::builder().connector_settings(settings);
+    let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
+    let connector = SharedHttpConnector::new(connector);
+    http_client_fn(move |_, _| connector.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_clients_of_a_connection_ask_through_one_socket() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut connection = Connection::to_a_double(&format!("http://{}", listener.local_addr().unwrap()));
+        connection.timeout = Duration::from_secs(5);
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            for _ in 0..2 {
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"{}") {
+                    let mut some = [0; 4096];
+                    let length = socket.read(&mut some).unwrap();
+                    asked.extend(&some[..length]);
+                }
+                socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").unwrap();
+            }
+        });
+        for client in [connection.client(), connection.clone().client()] {
+            client.list_tables().send().await.unwrap();
+        }
+        server.join().unwrap();
     }
 }

@@ -70,6 +70,11 @@ fn every_function_has_a_role_of_its_own_and_runs_the_small_runtime() {
 }
 
 #[test]
+fn every_function_reads_its_certificates_from_one_file() {
+    holds(functions_read_one_bundle);
+}
+
+#[test]
 fn every_function_knows_exactly_the_tables_and_queues_that_it_may_touch() {
     holds(functions_know_what_they_touch);
 }
@@ -135,7 +140,7 @@ fn the_pipe_rings_when_it_fails_or_stands_still_or_is_late_and_logs_no_event() {
 }
 
 /// A rule, what is replaced in the templates so that they break it, and who must be named for it.
-const BREAKS: [(Rule, &str, &str, &str); 38] = [
+const BREAKS: [(Rule, &str, &str, &str); 39] = [
     (
         queues_give_up,
         "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt CatalogDLQ.Arn\n        maxReceiveCount: 6\n",
@@ -227,6 +232,7 @@ const BREAKS: [(Rule, &str, &str, &str); 38] = [
         "CatalogWorkerRole",
     ),
     (functions_share_nothing, "    Architectures: [arm64]", "    Architectures: [x86_64]", "OmsApiFunction"),
+    (functions_read_one_bundle, "        SSL_CERT_FILE: ", "        SSL_CERT_DIR: ", "OmsApiFunction"),
     (
         functions_know_what_they_touch,
         "          PAYMENT_INTENT_TABLE: !Ref PaymentIntentTable",
@@ -570,6 +576,22 @@ fn functions_share_nothing(world: &World) -> Broken {
     let shared = world.of_kind("AWS::IAM::Role").filter(|role| owners(role) > 1);
     broken.extend(shared.map(|role| format!("{}: belongs to more than one", role.logical_id)));
     broken
+}
+
+/// Where Amazon Linux 2023 keeps it. That Lambda does, too: AWS's own functions name this file in `SSL_CERT_FILE`, and
+/// aws/aws-lambda-dotnet shows it in its pull request 1661 (2024-01-22).
+const BUNDLE: &str = "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem";
+
+fn functions_read_one_bundle(world: &World) -> Broken {
+    but(
+        world.functions(),
+        |it| &it.logical_id,
+        |it| {
+            let variables = &it.properties["Environment"]["Variables"];
+            let fine = variables["SSL_CERT_FILE"] == BUNDLE && variables.get("SSL_CERT_DIR").is_none();
+            unless(fine, "looks for certificates wherever they may be")
+        },
+    )
 }
 
 /// The variables of a function whose names end in one way, by value.
