@@ -2,10 +2,15 @@
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use events::OrderId;
 use serde::Serialize;
+
+use crate::preconditions::etag;
+use crate::prefer::Wait;
+
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// An answer with a JSON body.
 #[derive(Debug)]
@@ -14,6 +19,7 @@ pub struct Answer {
     body: Vec<u8>,
     seen: Option<u32>,
     location: Option<String>,
+    waited: u64,
     order: Option<OrderId>,
 }
 
@@ -29,6 +35,7 @@ impl Answer {
             body: serde_json::to_vec(body).expect("rows have only text keys and finite numbers"),
             seen: None,
             location: None,
+            waited: 0,
             order: None,
         }
     }
@@ -48,6 +55,11 @@ impl Answer {
         Answer { seen: Some(seen), ..self }
     }
 
+    /// Says that it was waited for, up to so many seconds, as the client preferred.
+    pub(crate) fn waited(self, Wait(waited): Wait) -> Self {
+        Answer { waited, ..self }
+    }
+
     /// Names the order it is about, for the log.
     pub(crate) fn about(self, order: &OrderId) -> Self {
         Answer { order: Some(order.clone()), ..self }
@@ -61,7 +73,11 @@ impl IntoResponse for Answer {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(seen) = self.seen {
-            headers.insert(ETAG, HeaderValue::try_from(format!("\"{seen}\"")).expect("digits in quotes"));
+            headers.insert(ETAG, HeaderValue::try_from(etag(seen)).expect("digits in quotes"));
+        }
+        if self.waited > 0 {
+            let applied = HeaderValue::try_from(format!("wait={}", self.waited)).expect("a name and digits");
+            headers.insert(PREFERENCE_APPLIED, applied);
         }
         if let Some(Ok(location)) = self.location.map(HeaderValue::try_from) {
             headers.insert(LOCATION, location);

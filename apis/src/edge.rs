@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use crate::Api;
 use crate::answer::AboutOrder;
 use crate::params::Params;
+use crate::preconditions::Known;
 use crate::problem::{Cause, Problem};
 use crate::request::Caller;
 use crate::table::{Query, Route, Table};
@@ -99,7 +100,8 @@ impl Edge {
         } else if let Err(problem) = self.check_query(&request, asked.path.as_ref()) {
             problem.into_response()
         } else {
-            next.run(request).await
+            let known = Known::to(&request);
+            known.spare(next.run(request).await)
         };
 
         let problem = response.extensions_mut().remove::<Problem>();

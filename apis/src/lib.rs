@@ -17,6 +17,8 @@ mod lines;
 mod orders;
 mod paging;
 mod params;
+mod preconditions;
+mod prefer;
 pub mod problem;
 mod products;
 mod request;
@@ -27,6 +29,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use event_store::{CatalogViews, EventLog, OrderViews, Stamper, StockViews};
+
+use views::Pause;
 
 use table::Table;
 
@@ -40,6 +44,8 @@ pub struct Api {
     pub stock: Arc<dyn StockViews>,
     /// Customers and products.
     pub catalog: Arc<dyn CatalogViews>,
+    /// Waiting for an order to settle, for a client that would rather wait than ask again.
+    pub pause: Arc<dyn Pause>,
     /// The clock, and the source of every id made here.
     pub stamper: Arc<dyn Stamper>,
     /// What may be asked of it.

@@ -22,7 +22,7 @@ use crate::http;
 use crate::ops::Ops;
 use crate::queue::Queue;
 use crate::queue_state::Definition;
-use crate::runs::Runs;
+use crate::runs::{Moment, Runs};
 use crate::schedule::{LocalNudges, sweep_every};
 use crate::stores::{Store, Stores};
 use crate::wiring::Wiring;
@@ -129,6 +129,7 @@ impl Machine {
             orders: stores.orders.clone(),
             stock: stores.stock.clone(),
             catalog: stores.catalog.clone(),
+            pause: Arc::new(Moment),
             stamper: Arc::new(SystemStamper::new("oms-api")),
             environment: environment(&settings.environment)?,
         });

@@ -20,8 +20,8 @@ pub(crate) struct Moment;
 
 #[async_trait]
 impl Pause for Moment {
-    async fn pause(&self) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    async fn pause(&self, time: Duration) {
+        tokio::time::sleep(time).await;
     }
 }
 

@@ -5,6 +5,7 @@ use events::{CustomerId, OrderId, ProductId, RecordedEvent, Sku, StreamKey};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::A_MOMENT;
 use crate::Ports;
 use crate::project::{customer_row, order_rows, product_row};
 
@@ -85,7 +86,7 @@ pub(crate) async fn settle_differences(
             return Ok(settled);
         }
         suspects = settled.into_iter().map(|(view, id, _)| (view, id)).collect();
-        ports.pause.pause().await;
+        ports.pause.pause(A_MOMENT).await;
     }
     Ok(Vec::new())
 }

@@ -11,6 +11,7 @@ pub mod project;
 pub mod replay;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use event_store::{ChangeFeed, EventLog, IntentStore, LogScan, OrderViews, ShadowViews, StockViews};
@@ -44,11 +45,14 @@ pub struct Ports {
     pub looks: u32,
 }
 
-/// Waiting a moment, by whatever clock there is.
+/// Time enough for a worker that is about to catch up.
+const A_MOMENT: Duration = Duration::from_millis(20);
+
+/// Waiting, by whatever clock there is.
 #[async_trait]
 pub trait Pause: Send + Sync {
-    /// Waits a few milliseconds.
-    async fn pause(&self);
+    /// Waits so long.
+    async fn pause(&self, time: Duration);
 }
 
 /// Told how far a long run has come: events read so far, and about how many there are.

@@ -32,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "worker-functions",
         &["events", "event-store", "event-store-dynamodb", "functions", "telemetry", "topology", "workers"],
     ),
-    ("api-functions", &["event-store", "event-store-dynamodb", "functions", "apis"]),
+    ("api-functions", &["event-store", "event-store-dynamodb", "functions", "views", "apis"]),
     // What puts it together.
     (
         "local",

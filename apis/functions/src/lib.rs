@@ -3,8 +3,10 @@
 mod xray;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use apis::{Api, Environment};
+use async_trait::async_trait;
 use axum::Router;
 use event_store::SystemStamper;
 use event_store_dynamodb::deadline;
@@ -12,6 +14,7 @@ use functions::{Function, required};
 use lambda_http::{Request, RequestExt};
 use lambda_runtime::Error;
 use tower::ServiceExt;
+use views::Pause;
 
 /// Answers requests with a router, for as long as the process lives.
 ///
@@ -25,6 +28,7 @@ pub async fn serve(name: &'static str, router: fn(Arc<Api>) -> Router) -> Result
         orders: store.clone(),
         stock: store.clone(),
         catalog: store,
+        pause: Arc::new(ByTheClock),
         stamper: Arc::new(SystemStamper::new(name)),
         environment: environment(&required("ENVIRONMENT")?)?,
     };
@@ -36,6 +40,15 @@ pub async fn serve(name: &'static str, router: fn(Arc<Api>) -> Router) -> Result
         function.invocation(deadline::until(until, router.clone().oneshot(request)))
     };
     lambda_http::run(lambda_http::service_fn(answer)).await
+}
+
+struct ByTheClock;
+
+#[async_trait]
+impl Pause for ByTheClock {
+    async fn pause(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
 }
 
 fn environment(name: &str) -> Result<Environment, Error> {

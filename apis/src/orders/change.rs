@@ -11,11 +11,13 @@ use events::{
 use orders::{OrderFacts, Status, fold, status};
 use serde_json::Value;
 use telemetry::metrics;
+use views::project::seen;
 
 use super::pk;
 use crate::Api;
 use crate::answer::Answer;
 use crate::fields::{Bad, Fields, one_of, text};
+use crate::preconditions::IfMatch;
 use crate::problem::Problem;
 use crate::request::{Caller, Named, unknown};
 use crate::settle::Settled;
@@ -25,10 +27,11 @@ pub(crate) async fn change(
     State(api): State<Arc<Api>>,
     Named(id): Named<OrderId>,
     caller: Caller,
+    if_match: IfMatch,
     body: Fields,
 ) -> Result<Answer, Problem> {
     let wanted = Wanted::read(body)?;
-    become_so(&api, &id, &wanted, &caller).await.map_err(|problem| problem.about(&id))
+    become_so(&api, &id, &wanted, &if_match, &caller).await.map_err(|problem| problem.about(&id))
 }
 
 /// `DELETE /orders/{id}`: cancels it.
@@ -36,9 +39,10 @@ pub(crate) async fn cancel(
     State(api): State<Arc<Api>>,
     Named(id): Named<OrderId>,
     caller: Caller,
+    if_match: IfMatch,
 ) -> Result<Answer, Problem> {
     let wanted = Wanted::Cancelled { reason: String::new(), by: "customer".into() };
-    become_so(&api, &id, &wanted, &caller).await.map_err(|problem| problem.about(&id))
+    become_so(&api, &id, &wanted, &if_match, &caller).await.map_err(|problem| problem.about(&id))
 }
 
 /// What a client wants an order to become.
@@ -125,14 +129,26 @@ impl Wanted {
 /// How often an order is read again because somebody else settled the slot first.
 const MAX_ROUNDS: usize = 4;
 
-async fn become_so(api: &Api, id: &OrderId, wanted: &Wanted, caller: &Caller) -> Result<Answer, Problem> {
+async fn become_so(
+    api: &Api,
+    id: &OrderId,
+    wanted: &Wanted,
+    if_match: &IfMatch,
+    caller: &Caller,
+) -> Result<Answer, Problem> {
     let mut lost_to = None;
     for _ in 0..MAX_ROUNDS {
         let mut stream = api.log.read_stream(&pk(id)).await?;
         let facts = fold(stream.iter().map(|item| &**item));
-        if decide(&facts, wanted)? == Verdict::Stands {
+        let verdict = decide(&facts, wanted);
+        // Of a repeat whose first answer was lost, the version has changed by what it asks for.
+        if let Ok(Verdict::Stands) = verdict {
             return Ok(answer(row(&stream)?, wanted, id));
         }
+        if facts.placed.is_settled() {
+            if_match.check(seen(&stream))?;
+        }
+        verdict?;
         let priority = facts.placed.by().map_or(Priority::Standard, |placed| placed.priority);
         let latest = stream.iter().map(|item| item.event_id).max();
         match api.settle(wanted.event(id), latest, caller, priority).await? {

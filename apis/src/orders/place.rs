@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use event_store::ProductRow;
+use event_store::{OrderRow, ProductRow};
 use events::{
     Currency, CustomerId, Event, Money, OrderId, OrderLine, OrderPlaced, Priority, RecordedEvent, Sku, Slot,
 };
@@ -15,14 +15,17 @@ use crate::Api;
 use crate::answer::Answer;
 use crate::fields::{Fields, id, one_of};
 use crate::lines::{Line, items};
+use crate::prefer::Wait;
 use crate::problem::{FieldError, Place, Problem};
-use crate::request::Caller;
+use crate::request::{Caller, unknown};
 use crate::settle::Settled;
 
-/// `POST /orders` {customer_id, items[{sku, quantity}], order_id?, priority?}.
+/// `POST /orders` {customer_id, items[{sku, quantity}], order_id?, priority?}; with `Prefer: wait=5`, as soon as it has
+/// settled.
 pub(crate) async fn place(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    wait: Wait,
     body: Fields,
 ) -> Result<Answer, Problem> {
     let asked = Asked::read(body)?;
@@ -39,7 +42,7 @@ pub(crate) async fn place(
             Some(id) if refusal.status().is_client_error() => {
                 let slot = Slot::OrderPlaced.sk();
                 let stored = api.log.read_slot(&pk(&id), &slot).await?.ok_or_else(|| refusal.about(&id))?;
-                return stands(&api, &asked, &id, &stored).await;
+                return stands(&api, &asked, &id, &stored, wait).await;
             }
             _ => return Err(refusal),
         },
@@ -54,23 +57,34 @@ pub(crate) async fn place(
     });
     let item = RecordedEvent::new(event, Vec::new(), stamp, caller.causes(asked.priority));
     match api.append(item).await? {
-        Settled::Now(placed) => created(&order_id, &placed),
-        Settled::Before(stored) => stands(&api, &asked, &order_id, &stored).await,
+        Settled::Now(placed) => {
+            let later =
+                if wait == Wait(0) { None } else { api.settled(&order_id, wait).await.ok().flatten() };
+            created(&order_id, &placed, later).map(|answer| answer.waited(wait))
+        }
+        Settled::Before(stored) => stands(&api, &asked, &order_id, &stored, wait).await,
     }
 }
 
-fn created(id: &OrderId, placed: &RecordedEvent) -> Result<Answer, Problem> {
-    let rows = views::project::order_rows(&[placed]);
-    let row = rows.ok_or_else(|| Problem::internal("an order that was just placed has no row"))?.order;
+/// The order as it was waited for, else as it was placed: it is in the log, whatever became of the waiting.
+fn created(id: &OrderId, placed: &RecordedEvent, later: Option<OrderRow>) -> Result<Answer, Problem> {
+    let row = later.or_else(|| views::project::order_rows(&[placed]).map(|rows| rows.order));
+    let row = row.ok_or_else(|| Problem::internal("an order that was just placed has no row"))?;
     Ok(Answer::created(&row, format!("/orders/{id}")).seen(row.seen).about(id))
 }
 
 /// The answer where the order's first slot is taken: a repeat finds the order as it is now.
-async fn stands(api: &Api, asked: &Asked, id: &OrderId, stored: &RecordedEvent) -> Result<Answer, Problem> {
+async fn stands(
+    api: &Api,
+    asked: &Asked,
+    id: &OrderId,
+    stored: &RecordedEvent,
+    wait: Wait,
+) -> Result<Answer, Problem> {
     match stored.event() {
         Ok(Event::OrderPlaced(placed)) if asked.is_what_was(placed) => {
-            let row = api.folded(id).await?.order;
-            Ok(Answer::ok(&row).seen(row.seen).about(id))
+            let row = api.settled(id, wait).await?.ok_or_else(unknown::<OrderId>)?;
+            Ok(Answer::ok(&row).seen(row.seen).waited(wait).about(id))
         }
         _ => {
             let detail = "an order with this order_id stands, with another customer, other items or another priority; \

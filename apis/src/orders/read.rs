@@ -14,15 +14,22 @@ use views::project::seen;
 use super::pk;
 use crate::Api;
 use crate::answer::Answer;
+use crate::prefer::Wait;
 use crate::problem::Problem;
 use crate::request::{Named, unknown};
 
-pub(crate) async fn order(State(api): State<Arc<Api>>, Named(id): Named<OrderId>) -> Result<Answer, Problem> {
-    let row = match api.orders.order(&id).await? {
+/// `GET /orders/{id}`; with `Prefer: wait=5`, as soon as it has settled.
+pub(crate) async fn order(
+    State(api): State<Arc<Api>>,
+    Named(id): Named<OrderId>,
+    wait: Wait,
+) -> Result<Answer, Problem> {
+    let shown = if wait == Wait(0) { api.orders.order(&id).await? } else { None };
+    let row = match shown {
         Some(row) => row,
-        None => api.folded(&id).await?.order,
+        None => api.settled(&id, wait).await?.ok_or_else(|| unknown::<OrderId>().about(&id))?,
     };
-    Ok(Answer::ok(&row).seen(row.seen).about(&id))
+    Ok(Answer::ok(&row).seen(row.seen).waited(wait).about(&id))
 }
 
 pub(crate) async fn payments(

@@ -14,4 +14,6 @@ mod place;
 mod raw_events;
 mod read;
 mod robust;
+mod versions;
+mod wait;
 mod world;

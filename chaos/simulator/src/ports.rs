@@ -355,7 +355,7 @@ impl Nudges for Ports {
 
 #[async_trait]
 impl Pause for Ports {
-    async fn pause(&self) {
-        self.sim.sleep(20_000).await;
+    async fn pause(&self, time: Duration) {
+        self.sim.sleep(time.as_micros() as u64).await;
     }
 }

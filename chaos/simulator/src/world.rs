@@ -665,6 +665,7 @@ impl Instance {
             orders: shared.clone(),
             stock: shared.clone(),
             catalog: crate::planted::catalog(&shared),
+            pause: shared.clone(),
             stamper: clock("oms-api"),
             environment: Environment::Dev,
         };

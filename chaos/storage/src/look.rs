@@ -154,7 +154,7 @@ struct NoPause;
 
 #[async_trait]
 impl Pause for NoPause {
-    async fn pause(&self) {}
+    async fn pause(&self, _: Duration) {}
 }
 
 fn ports(store: &EmbeddedStore) -> Ports {

@@ -181,7 +181,7 @@ impl ChangeFeed for Unused {
 
 #[async_trait]
 impl Pause for Unused {
-    async fn pause(&self) {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    async fn pause(&self, time: Duration) {
+        tokio::time::sleep(time).await;
     }
 }

@@ -8,6 +8,7 @@ use events::{OrderId, RecordedEvent, StreamKey};
 use payments::intent::Intent;
 
 use super::report::ShownAnomaly;
+use crate::A_MOMENT;
 use crate::Ports;
 use crate::compare::let_others_run;
 use crate::invariants::{Invariant, Violation, excused_at_rest, of_order_at_rest, of_payment, of_stream};
@@ -76,7 +77,7 @@ pub(super) async fn look_again(
             break;
         }
         doubtful = still;
-        ports.pause.pause().await;
+        ports.pause.pause(A_MOMENT).await;
     }
     Ok(settled)
 }

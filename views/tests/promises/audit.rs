@@ -113,7 +113,7 @@ struct Never;
 
 #[async_trait]
 impl Pause for Never {
-    async fn pause(&self) {
+    async fn pause(&self, _: Duration) {
         panic!("there is nothing to wait for");
     }
 }

@@ -1,0 +1,85 @@
+//! Versions of an order: deciding from one, and not sending one again.
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::json;
+
+use crate::world::Step::*;
+use crate::world::{Reply, World};
+
+async fn ask(world: &World, method: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    let mut request = Request::builder().method(method).uri("/orders/ord-1");
+    if !body.is_empty() {
+        request = request.header("content-type", "application/json");
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    world.send(request.body(Body::from(body.to_owned())).unwrap()).await
+}
+
+async fn paid() -> World {
+    let world = World::open().await;
+    world.place("ord-1").await;
+    world.bring("ord-1", &[Reserved, Paid]).await;
+    world
+}
+
+const SHIP: &str = r#"{"status":"SHIPPED"}"#;
+
+#[tokio::test]
+async fn a_change_decided_from_another_version_is_412_and_stores_nothing() {
+    for stale in ["\"1\"", "\"99\"", "W/\"3\"", "\"1\", \"2\"", "nonsense"] {
+        let world = paid().await;
+        let (size, current) =
+            (world.size().await, world.get("/orders/ord-1").await.header("etag").to_owned());
+        for (method, body) in [("PATCH", SHIP), ("DELETE", "")] {
+            let refused = ask(&world, method, &[("if-match", stale)], body).await;
+            assert_eq!((refused.status, refused.code()), (412, "precondition_failed"), "{stale}");
+            assert_eq!(refused.body["current_etag"], current);
+        }
+        assert_eq!(world.size().await, size);
+    }
+}
+
+#[tokio::test]
+async fn a_change_decided_from_the_version_that_there_is_is_made() {
+    for wanted in ["*", "current", "\"1\", current"] {
+        let world = paid().await;
+        let current = world.get("/orders/ord-1").await.header("etag").to_owned();
+        let if_match = wanted.replace("current", &current);
+        let shipped = ask(&world, "PATCH", &[("if-match", &if_match)], SHIP).await;
+        assert_eq!((shipped.status, &shipped.body["status"]), (200, &json!("SHIPPED")), "{if_match}");
+        assert_ne!(shipped.header("etag"), current);
+    }
+}
+
+#[tokio::test]
+async fn the_repeat_of_a_change_whose_answer_was_lost_finds_it_made() {
+    let world = paid().await;
+    let current = world.get("/orders/ord-1").await.header("etag").to_owned();
+    let both = [(); 2].map(|()| [("if-match", &*current)]);
+    for if_match in both {
+        assert_eq!(ask(&world, "PATCH", &if_match, SHIP).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_there_is_not_has_no_version() {
+    let world = World::open().await;
+    for (method, body) in [("PATCH", SHIP), ("DELETE", "")] {
+        assert_eq!(ask(&world, method, &[("if-match", "\"1\"")], body).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn whoever_has_the_version_is_not_sent_it_again() {
+    let world = paid().await;
+    let current = world.get("/orders/ord-1").await.header("etag").to_owned();
+    for known in [current.clone(), format!("W/{current}"), format!("\"77\", {current}"), "*".to_owned()] {
+        let spared = ask(&world, "GET", &[("if-none-match", &known)], "").await;
+        assert_eq!((spared.status, spared.header("etag"), &spared.body), (304, &*current, &json!(null)));
+    }
+    let sent = ask(&world, "GET", &[("if-none-match", "\"1\"")], "").await;
+    assert_eq!((sent.status, &sent.body["status"]), (200, &json!("PAID")));
+}
