@@ -56,6 +56,7 @@ async fn the_deployed_system_keeps_its_promises() {
         operator::dead_letters_are_counted_shown_and_sent_back_to_where_they_came_from,
         faults::what_a_worker_held_when_it_died_is_handled_later,
         faults::an_order_whose_message_was_lost_is_found_by_the_sweeper,
+        operator::the_log_is_swept_once_a_day_in_as_many_runs_as_it_takes_and_reported,
         scenarios::a_forged_event_is_taken_shown_and_changes_nothing,
         operator::the_log_the_rows_and_the_counters_agree,
     );

@@ -1,5 +1,6 @@
 //! What an operator does to the deployed stacks with the command.
 
+use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::world::{World, until};
@@ -118,4 +119,28 @@ pub async fn the_log_the_rows_and_the_counters_agree(world: &World) {
         assert_eq!(replayed["events"], report["events"], "{view}");
         assert!(replayed["rows"].as_u64() > Some(0), "{view}");
     }
+}
+
+pub async fn the_log_is_swept_once_a_day_in_as_many_runs_as_it_takes_and_reported(world: &World) {
+    const SWEEPER: &str = "oms-log-sweeper";
+    let sweep = async |tick: Value| {
+        world.lambda(Method::POST, &format!("functions/{SWEEPER}/invocations"), tick).await
+    };
+    let by_clock = json!({ "source": "aws.events", "detail-type": "Scheduled Event" });
+    world.until_quiet().await;
+    let audit = world.sagaline(&["audit", "--store", "dynamodb"]).await;
+    let report = sweep(json!({})).await;
+    assert_eq!((&report["orders"], &report["events"]), (&audit["orders"], &audit["events"]));
+    assert_eq!((&report["open"], &report["nudged"]), (&json!(0), &json!(0)), "{report}");
+    assert_eq!(sweep(by_clock.clone()).await, Value::Null, "it was swept a moment ago");
+
+    // As a run leaves it whose time was up: nothing of the log is read yet, and something was found all the same.
+    let kept: Option<Value> = world.store.bookmark(SWEEPER).await.unwrap();
+    let mut kept = kept.unwrap();
+    assert_eq!(kept["has_ended"], true);
+    kept["has_ended"] = json!(false);
+    world.store.put_bookmark(SWEEPER, &kept).await.unwrap();
+    let went_on = sweep(by_clock.clone()).await;
+    assert_eq!(went_on["events"].as_u64(), audit["events"].as_u64().map(|events| 2 * events));
+    assert_eq!(sweep(by_clock).await, Value::Null, "it has come to its end");
 }
