@@ -113,7 +113,9 @@ fn test_area(area: &str) -> anyhow::Result<()> {
     let packages: &[&str] = match area {
         "domains" => &["events", "orders", "inventory", "payments", "catalog"],
         "store" => &["event-store", "event-store-embedded"],
-        "aws" => &["event-store-dynamodb", "functions", "worker-functions", "api-functions", "sagaline"],
+        "aws" => {
+            &["event-store-dynamodb", "account", "functions", "worker-functions", "api-functions", "sagaline"]
+        }
         // With the packages whose programs are deployed.
         "e2e" => &["end-to-end", "worker-functions", "api-functions"],
         "topology" => &["topology"],
