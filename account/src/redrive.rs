@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use anyhow::bail;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use event_store_dynamodb::Connection;
 use events::Timestamp;
@@ -132,14 +133,20 @@ impl DeadLetters {
         Ok(depths)
     }
 
-    /// Some letters of each queue, which stay where they are. A queue that a function reads is left alone: to look
-    /// would count as one of its tries.
+    /// Some letters of each queue, which stay where they are.
     ///
     /// # Errors
-    /// As [`DeadLetters::depths`].
+    /// As [`DeadLetters::depths`]; a queue that a function reads, because to look would count as one of its tries.
     pub async fn look(&self, limit: u64, now: Timestamp) -> anyhow::Result<Vec<Shown>> {
         let mut shown = Vec::new();
-        for it in self.all.iter().filter(|it| !matches!(it.holds, Holds::ReadBy(_))) {
+        for it in &self.all {
+            if let Holds::ReadBy(function) = &it.holds {
+                bail!(
+                    "{function} reads {} again by itself, and to look would count as one of its tries; \
+                     see the log of {function}",
+                    it.name
+                );
+            }
             let urls = self.queues.urls([it.name.as_str()]).await?;
             let room = limit.saturating_sub(shown.len() as u64);
             let look = async |letters: Vec<Received>| {
