@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::Session;
+use crate::account::{OfTables, Task};
 use crate::list::rows;
 use crate::long_run::{self, speed};
 use crate::offline;
@@ -18,8 +19,10 @@ pub struct Options {
     /// Work on the store in this folder while no server runs.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    of: OfTables,
     /// Print what is promised instead, and check nothing.
-    #[arg(long, conflicts_with = "data")]
+    #[arg(long, conflicts_with_all = ["data", "store"])]
     promises: bool,
     /// Print it as the Markdown table of `docs/invariants.md`.
     #[arg(long, requires = "promises")]
@@ -45,6 +48,7 @@ pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
     }
     let report = match &options.data {
         Some(data) => offline::audit(data).await?,
+        None if options.of.store.is_some() => Task::Audit(&options.of).run().await?,
         None => long_run::run(&session.client(), "audits", "audit".to_owned(), &json!({})).await?,
     };
     session.output.show(&report, in_words)?;
@@ -69,6 +73,7 @@ fn in_words(report: &Value) -> String {
     pairs.push(("still open", report["open"].clone()));
     pairs.push(("differences", differences(report).into()));
     pairs.push(("anomalies", report["anomaly_count"].clone()));
+    pairs.push(("read units", report["read_units"].clone()));
     let named = [
         ("differences", "differences", "difference_count", &FINDINGS[..]),
         ("anomalies (kept, and passed over)", "anomalies", "anomaly_count", &ANOMALIES),

@@ -1,5 +1,6 @@
 //! `sagaline`: runs the whole system on this machine, and talks to one that runs.
 
+mod account;
 mod audit;
 mod client;
 mod customer;

@@ -20,7 +20,7 @@ pub struct Mode {
 
 /// Rebuilds a read model of the store in `data`; the report is the document of `GET /ops/replays/{id}`.
 pub async fn replay(data: &Path, view: &str, mode: Mode) -> anyhow::Result<Value> {
-    let view = View::parse(view).with_context(|| format!("there is no read model {view}"))?;
+    let view = parse(view)?;
     let mode = views::replay::Mode { diff: mode.diff, swap: mode.swap };
     let (progress, began) = (Progress::new(format!("replay of {view}"), 0), Instant::now());
     let observe = |events: u64, total: u64| progress.at(events, total.max(events));
@@ -30,19 +30,29 @@ pub async fn replay(data: &Path, view: &str, mode: Mode) -> anyhow::Result<Value
     Ok(done(json!(report), events, began))
 }
 
+/// The read model of that name.
+pub fn parse(view: &str) -> anyhow::Result<View> {
+    View::parse(view).with_context(|| format!("there is no read model {view}"))
+}
+
 /// Audits the store in `data`; the report is the document of `GET /ops/audits/{id}`.
 pub async fn audit(data: &Path) -> anyhow::Result<Value> {
     let (progress, began) = (Progress::new("audit", 0), Instant::now());
     let observe = |events: u64, total: u64| progress.at(events, total.max(events));
     let report = local::offline_audit(data, &observe).await?;
     progress.finish();
-    let (events, clean) = (report.events, report.is_clean());
-    let mut report = done(json!(report), events, began);
-    report["clean"] = clean.into();
-    Ok(report)
+    Ok(report_of_audit(&report, began))
 }
 
-fn done(mut report: Value, events: u64, began: Instant) -> Value {
+/// The document of an audit that has ended.
+pub fn report_of_audit(report: &views::AuditReport, began: Instant) -> Value {
+    let mut shown = done(json!(report), report.events, began);
+    shown["clean"] = report.is_clean().into();
+    shown
+}
+
+/// The document of a run that has ended, over so many events.
+pub fn done(mut report: Value, events: u64, began: Instant) -> Value {
     report["state"] = "done".into();
     report["events_per_second"] = (events as f64 / began.elapsed().as_secs_f64().max(1e-6)).round().into();
     report

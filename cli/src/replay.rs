@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::Session;
+use crate::account::{OfTables, Task};
 use crate::list::rows;
 use crate::long_run::{self, speed};
 use crate::offline::{self, Mode};
@@ -23,6 +24,14 @@ pub struct Options {
     /// Put the rebuilt rows in the place of the live ones; differences that it mends are no failure.
     #[arg(long)]
     swap: bool,
+    /// Drop what a replay of tables left half done, instead of going on with it.
+    #[arg(long, requires = "store", conflicts_with_all = ["diff", "swap"])]
+    discard: bool,
+    /// How many parts of the log of tables are read at the same time.
+    #[arg(long, requires = "store", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=64))]
+    segments: u32,
+    #[command(flatten)]
+    of: OfTables,
     /// Work on the store in this folder while no server runs.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -74,6 +83,7 @@ pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
     for view in options.views.iter().flat_map(|view| view.names()) {
         let report = match &options.data {
             Some(data) => offline::replay(data, view, mode).await?,
+            None if options.of.store.is_some() => of_tables(&options, view, mode).await?,
             None => {
                 let request = json!({ "view": view, "diff": mode.diff, "swap": mode.swap });
                 long_run::run(&session.client(), "replays", format!("replay of {view}"), &request).await?
@@ -92,6 +102,15 @@ pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn of_tables(options: &Options, view: &str, mode: Mode) -> anyhow::Result<Value> {
+    let view = offline::parse(view)?;
+    let (of, segments) = (&options.of, options.segments);
+    if options.discard {
+        return Task::Discard(of, view).run().await;
+    }
+    Task::Replay { of, view, mode, segments }.run().await
+}
+
 fn in_words(view: &str, report: &Value, mode: Mode) -> String {
     let count = &report["difference_count"];
     let mut text = facts(&[
@@ -100,6 +119,9 @@ fn in_words(view: &str, report: &Value, mode: Mode) -> String {
         ("rows", report["rows"].clone()),
         ("differences", if mode.diff { count.clone() } else { Value::Null }),
         ("swapped", if mode.swap { report["swapped"].clone() } else { Value::Null }),
+        ("discarded", report["discarded"].clone()),
+        ("read units", report["read_units"].clone()),
+        ("write units", report["write_units"].clone()),
     ]);
     if mode.diff {
         text.push_str(&section("differences", rows(report, "differences"), count, &DIFFERENCES));

@@ -27,7 +27,7 @@ pub struct Options {
     #[arg(long, env = "SAGALINE_PORT", default_value_t = 3000)]
     port: u16,
     /// Where the log and the read models are kept. `dynamodb` needs --endpoint-url, and a binary that was built with
-    /// the feature `dynamodb`.
+    /// the feature `aws`.
     #[arg(long, env = "SAGALINE_STORE", value_enum, default_value_t = Kept::Embedded)]
     store: Kept,
     /// Where DynamoDB Local answers, or what speaks its API: http://127.0.0.1:8000.

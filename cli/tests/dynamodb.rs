@@ -49,6 +49,24 @@ async fn real_orders_end_over_dynamodb_as_they_do_over_the_embedded_store() {
     assert_eq!(ends(&server).await, expected);
     assert_eq!(server.audit_at_rest().await["clean"], true);
     server.stop();
+
+    // Without a process, an operator asks the tables.
+    let tables = |words: &[&str]| of_tables(words, &endpoint, &prefix);
+    let audit = tables(&["audit"]);
+    assert_eq!((&audit["clean"], &audit["open"]), (&true.into(), &0.into()), "{audit}");
+    let replay = tables(&["replay", "--view", "orders", "--diff", "--read-units", "2000"]);
+    let rows = expected.orders.len();
+    assert_eq!((&replay["difference_count"], &replay["rows"]), (&0.into(), &rows.into()), "{replay}");
+    assert_eq!(replay["events"], audit["events"]);
+}
+
+/// What the command answers about tables.
+fn of_tables(words: &[&str], endpoint: &str, prefix: &str) -> Value {
+    let mut command = Command::new(BINARY);
+    command.args(words).args(["-o", "json", "--store", "dynamodb"]);
+    let output = command.args(["--endpoint-url", endpoint, "--table-prefix", prefix]).output().unwrap();
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// The first lines of the real orders. The whole file takes a server in Java on two cores far longer than a test

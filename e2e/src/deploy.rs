@@ -50,9 +50,7 @@ impl Code {
         if let Some(folder) = env::var_os("SAGALINE_FUNCTIONS") {
             return Ok(Code::Zips(folder.into()));
         }
-        let test = env::current_exe()?;
-        let programs = test.parent().and_then(Path::parent);
-        Ok(Code::Programs(programs.context("a test is built into target/<profile>/deps")?.to_owned()))
+        Ok(Code::Programs(programs()?))
     }
 
     fn of(&self, binary: &str) -> anyhow::Result<Vec<u8>> {
@@ -67,6 +65,23 @@ impl Code {
             Code::Zips(_) => file,
         })
     }
+}
+
+/// The folder of the programs that cargo built with the test that runs now.
+fn programs() -> anyhow::Result<PathBuf> {
+    let test = env::current_exe()?;
+    let programs = test.parent().and_then(Path::parent);
+    Ok(programs.context("a test is built into target/<profile>/deps")?.to_owned())
+}
+
+/// A program that cargo built beside the test that runs now.
+///
+/// # Errors
+/// It is not there.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let program = programs()?.join(name);
+    anyhow::ensure!(program.exists(), "{} is not there; `cargo xtask test e2e` builds it", program.display());
+    Ok(program)
 }
 
 /// Deploys both stacks, whose functions send their spans to a collector, and waits until they are complete; gives the

@@ -2,19 +2,21 @@
 //! its functions, its queues driving them, and what clients see through its API Gateway.
 //!
 //! `cargo xtask test e2e` starts the double and says where it is; without it there is nothing to ask. It deploys the
-//! programs that were built with it; with `SAGALINE_FUNCTIONS=target/functions`, what `cargo xtask functions --host`
+//! programs that were built with it, and asks it with the command `sagaline` from beside them; with `SAGALINE_FUNCTIONS=target/functions`, what `cargo xtask functions --host`
 //! left there.
 //!
 //! What the double does otherwise than the service, as far as this has to know:
 //!
 //! - It has no pipe from a stream to a bus, so `end_to_end::pipe` stands in for it.
 //! - It has no CodeDeploy and no alarm over a formula, so both are left out of what is deployed.
-//! - It cannot move messages from a dead-letter queue back by itself, so they are moved one by one.
+//! - It cannot move messages from a dead-letter queue back by itself; nor does the command ask for that.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests, which clippy does not see
 
 #[path = "saga/faults.rs"]
 mod faults;
+#[path = "saga/operator.rs"]
+mod operator;
 #[path = "saga/scenarios.rs"]
 mod scenarios;
 #[path = "saga/world.rs"]
@@ -51,9 +53,11 @@ async fn the_deployed_system_keeps_its_promises() {
         faults::what_the_pipe_gave_up_on_is_carried_all_the_same,
         faults::what_the_stream_has_forgotten_ends_in_the_next_dead_letter_queue,
         faults::a_poison_message_ends_in_its_dead_letter_queue_and_is_handled_once_mended,
+        operator::dead_letters_are_counted_shown_and_sent_back_to_where_they_came_from,
         faults::what_a_worker_held_when_it_died_is_handled_later,
         faults::an_order_whose_message_was_lost_is_found_by_the_sweeper,
+        operator::the_log_is_swept_once_a_day_in_as_many_runs_as_it_takes_and_reported,
         scenarios::a_forged_event_is_taken_shown_and_changes_nothing,
-        scenarios::the_log_the_rows_and_the_counters_agree,
+        operator::the_log_the_rows_and_the_counters_agree,
     );
 }

@@ -79,6 +79,8 @@ const SAVE_EVERY: Duration = Duration::from_millis(100);
 /// The names of the functions that sweep.
 const SWEEPER: &str = "oms-sweeper";
 const LOG_SWEEPER: &str = "oms-log-sweeper";
+/// The log is swept once a day.
+const LOG_SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Machine {
     /// Starts everything.
@@ -276,9 +278,11 @@ fn sweepers(
                     let (scan, orders) = (stores.scan.clone(), stores.orders.clone());
                     let catalog = stores.catalog.clone();
                     let sweeper = Arc::new(LogSweeper { scan, orders, catalog, nudges, stamper, patience });
+                    // Where the clock ticks more often, that is for sweeps that a function cannot finish.
+                    let every = every.max(LOG_SWEEP);
                     tokio::spawn(sweep_every(every, every, move || {
                         let sweeper = sweeper.clone();
-                        async move { sweeper.sweep().await }
+                        async move { sweeper.sweep().await.map(|report| report.swept) }
                     }))
                 }
                 other => bail!("the templates schedule {other}, which has nothing to do by the clock"),

@@ -92,7 +92,7 @@ impl Stores {
         views::Ports {
             log: self.log.clone(),
             scan: self.scan.clone(),
-            feed: self.feed.clone(),
+            feed: Some(self.feed.clone()),
             rows: self.rows.clone(),
             orders: self.orders.clone(),
             stock: self.stock.clone(),
@@ -140,7 +140,7 @@ async fn dynamodb(
     _: bool,
 ) -> anyhow::Result<(Stores, Option<JoinHandle<()>>)> {
     anyhow::bail!(
-        "this binary was built without DynamoDB; build one with \
-         `cargo build --release --package sagaline --features dynamodb`"
+        "this binary was built without AWS; build one with \
+         `cargo build --release --package sagaline --features aws`"
     )
 }

@@ -1,7 +1,8 @@
 //! What is counted and measured: each a function, called where it happens.
 //!
 //! A value is an event of `tracing` under [`TARGET`], whose field says what it is, as the crate `tracing-opentelemetry`
-//! reads it: `monotonic_counter.<name>` is added up, `histogram.<name>` is a distribution, here of milliseconds.
+//! reads it: `monotonic_counter.<name>` is added up, `gauge.<name>` is how many there are now, `histogram.<name>` is a
+//! distribution, here of milliseconds.
 //! Where nobody listens, it is never made.
 
 use tracing::{Level, enabled, info};
@@ -42,6 +43,12 @@ pub fn anomaly() {
 /// An order was first heard of so many milliseconds after it was placed.
 pub fn event_age(millis: u64) {
     info!(target: TARGET, { histogram.event_age = millis }, "measured");
+}
+
+/// The whole log was swept: so many orders are open, so many of these stand still, and somebody owes so many streams
+/// something.
+pub fn log_swept(open: u64, stuck: u64, owed: u64) {
+    info!(target: TARGET, { gauge.orders_open = open, gauge.orders_stuck = stuck, gauge.streams_owed = owed }, "measured");
 }
 
 /// A process answered its first invocation.

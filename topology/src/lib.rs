@@ -99,6 +99,8 @@ pub struct Queue {
     pub name: String,
     /// Its name in the template.
     pub logical_id: String,
+    /// Name of the template that declares it.
+    pub stack: String,
     /// How long a received message stays hidden.
     pub visibility_timeout: Duration,
     /// How long a message is kept.

@@ -29,8 +29,9 @@ pub struct Ports {
     pub log: Arc<dyn EventLog>,
     /// The whole log.
     pub scan: Arc<dyn LogScan>,
-    /// What was appended since.
-    pub feed: Arc<dyn ChangeFeed>,
+    /// What was appended since, where the store knows an order of append. Without it, what was appended while a
+    /// replay read the log is found by comparing: rows that differ are folded from their streams as they are then.
+    pub feed: Option<Arc<dyn ChangeFeed>>,
     /// Live rows and rebuilt ones.
     pub rows: Arc<dyn ShadowViews>,
     /// The rows of orders, as their worker writes them.

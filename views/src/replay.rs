@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use event_store::{Copy, Position, Progress, Segment, StockRow, StoreError, View, ViewRow};
+use event_store::{ChangeFeed, Copy, Position, Progress, Segment, StockRow, StoreError, View, ViewRow};
 use events::{RecordedEvent, Sku, StreamKey};
 use futures_util::future::try_join_all;
 use serde::Serialize;
@@ -63,8 +63,10 @@ pub async fn replay(
     let shares = (0..of).map(|index| rebuild(ports, view, Segment { index, of }, &progress, observe));
     try_join_all(shares).await?;
     let began_at = lock(&progress).began_at;
-    if view != View::Stock {
-        catch_up(ports, view, Position(began_at), &progress).await?;
+    if let Some(feed) = &ports.feed
+        && view != View::Stock
+    {
+        catch_up(ports, feed.as_ref(), view, Position(began_at), &progress).await?;
     }
     let mut report = ReplayReport {
         view,
@@ -91,7 +93,10 @@ async fn begin(ports: &Ports, view: View, segments: u32) -> Result<Progress, Sto
         return Ok(progress);
     }
     ports.rows.discard(view).await?;
-    let began_at = ports.feed.head().await?.0;
+    let began_at = match &ports.feed {
+        Some(feed) => feed.head().await?.0,
+        None => 0,
+    };
     Ok(Progress { began_at, segments: vec![(None, false); segments as usize], events: 0 })
 }
 
@@ -162,13 +167,14 @@ pub(crate) fn add_up(sums: &mut BTreeMap<Sku, StockRow>, event: &RecordedEvent) 
 /// Folds again the streams that were written to since the replay began.
 async fn catch_up(
     ports: &Ports,
+    feed: &dyn ChangeFeed,
     view: View,
     mut from: Position,
     progress: &Mutex<Progress>,
 ) -> Result<(), StoreError> {
-    let head = ports.feed.head().await?;
+    let head = feed.head().await?;
     while from < head {
-        let events = ports.feed.follow(from, PAGE).await?;
+        let events = feed.follow(from, PAGE).await?;
         let Some((last, _)) = events.last() else { return Ok(()) };
         from = *last;
         let touched: BTreeSet<&str> = events.iter().map(|(_, event)| &*event.pk).collect();

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use event_store::{Direction, EventLog, OrderQuery, OrderRow, OrderViews, Stamper, Window};
+use event_store::{After, Direction, EventLog, OrderQuery, OrderRow, OrderViews, Stamper, Window};
 use events::{Priority, RecordedEvent, StreamKey, Timestamp};
+use serde::{Deserialize, Serialize};
 use views::Owing;
 use views::project::seen;
 
@@ -35,7 +36,7 @@ pub struct Sweeper {
 }
 
 /// What a sweep did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepReport {
     /// Open orders that had stood still.
     pub stood_still: u64,
@@ -52,13 +53,27 @@ impl Sweeper {
     /// # Errors
     /// The ports'; the next sweep begins anew.
     pub async fn sweep(&self) -> Result<SweepReport, WorkerError> {
+        self.sweep_behind(None, &|| true).await.map(|(report, _)| report)
+    }
+
+    /// Looks at open orders, those behind one of them if one is named, for as long as there is time. Beside what it did it
+    /// gives the order behind which the next sweep goes on: whoever always began with the oldest would never come to the
+    /// others.
+    ///
+    /// # Errors
+    /// The ports'; the next sweep begins where this one did.
+    pub async fn sweep_behind(
+        &self,
+        after: Option<After>,
+        time_is_left: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<(SweepReport, Option<After>), WorkerError> {
         let still_since =
             Timestamp::from_millis(self.stamper.now().millis() - self.patience.as_millis() as i64);
         let mut report = SweepReport::default();
         let mut query = OrderQuery {
             open: Some(true),
             until: Some(still_since),
-            window: Window { limit: PAGE, after: None, direction: Direction::Ascending },
+            window: Window { limit: PAGE, after, direction: Direction::Ascending },
             ..OrderQuery::default()
         };
         loop {
@@ -66,10 +81,14 @@ impl Sweeper {
             for row in page.rows.iter().filter(|row| row.updated_at < still_since) {
                 report.stood_still += 1;
                 report.nudged += self.nudge(row).await?;
+                if !time_is_left() {
+                    let id = row.order_id.as_str().to_owned();
+                    return Ok((report, Some(After { created_at: row.created_at, id })));
+                }
             }
             match page.next {
                 Some(next) => query.window.after = Some(next),
-                None => return Ok(report),
+                None => return Ok((report, None)),
             }
         }
     }

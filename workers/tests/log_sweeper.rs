@@ -13,7 +13,8 @@ use events::{
     ProductListed, Quantity, RecordedEvent, ReserveInventory, SkuRestocked, Stamp, StockLine, Timestamp,
     Ulid,
 };
-use workers::{LogSweeper, Nudges, SweepReport, Worker, WorkerError};
+use orders::Status;
+use workers::{LogSweep, LogSweeper, Nudges, SweepReport, Worker, WorkerError};
 use world::{World, order, sku};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -48,6 +49,13 @@ impl Stamper for Standing {
 
 /// Sweeps when the patience with an event, and with all before it, has just ended, or some time before that.
 async fn sweep_after(world: &World, event: &RecordedEvent, early_millis: i64) -> (SweepReport, Vec<Told>) {
+    let (sweeper, nudged) = sweeper_after(world, event, early_millis);
+    let report = sweeper.sweep().await.unwrap();
+    let told = nudged.0.lock().unwrap().clone();
+    (report.swept, told)
+}
+
+fn sweeper_after(world: &World, event: &RecordedEvent, early_millis: i64) -> (LogSweeper, Arc<Nudged>) {
     let ended = event.occurred_at.millis() + PATIENCE.as_millis() as i64 + 1;
     let nudged = Arc::new(Nudged::default());
     let store = Arc::new(world.store.clone());
@@ -59,9 +67,7 @@ async fn sweep_after(world: &World, event: &RecordedEvent, early_millis: i64) ->
         stamper: Arc::new(Standing(Timestamp::from_millis(ended - early_millis))),
         patience: PATIENCE,
     };
-    let report = sweeper.sweep().await.unwrap();
-    let told = nudged.0.lock().unwrap().clone();
-    (report, told)
+    (sweeper, nudged)
 }
 
 /// A sweep that nothing is too young for.
@@ -193,4 +199,67 @@ async fn where_everything_is_in_order_nobody_is_nudged() {
     }
     world.append_raw("EVENTS#NOBODY#knows", "EVENT#Noise", "NOBODY_KNOWS_ME", "{}").await;
     assert_eq!(sweep(&world).await, quiet());
+}
+
+#[tokio::test]
+async fn a_sweep_that_is_cut_short_goes_on_where_it_was_and_finds_what_one_in_one_piece_finds() {
+    let world = World::new();
+    for number in 0..2_500 {
+        world.append(registered(&format!("customer-{number}"))).await;
+    }
+    let last = world.append(registered("customer-last")).await;
+    let (sweeper, nudged) = sweeper_after(&world, &last, 0);
+    let mut sweep = LogSweep::beginning(last.occurred_at);
+    let mut parts = 0;
+    while !sweep.has_ended {
+        sweeper.go_on(&mut sweep).await.unwrap();
+        // As it is kept between two runs of a function.
+        sweep = serde_json::from_str(&serde_json::to_string(&sweep).unwrap()).unwrap();
+        parts += 1;
+    }
+    assert!(parts > 1, "it came in one piece");
+    assert_eq!(sweep.report.events, 2_501);
+    let mut streams: Vec<String> = nudged.0.lock().unwrap().iter().map(|(_, pk, _)| pk.clone()).collect();
+    streams.sort();
+    streams.dedup();
+    assert_eq!((streams.len(), sweep.report.swept.nudged), (2_501, 2_501));
+    assert_eq!(sweeper.sweep().await.unwrap(), sweep.report);
+}
+
+#[tokio::test]
+async fn the_report_counts_orders_by_their_state_and_names_those_that_stand_still() {
+    let world = World::new();
+    world.receive("sku-1", 5).await;
+    for id in ["order-1", "order-2"] {
+        world.place(id, &[("sku-1", 1)], 500).await;
+        world.run(&format!("EVENTS#ORDER_ID#{id}")).await;
+    }
+    world.place("order-3", &[("sku-1", 9)], 500).await;
+    world.run("EVENTS#ORDER_ID#order-3").await;
+    let stuck = world.place("order-4", &[("sku-1", 1)], 500).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let young = world.place("order-5", &[("sku-1", 1)], 500).await;
+    let (sweeper, _) = sweeper_after(&world, &young, 1);
+    let report = sweeper.sweep().await.unwrap();
+    let orders = [(Status::PendingInventory, 2), (Status::Paid, 2), (Status::Cancelled, 1)];
+    assert_eq!((report.orders, report.open, report.stuck), (orders.into(), 2, 1));
+    assert_eq!(report.longest, [(stuck.occurred_at, order("order-4"))]);
+}
+
+#[test]
+fn a_sweep_begins_once_a_day_and_what_has_begun_is_brought_to_its_end_first() {
+    let hour = |hours: i64| Timestamp::from_millis(hours * 60 * 60 * 1000);
+    let mut ended = LogSweep::beginning(hour(48));
+    ended.has_ended = true;
+    let begun = LogSweep::beginning(hour(48));
+    for (kept, now, expected) in [
+        (None, hour(48), Some(LogSweep::beginning(hour(48)))),
+        (Some(begun.clone()), hour(49), Some(begun.clone())),
+        (Some(begun.clone()), hour(100), Some(begun)),
+        (Some(ended.clone()), hour(49), None),
+        (Some(ended.clone()), hour(71), None),
+        (Some(ended), hour(72), Some(LogSweep::beginning(hour(72)))),
+    ] {
+        assert_eq!(LogSweep::at_tick(kept, now), expected);
+    }
 }

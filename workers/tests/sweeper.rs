@@ -47,13 +47,16 @@ async fn sweep_by(
     world: &World,
     patience: Duration,
 ) -> (SweepReport, Vec<(Worker, String)>) {
-    let nudged = Arc::new(Nudged::default());
-    let store = Arc::new(world.store.clone());
-    let sweeper =
-        Sweeper { log: store.clone(), orders: store, nudges: nudged.clone(), stamper: clock, patience };
+    let (sweeper, nudged) = sweeper(world, patience, clock);
     let report = sweeper.sweep().await.unwrap();
     let told = nudged.0.lock().unwrap().clone();
     (report, told)
+}
+
+fn sweeper(world: &World, patience: Duration, stamper: Arc<dyn Stamper>) -> (Sweeper, Arc<Nudged>) {
+    let nudged = Arc::new(Nudged::default());
+    let store = Arc::new(world.store.clone());
+    (Sweeper { log: store.clone(), orders: store, nudges: nudged.clone(), stamper, patience }, nudged)
 }
 
 #[tokio::test]
@@ -128,4 +131,27 @@ async fn every_open_order_is_looked_at_however_many_there_are() {
     let (report, told) = sweep(&world, Duration::from_millis(5)).await;
     let streams: BTreeSet<String> = told.into_iter().map(|(_, stream)| stream).collect();
     assert_eq!((report, streams.len()), (SweepReport { stood_still: 250, nudged: 250 }, 250));
+}
+
+#[tokio::test]
+async fn a_sweep_without_time_looks_at_one_order_and_the_next_goes_on_behind_it() {
+    let world = World::new();
+    for id in ["order-1", "order-2", "order-3"] {
+        let placed = world.place(id, &[("sku-1", 1)], 500).await;
+        world.wake(Worker::Orders, &placed).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let clock = Arc::new(SystemStamper::new("a test"));
+    let (sweeper, nudged) = sweeper(&world, Duration::from_millis(5), clock);
+    let (mut after, mut reports) = (None, Vec::new());
+    for _ in 0..4 {
+        let (report, next) = sweeper.sweep_behind(after, &|| false).await.unwrap();
+        reports.push((report.stood_still, next.is_some()));
+        after = next;
+    }
+    // Behind the last order the next sweep finds nothing, and the one after it begins anew.
+    assert_eq!(reports, [(1, true), (1, true), (1, true), (0, false)]);
+    let streams: BTreeSet<String> =
+        nudged.0.lock().unwrap().iter().map(|(_, stream)| stream.clone()).collect();
+    assert_eq!(streams.len(), 3);
 }

@@ -33,6 +33,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["events", "event-store", "event-store-dynamodb", "functions", "telemetry", "topology", "workers"],
     ),
     ("api-functions", &["event-store", "event-store-dynamodb", "functions", "views", "apis"]),
+    // What an operator does to an account.
+    ("account", &["events", "event-store", "event-store-dynamodb", "topology", "views"]),
     // What puts it together.
     (
         "local",
@@ -47,11 +49,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("sagaline", &["events", "event-store", "local", "telemetry", "views"]),
-    (
-        "end-to-end",
-        &["events", "event-store", "event-store-dynamodb", "topology", "views", "worker-functions"],
-    ),
+    ("sagaline", &["events", "event-store", "account", "local", "telemetry", "views"]),
+    ("end-to-end", &["events", "event-store", "event-store-dynamodb", "topology", "worker-functions"]),
     (
         "simulator",
         &["events", "orders", "payments", "event-store", "views", "workers", "apis", "topology", "local"],

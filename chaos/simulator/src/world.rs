@@ -523,7 +523,7 @@ impl World {
         views::Ports {
             log: shared.clone(),
             scan: shared.clone(),
-            feed: shared.clone(),
+            feed: Some(shared.clone()),
             rows: crate::planted::shadow(&shared),
             orders: shared.clone(),
             stock: shared.clone(),

@@ -162,7 +162,7 @@ fn ports(store: &EmbeddedStore) -> Ports {
     Ports {
         log: store.clone(),
         scan: store.clone(),
-        feed: store.clone(),
+        feed: Some(store.clone()),
         rows: store.clone(),
         orders: store.clone(),
         stock: store.clone(),

@@ -1,16 +1,11 @@
 //! What clients see when nothing goes wrong, and what they are told when there is not enough.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use async_trait::async_trait;
-use event_store::{ChangeFeed, Position, StoreError};
-use events::RecordedEvent;
 use hyper::Method;
 use serde_json::json;
 use telemetry::collector::roots;
 use telemetry::trace;
-use views::{Pause, Ports};
 
 use crate::world::{World, until};
 
@@ -142,46 +137,4 @@ pub async fn nobody_asks_without_a_key(world: &World) {
     assert_eq!(status, 403);
     let (status, _) = world.ask_with("", Method::GET, "/livez", None).await;
     assert_eq!(status, 200, "but whether it is there");
-}
-
-/// The promises of the simulator, over the tables as they are now.
-pub async fn the_log_the_rows_and_the_counters_agree(world: &World) {
-    world.until_quiet().await;
-    let store = world.store.clone();
-    let ports = Ports {
-        log: store.clone(),
-        scan: store.clone(),
-        feed: Arc::new(Unused),
-        rows: store.clone(),
-        orders: store.clone(),
-        stock: store.clone(),
-        intents: Some(store),
-        pause: Arc::new(Unused),
-        looks: 100,
-    };
-    let report = views::audit(&ports, &|_, _| ()).await.unwrap();
-    println!("  {} events, orders: {}", report.events, json!(report.orders));
-    assert!(report.is_clean(), "{}", json!(report.differences));
-    assert_eq!((report.open, report.anomaly_count), (0, 1), "{}", json!(report.anomalies));
-}
-
-/// An audit follows nothing, and waits a little.
-struct Unused;
-
-#[async_trait]
-impl ChangeFeed for Unused {
-    async fn follow(&self, _: Position, _: usize) -> Result<Vec<(Position, Arc<RecordedEvent>)>, StoreError> {
-        Err(StoreError::Unavailable("a table has no positions".into()))
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        Err(StoreError::Unavailable("a table has no positions".into()))
-    }
-}
-
-#[async_trait]
-impl Pause for Unused {
-    async fn pause(&self, time: Duration) {
-        tokio::time::sleep(time).await;
-    }
 }

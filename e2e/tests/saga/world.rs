@@ -1,12 +1,13 @@
 //! The deployed system, and what a client, an operator and a saboteur can do with it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use end_to_end::deploy::{self, Code, ENVIRONMENT, TEMPLATES};
 use end_to_end::double::{Double, REGION};
 use end_to_end::pipe::{Queue, Runner};
@@ -64,7 +65,7 @@ impl World {
         let tables = Tables::of_variables(|name| variables.get(name).cloned());
         let store = DynamoStore::new(&connection, tables, Limits::default());
         let reader = StreamReader::of_log(&store, &connection).await.unwrap();
-        let sqs = sqs(&double);
+        let sqs = Client::new(&connection.config());
         let bus = Arc::new(Saboteur {
             bus: EventBus::new(&connection, &variables["EVENT_BUS"]),
             refused: Mutex::default(),
@@ -174,6 +175,28 @@ impl World {
     pub async fn send(&self, queue: &str, body: &Value) {
         let send = self.sqs.send_message().queue_url(self.url(queue)).message_body(body.to_string());
         send.send().await.unwrap();
+    }
+
+    /// Sends a message about which something is told beside it.
+    pub async fn send_with(&self, queue: &str, body: &Value, told: &[(&str, &str)]) {
+        let mut send = self.sqs.send_message().queue_url(self.url(queue)).message_body(body.to_string());
+        for (name, value) in told {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(*value);
+            send = send.message_attributes(*name, value.build().unwrap());
+        }
+        send.send().await.unwrap();
+    }
+
+    /// What the command answers to an operator.
+    pub async fn sagaline(&self, words: &[&str]) -> Value {
+        let mut command = Command::new(deploy::program("sagaline").unwrap());
+        command.args(words).args(["-o", "json", "--endpoint-url", self.double.endpoint()]);
+        command.env("AWS_REGION", REGION);
+        let asked = format!("{command:?}");
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{asked}: {said}");
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// Takes a message out of a queue, and out of the world, as soon as there is one.
@@ -293,17 +316,6 @@ async fn variables(double: &Double, topology: &Topology) -> BTreeMap<String, Str
         variables.extend(told.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())));
     }
     variables
-}
-
-fn sqs(double: &Double) -> Client {
-    let connection = double.connection();
-    let config = aws_sdk_sqs::Config::builder()
-        .behavior_version(aws_sdk_sqs::config::BehaviorVersion::v2026_01_12())
-        .region(aws_sdk_sqs::config::Region::new(REGION))
-        .endpoint_url(double.endpoint())
-        .credentials_provider(connection.credentials.clone())
-        .http_client(connection.https());
-    Client::from_conf(config.build())
 }
 
 fn url_of(double: &Double, queue: &str) -> String {

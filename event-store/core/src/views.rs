@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use events::{CustomerId, OrderId, ProductId, Sku, Timestamp};
 use orders::Status;
+use serde::{Deserialize, Serialize};
 
 use crate::log::StoreError;
 use crate::rows::{
@@ -20,7 +21,7 @@ pub enum Direction {
 }
 
 /// Where a list goes on: behind the row with this time and key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct After {
     /// The last row's time of creation.
     pub created_at: Timestamp,

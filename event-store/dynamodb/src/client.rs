@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -11,6 +12,7 @@ use aws_sdk_dynamodb::{Client, Config};
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_types::SdkConfig;
 
 /// Where the service is, and who asks.
 #[derive(Debug, Clone)]
@@ -77,6 +79,19 @@ impl Connection {
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(self.timeout)
             .build()
+    }
+
+    /// The configuration of other services' clients, which try again by themselves.
+    pub fn config(&self) -> SdkConfig {
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(self.credentials.clone()))
+            .retry_config(RetryConfig::standard())
+            .timeout_config(self.timeouts())
+            .http_client(self.https());
+        config.set_endpoint_url(self.endpoint_url.clone());
+        config.build()
     }
 
     /// A client that asks once: what is tried again, and until when, is decided by whoever knows what it means.

@@ -1,5 +1,5 @@
 //! Making the tables on a server that has no CloudFormation: DynamoDB Local, or a double. In an account the
-//! templates make them; a test holds the two against each other.
+//! templates make them; `tests/schema.rs` holds the two against each other.
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, SdkError};
 use aws_sdk_dynamodb::operation::create_table::CreateTableError;
@@ -12,7 +12,7 @@ use event_store::StoreError;
 
 use crate::DynamoStore;
 
-/// A table: its keys, its indexes, whether changes can be followed. All keys are strings.
+/// A table: its keys, its indexes, what of its changes can be followed. All keys are strings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// The name that the template gives it: `OrderTable`.
@@ -21,19 +21,20 @@ pub struct Table {
     pub key: &'static [&'static str],
     /// Indexes, named `GSI1` and so on, each of keys alone.
     pub indexes: &'static [[&'static str; 2]],
-    /// Whether it has a stream of new images.
-    pub has_stream: bool,
+    /// What its stream shows of a change, if it has one: `NEW_IMAGE`.
+    pub stream: Option<&'static str>,
 }
 
 const fn table(name: &'static str, key: &'static [&'static str]) -> Table {
-    Table { name, key, indexes: &[], has_stream: false }
+    Table { name, key, indexes: &[], stream: None }
 }
 
 /// The tables that this crate reads and writes.
 pub const TABLES: [Table; 10] = [
-    Table { has_stream: true, ..table("EventTable", &["pk", "sk"]) },
+    Table { stream: Some("NEW_IMAGE"), ..table("EventTable", &["pk", "sk"]) },
     Table {
         indexes: &[["customer_id", "created_at"], ["shelf", "created_at"]],
+        stream: Some("NEW_AND_OLD_IMAGES"),
         ..table("OrderTable", &["id"])
     },
     Table { indexes: &[["shelf", "created_at"]], ..table("PaymentTable", &["id"]) },
@@ -107,10 +108,10 @@ impl DynamoStore {
                 .build();
             create = create.global_secondary_indexes(index.expect("a name and keys are given"));
         }
-        if table.has_stream {
+        if let Some(view) = table.stream {
             let stream = StreamSpecification::builder()
                 .stream_enabled(true)
-                .stream_view_type(StreamViewType::NewImage)
+                .stream_view_type(StreamViewType::from(view))
                 .build();
             create = create.stream_specification(stream.expect("it says whether it is on"));
         }

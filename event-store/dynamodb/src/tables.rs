@@ -47,7 +47,11 @@ impl Tables {
 
     /// The names that the templates give the tables, behind a prefix: `<prefix>EventTable`.
     pub fn prefixed(prefix: &str) -> Tables {
-        let name = |table: &str| format!("{prefix}{table}");
+        Tables::named(|table| format!("{prefix}{table}"))
+    }
+
+    /// The tables by the names that the templates give them: `EventTable`, `OrderTable` and so on.
+    pub fn named(mut name: impl FnMut(&str) -> String) -> Tables {
         Tables {
             events: name("EventTable"),
             orders: name("OrderTable"),

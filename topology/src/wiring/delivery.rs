@@ -45,6 +45,7 @@ impl Account<'_> {
         Ok(Queue {
             name: resource.name.clone(),
             logical_id: resource.logical_id.clone(),
+            stack: resource.template.clone(),
             visibility_timeout: visibility.unwrap_or(Duration::from_secs(30)),
             retention: retention.unwrap_or(Duration::from_secs(4 * u64::from(DAY_SECONDS))),
             delay: delay.unwrap_or_default(),

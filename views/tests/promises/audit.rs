@@ -98,7 +98,7 @@ pub fn ports(store: &Arc<MemoryStore>) -> Ports {
     Ports {
         log: store.clone(),
         scan: store.clone(),
-        feed: store.clone(),
+        feed: Some(store.clone()),
         rows: store.clone(),
         orders: store.clone(),
         stock: store.clone(),

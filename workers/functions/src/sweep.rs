@@ -1,77 +1,123 @@
-//! The sweepers as functions: what the clock starts.
+//! The sweepers as functions: what the clock starts, and what goes on at the next tick where time was up.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use event_store::SystemStamper;
-use event_store_dynamodb::deadline;
+use event_store_dynamodb::{DynamoStore, deadline};
 use functions::{Function, variable};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::Value;
-use tokio::time::timeout_at;
+use serde_json::{Value, json};
+use telemetry::metrics;
+use tokio::time::Instant;
 use tracing::Instrument;
-use workers::{LogSweeper, SweepReport, Sweeper, Worker, WorkerError};
+use workers::{LogReport, LogSweep, LogSweeper, SweepReport, Sweeper, Worker};
 
 use crate::queue::SqsNudges;
 
 /// How long an order may stand still, if `PATIENCE_SECONDS` says nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The sweepers, and their bookmarks.
+const SWEEPER: &str = "oms-sweeper";
+const LOG_SWEEPER: &str = "oms-log-sweeper";
 
-/// Answers every tick with a look at every open order.
+/// Answers every tick with a look at every open order, or at as many as there is time for: the next tick goes on behind
+/// them.
 ///
 /// # Errors
 /// A variable that is missing, or a runtime that cannot be reached.
 pub async fn sweep() -> Result<(), Error> {
-    let function = Function::start("oms-sweeper")?;
+    let function = Function::start(SWEEPER)?;
     let store = Arc::new(function.store());
     let debtors = [Worker::Orders, Worker::Inventory, Worker::Payments];
     let sweeper = Sweeper {
         log: store.clone(),
-        orders: store,
+        orders: store.clone(),
         nudges: Arc::new(SqsNudges::of_variables(function.connection(), &debtors)?),
-        stamper: Arc::new(SystemStamper::new("oms-sweeper")),
+        stamper: Arc::new(SystemStamper::new(SWEEPER)),
         patience: patience(),
     };
-    at_every_tick(&function, || sweeper.sweep()).await
+    let (store, sweeper) = (&*store, &sweeper);
+    let answer = |tick: LambdaEvent<Value>| {
+        let swept = sweep_until(functions::deadline(&tick.context), sweeper, store);
+        function.invocation(swept.instrument(tracing::info_span!("sweep")))
+    };
+    lambda_runtime::run(service_fn(answer)).await
 }
 
-/// Answers every tick with a look at the whole log.
+async fn sweep_until(until: Instant, sweeper: &Sweeper, store: &DynamoStore) -> Result<SweepReport, Error> {
+    let behind = store.bookmark(SWEEPER).await?.flatten();
+    let goes_on = behind.is_some();
+    let time_is_left = || Instant::now() < until;
+    let (report, next) = deadline::until(until, sweeper.sweep_behind(behind, &time_is_left)).await?;
+    if goes_on || next.is_some() {
+        store.put_bookmark(SWEEPER, &next).await?;
+    }
+    let SweepReport { stood_still, nudged } = report;
+    tracing::info!(stood_still, nudged, goes_on, is_cut_short = next.is_some(), "swept");
+    Ok(report)
+}
+
+/// Answers ticks with a look at the whole log, once a day, for as many ticks as that takes. Whoever asks without a clock
+/// gets one from the beginning.
 ///
 /// # Errors
 /// A variable that is missing, or a runtime that cannot be reached.
 pub async fn sweep_log() -> Result<(), Error> {
-    let function = Function::start("oms-log-sweeper")?;
+    let function = Function::start(LOG_SWEEPER)?;
     let store = Arc::new(function.store());
     let sweeper = LogSweeper {
         scan: store.clone(),
         orders: store.clone(),
-        catalog: store,
+        catalog: store.clone(),
         nudges: Arc::new(SqsNudges::of_variables(function.connection(), &Worker::ALL)?),
-        stamper: Arc::new(SystemStamper::new("oms-log-sweeper")),
+        stamper: Arc::new(SystemStamper::new(LOG_SWEEPER)),
         patience: patience(),
     };
-    at_every_tick(&function, || sweeper.sweep()).await
+    let (store, sweeper) = (&*store, &sweeper);
+    let answer = |tick: LambdaEvent<Value>| {
+        let swept = async move {
+            let kept = if is_of_the_clock(&tick.payload) { store.bookmark(LOG_SWEEPER).await? } else { None };
+            match LogSweep::at_tick(kept, sweeper.stamper.now()) {
+                Some(sweep) => {
+                    sweep_log_until(functions::deadline(&tick.context), sweep, sweeper, store).await.map(Some)
+                }
+                None => Ok(None),
+            }
+        };
+        function.invocation(swept.instrument(tracing::info_span!("sweep")))
+    };
+    lambda_runtime::run(service_fn(answer)).await
+}
+
+async fn sweep_log_until(
+    until: Instant,
+    mut sweep: LogSweep,
+    sweeper: &LogSweeper,
+    store: &DynamoStore,
+) -> Result<LogReport, Error> {
+    while !sweep.has_ended && Instant::now() < until {
+        deadline::until(until, sweeper.go_on(&mut sweep)).await?;
+        store.put_bookmark(LOG_SWEEPER, &sweep).await?;
+    }
+    let LogReport { events, orders, open, stuck, longest, swept } = &sweep.report;
+    if !sweep.has_ended {
+        tracing::info!(events, "the sweep goes on at the next tick");
+        return Ok(sweep.report);
+    }
+    let (orders, longest) = (json!(orders).to_string(), json!(longest).to_string());
+    let SweepReport { stood_still, nudged } = swept;
+    tracing::info!(events, orders, open, stuck, longest, stood_still, nudged, "daily report");
+    metrics::log_swept(*open, *stuck, *stood_still);
+    Ok(sweep.report)
+}
+
+/// Whether a rule of the bus started the function by the clock. Source: "Scheduled Events", Amazon EventBridge User Guide.
+fn is_of_the_clock(payload: &Value) -> bool {
+    payload["detail-type"] == "Scheduled Event"
 }
 
 fn patience() -> Duration {
     let seconds = variable("PATIENCE_SECONDS").and_then(|seconds| seconds.parse().ok());
     seconds.map_or(PATIENCE, Duration::from_secs)
-}
-
-async fn at_every_tick<Swept>(function: &Function, sweep: impl Fn() -> Swept) -> Result<(), Error>
-where
-    Swept: Future<Output = Result<SweepReport, WorkerError>>,
-{
-    let sweep = &sweep;
-    let answer = |tick: LambdaEvent<Value>| {
-        let swept = async move {
-            let until = functions::deadline(&tick.context);
-            let report = timeout_at(until, deadline::until(until, sweep())).await??;
-            let SweepReport { stood_still, nudged } = report;
-            tracing::info!(stood_still, nudged, "swept");
-            Ok::<_, Error>(())
-        };
-        function.invocation(swept.instrument(tracing::info_span!("sweep")))
-    };
-    lambda_runtime::run(service_fn(answer)).await
 }
