@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod client;
+mod cost;
 mod customer;
 mod dlq;
 mod event;
@@ -97,6 +98,8 @@ enum Command {
     Import(import::Options),
     /// Places many orders and measures how soon they are accepted and settled. Loopback only.
     Load(load::Options),
+    /// What an order costs on AWS: units that were counted, at list prices. Needs no server and no account.
+    Cost(cost::Options),
 }
 
 fn main() -> ExitCode {
@@ -124,6 +127,7 @@ async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
         Command::Audit(options) => audit::run(options, &session).await,
         Command::Import(options) => import::run(options, &session).await,
         Command::Load(options) => load::run(options, &session).await,
+        Command::Cost(options) => cost::run(&options, &session),
     }
 }
 

@@ -114,6 +114,16 @@ pub async fn deploy(
     Ok(outputs)
 }
 
+/// The resources of a stack: the name that the template gives each, and the one that it has.
+///
+/// # Errors
+/// A stack that is not there.
+pub async fn resources(double: &Double, stack: &str) -> anyhow::Result<Vec<(String, String)>> {
+    let listed = cloudformation(double, "ListStackResources", stack, "").await?;
+    let names = each(&listed, "LogicalResourceId").zip(each(&listed, "PhysicalResourceId"));
+    Ok(names.map(|(logical, physical)| (logical.to_owned(), physical.to_owned())).collect())
+}
+
 /// A template as `sam package` would leave it, for this machine's processor, without what the double does not know.
 /// The collector stands elsewhere than in a layer.
 fn for_a_double(mut template: Value, otlp_endpoint: &str) -> Value {

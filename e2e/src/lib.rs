@@ -3,4 +3,6 @@
 pub mod deploy;
 pub mod double;
 pub mod pipe;
+pub mod tap;
+pub mod units;
 mod zip;

@@ -13,6 +13,8 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests, which clippy does not see
 
+#[path = "saga/cost.rs"]
+mod cost;
 #[path = "saga/faults.rs"]
 mod faults;
 #[path = "saga/operator.rs"]
@@ -49,6 +51,8 @@ async fn the_deployed_system_keeps_its_promises() {
         scenarios::an_order_that_is_not_in_stock_is_cancelled_and_nothing_moves,
         scenarios::a_paid_order_that_is_cancelled_is_refunded_and_its_stock_is_back,
         scenarios::nobody_asks_without_a_key,
+        cost::the_double_counts_units_as_they_are_documented,
+        cost::an_order_takes_the_units_that_are_written_down,
         faults::everything_delivered_twice_changes_nothing,
         faults::what_the_pipe_gave_up_on_is_carried_all_the_same,
         faults::what_the_stream_has_forgotten_ends_in_the_next_dead_letter_queue,

@@ -39,6 +39,9 @@ struct Server {
     process: Child,
     /// What it leaves behind.
     rubbish: Option<PathBuf>,
+    /// Where the functions that it runs look for AWS, and the variable that tells tests: whoever listens there hears
+    /// what they ask for.
+    tap: Option<(&'static str, u16)>,
 }
 
 impl Doubles {
@@ -63,6 +66,9 @@ impl Doubles {
     pub fn tell(&self, test: &mut Command) {
         for server in &self.servers {
             test.env(server.variable, format!("http://127.0.0.1:{}", server.port));
+            if let Some((variable, port)) = server.tap {
+                test.env(variable, format!("127.0.0.1:{port}"));
+            }
         }
         test.arg("--");
         for gap in KNOWN_GAPS {
@@ -127,13 +133,13 @@ fn dynamodb_local(root: &Path) -> anyhow::Result<Server> {
     .args(["-inMemory", "-sharedDb", "-port", &port.to_string()])
     .current_dir(program);
     let process = spawn(java, &folder.join("log")).context("install Java 17 or later, then try again")?;
-    Ok(Server { variable: "SAGALINE_DYNAMODB_LOCAL", port, process, rubbish: None })
+    Ok(Server { variable: "SAGALINE_DYNAMODB_LOCAL", port, process, rubbish: None, tap: None })
 }
 
 fn ministack(root: &Path) -> anyhow::Result<Server> {
     let folder = root.join(".tools").join("ministack");
     let programs = install_python(&folder, &MINISTACK)?;
-    let port = free_port()?;
+    let (port, tap) = (free_port()?, free_port()?);
     // What it unpacks of functions is large.
     let unpacked = folder.join("unpacked");
     drop(fs::remove_dir_all(&unpacked));
@@ -142,13 +148,13 @@ fn ministack(root: &Path) -> anyhow::Result<Server> {
     python
         .env("BIND_HOST", "127.0.0.1")
         .env("GATEWAY_PORT", port.to_string())
-        // Where the functions that it runs find it.
-        .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
+        .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{tap}"))
         .env("TMPDIR", &unpacked)
         .env("LOG_LEVEL", "WARNING")
         .current_dir(&folder);
     let process = spawn(python, &folder.join("log"))?;
-    Ok(Server { variable: "SAGALINE_MINISTACK", port, process, rubbish: Some(unpacked) })
+    let tap = Some(("SAGALINE_MINISTACK_TAP", tap));
+    Ok(Server { variable: "SAGALINE_MINISTACK", port, process, rubbish: Some(unpacked), tap })
 }
 
 fn spawn(mut command: Command, log: &Path) -> anyhow::Result<Child> {

@@ -199,7 +199,7 @@ async fn payment_events(world: &World, orders: &[String]) -> usize {
 fn signal(world: &World, function: &str, signal: &str) -> usize {
     let wanted = [
         format!("AWS_LAMBDA_FUNCTION_NAME={function}"),
-        format!("AWS_ENDPOINT_URL={}", world.double.endpoint()),
+        format!("AWS_ENDPOINT_URL={}", world.tap.endpoint()),
     ];
     let is_meant = |process: &fs::DirEntry| {
         let told = fs::read(process.path().join("environ")).unwrap_or_default();
@@ -216,14 +216,14 @@ fn signal(world: &World, function: &str, signal: &str) -> usize {
 }
 
 /// The mapping that feeds a function from a queue.
-async fn mapping_of(world: &World, queue: &str) -> String {
+pub async fn mapping_of(world: &World, queue: &str) -> String {
     let mappings = world.lambda(Method::GET, "event-source-mappings/", Value::Null).await;
     let mappings = mappings["EventSourceMappings"].as_array().unwrap();
     let of_queue = |it: &&Value| it["EventSourceArn"].as_str().unwrap().ends_with(&format!(":{queue}"));
     mappings.iter().find(of_queue).unwrap()["UUID"].as_str().unwrap().to_owned()
 }
 
-async fn enable(world: &World, mapping: &str, enabled: bool) {
+pub async fn enable(world: &World, mapping: &str, enabled: bool) {
     world
         .lambda(Method::PUT, &format!("event-source-mappings/{mapping}"), json!({ "Enabled": enabled }))
         .await;

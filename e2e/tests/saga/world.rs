@@ -11,6 +11,7 @@ use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use end_to_end::deploy::{self, Code, ENVIRONMENT, TEMPLATES};
 use end_to_end::double::{Double, REGION};
 use end_to_end::pipe::{Queue, Runner};
+use end_to_end::tap::Tap;
 use event_store_dynamodb::stream::StreamReader;
 use event_store_dynamodb::{DynamoStore, Limits, Tables};
 use hyper::Method;
@@ -25,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct World {
     pub double: Double,
+    /// Hears what the functions ask of AWS.
+    pub tap: Tap,
     pub topology: Topology,
     pub store: Arc<DynamoStore>,
     pub sqs: Client,
@@ -46,6 +49,8 @@ impl World {
     /// Both stacks, deployed, with a pipe that runs.
     pub async fn deployed() -> World {
         let double = Double::of_variables().unwrap();
+        let tap = std::env::var("SAGALINE_MINISTACK_TAP").unwrap();
+        let tap = Tap::open(tap.parse().unwrap(), double.endpoint()).await.unwrap();
         let collector = Collector::start().await.unwrap();
         let code = Code::of_variables().unwrap();
         let outputs = deploy::deploy(&double, &code, collector.endpoint()).await.unwrap();
@@ -70,6 +75,7 @@ impl World {
             bus: EventBus::new(&connection, &variables["EVENT_BUS"]),
             refused: Mutex::default(),
             lost: Mutex::default(),
+            held: Mutex::default(),
         });
         let dead_letter_queue = topology.pipe.dead_letter_queue.clone().unwrap();
         let pipe = Arc::new(Runner {
@@ -87,6 +93,7 @@ impl World {
             running: tokio::spawn(async move { runner.run(reader).await }),
             collector,
             double,
+            tap,
             topology,
             sqs,
             bus,
@@ -219,6 +226,12 @@ impl World {
         self.double.done("lambda", (method, &path), &[], body).await.unwrap().json()
     }
 
+    /// Asks a service that takes JSON.
+    pub async fn aws(&self, service: &str, target: &str, body: Value) -> Value {
+        let headers = [("x-amz-target", target), ("content-type", "application/x-amz-json-1.1")];
+        self.double.done(service, (Method::POST, "/"), &headers, body.to_string()).await.unwrap().json()
+    }
+
     /// How many messages a queue holds, seen or unseen.
     pub async fn depth(&self, queue: &str) -> u32 {
         use QueueAttributeName::{ApproximateNumberOfMessages, ApproximateNumberOfMessagesNotVisible};
@@ -285,16 +298,21 @@ pub async fn until<T>(what: &str, mut answer: impl AsyncFnMut() -> Result<T, Val
     }
 }
 
-/// A bus that can be told to refuse or lose what is about an order.
+/// A bus that can be told to refuse or lose what is about an order, and to hold back everything.
 pub struct Saboteur {
-    bus: EventBus,
+    pub bus: EventBus,
     pub refused: Mutex<BTreeSet<String>>,
     pub lost: Mutex<BTreeSet<String>>,
+    pub held: Mutex<Option<Vec<BusEvent>>>,
 }
 
 #[async_trait]
 impl Bus for Saboteur {
     async fn put(&self, events: &[BusEvent]) -> Result<(), CarryError> {
+        if let Some(held) = &mut *self.held.lock().unwrap() {
+            held.extend_from_slice(events);
+            return Ok(());
+        }
         let among = |orders: &Mutex<BTreeSet<String>>, event: &BusEvent| {
             orders.lock().unwrap().iter().any(|order| event.detail.contains(order))
         };
