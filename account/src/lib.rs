@@ -24,8 +24,9 @@ pub fn connection(
 ) -> anyhow::Result<Connection> {
     let region = || variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
     if let Some(endpoint_url) = endpoint_url {
-        let double = Connection::to_a_double(endpoint_url);
-        return Ok(Connection { region: region().unwrap_or_else(|| double.region.clone()), ..double });
+        let mut double = Connection::to_a_double(endpoint_url);
+        double.region = region().unwrap_or(double.region);
+        return Ok(double);
     }
     let connection = Connection::of_variables(|name| match name {
         "AWS_REGION" => region(),

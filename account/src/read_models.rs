@@ -89,7 +89,7 @@ impl ReadModels {
     }
 }
 
-/// How often what differs is looked at again, every [`MOMENT`], for a worker that is about to catch up.
+/// How often what differs is looked at again, each time after [`MOMENT`], for a worker that is about to catch up.
 const LOOKS: u32 = 20;
 /// Long enough for a message to come through the pipe, the bus and a queue in some of them.
 const MOMENT: Duration = Duration::from_millis(500);
@@ -99,6 +99,6 @@ struct Moment;
 #[async_trait]
 impl Pause for Moment {
     async fn pause(&self, time: Duration) {
-        tokio::time::sleep(time).await;
+        tokio::time::sleep(time.max(MOMENT)).await;
     }
 }

@@ -16,6 +16,10 @@ struct Broken {
 
 #[async_trait]
 impl Reconcile for Broken {
+    fn name(&self) -> &'static str {
+        "broken-worker"
+    }
+
     async fn reconcile(&self, stream: &StreamKey, nudge: &Nudge) -> Result<(), WorkerError> {
         self.looks.lock().unwrap().push((stream.pk(), nudge.sk.clone()));
         Err(self.error.clone())

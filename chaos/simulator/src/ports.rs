@@ -1,6 +1,7 @@
 //! Every port of the system, over one world in memory, each call of which a fault can strike.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use event_store::memory::MemoryStore;

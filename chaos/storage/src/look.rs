@@ -1,6 +1,7 @@
 //! Looking at everything that a store holds, through its ports, and whether it agrees with itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use event_store::{

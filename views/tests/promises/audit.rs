@@ -1,6 +1,7 @@
 //! The audit names what rows and streams break, and nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use event_store::memory::MemoryStore;

@@ -40,7 +40,8 @@ pub async fn sweep() -> Result<(), Error> {
     let (store, sweeper) = (&*store, &sweeper);
     let answer = |tick: LambdaEvent<Value>| {
         let swept = sweep_until(functions::deadline(&tick.context), sweeper, store);
-        function.invocation(swept.instrument(tracing::info_span!("sweep")))
+        // On the heap: what is awaited in it is nested deeper than the compiler likes to lay out.
+        function.invocation(Box::pin(swept).instrument(tracing::info_span!("sweep")))
     };
     lambda_runtime::run(service_fn(answer)).await
 }
@@ -85,7 +86,8 @@ pub async fn sweep_log() -> Result<(), Error> {
                 None => Ok(None),
             }
         };
-        function.invocation(swept.instrument(tracing::info_span!("sweep")))
+        // On the heap: what is awaited in it is nested deeper than the compiler likes to lay out.
+        function.invocation(Box::pin(swept).instrument(tracing::info_span!("sweep")))
     };
     lambda_runtime::run(service_fn(answer)).await
 }
