@@ -3,6 +3,7 @@
 //! A pipe that reads a shard in several lanes names the first and the last record of a lane's batch. What other lanes
 //! had in between is carried again too, which changes nothing.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::SqsEvent;
@@ -34,7 +35,7 @@ pub async fn carry_again() -> Result<(), Error> {
         pipe: Topology::load(&[TEMPLATE], &Parameters::default())?.pipe,
         bus: EventBus::new(connection, &required("EVENT_BUS")?),
     };
-    let sqs = client(connection);
+    let sqs = LazyLock::new(|| client(connection));
     let (function, carrier, sqs) = (&function, &carrier, &sqs);
     let answer = |event: LambdaEvent<SqsEvent>| {
         function.invocation(async move {

@@ -1,6 +1,6 @@
 //! A worker as a function: a batch of messages in, the ones that failed out.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
@@ -22,7 +22,7 @@ use crate::queue::{Failed, client, put_back, response, url_of};
 /// A variable that is missing, or a runtime that cannot be reached.
 pub async fn work(worker: Worker) -> Result<(), Error> {
     let function = Function::start(worker.binary())?;
-    let sqs = client(function.connection());
+    let sqs = LazyLock::new(|| client(function.connection()));
     let workers = workers(function.store());
     let endpoint = function.connection().endpoint_url.as_deref();
     let (function, sqs, workers) = (&function, &sqs, &workers);

@@ -109,7 +109,7 @@ fn read(reader: &mut impl BufRead) -> anyhow::Result<Option<(String, String)>> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    Ok(Some((path, String::from_utf8(body)?)))
+    Ok(Some((path, String::from_utf8_lossy(&body).into_owned())))
 }
 
 /// An event as Lambda hands it out, with half a minute to answer it.
