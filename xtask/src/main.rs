@@ -8,6 +8,7 @@ mod dist;
 mod doubles;
 mod functions;
 mod fuzz;
+mod k6;
 mod mutants;
 mod plan;
 mod sim;
@@ -44,6 +45,9 @@ usage: cargo xtask <command>
                   --check says whether Lambda could start what sam build put into a folder
   bench cold-start [--starts N]
                   how soon each function is ready and what it takes, beside a Node handler
+  k6 smoke|baseline|spike|soak [--url URL]
+                  a load of chaos/k6, by k6, on a server of its own whose log is audited afterwards; baseline is kept
+                  in docs/baseline.json and compared with the last one
   deploy oms|ims dev|prod [--dry-run]
                   build a stack and bring it into the account of the credentials at hand
   rollback oms|ims VERSION [--env dev|prod] [--dry-run]
@@ -79,6 +83,7 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["sim", words @ ..] => sim::run(words),
         ["coverage", packages @ ..] => coverage::run(packages),
         ["bench", words @ ..] => cold_start::run(words),
+        ["k6", words @ ..] => k6::run(words),
         ["functions", words @ ..] => functions::run(words),
         ["deploy", words @ ..] => deploy::deploy(words),
         ["rollback", words @ ..] => deploy::rollback(words),
@@ -106,7 +111,8 @@ fn test_everything() -> anyhow::Result<()> {
     }
     sim::ci()?;
     fuzz::briefly()?;
-    release()
+    release()?;
+    k6::run(&["smoke"])
 }
 
 fn test_area(area: &str) -> anyhow::Result<()> {
@@ -170,7 +176,8 @@ fn lint() -> anyhow::Result<()> {
     let mut licences = tools.program("cargo-deny");
     licences.args(["--offline", "--log-level", "error", "check", "licenses", "bans", "sources"]);
     licences.current_dir(root());
-    step("licences", licences)
+    step("licences", licences)?;
+    k6::check(&root())
 }
 
 /// Builds the binary that users run, and proves that no AWS crate is in it.
