@@ -139,8 +139,15 @@ fn the_pipe_rings_when_it_fails_or_stands_still_or_is_late_and_logs_no_event() {
     holds(the_pipe_rings);
 }
 
+#[test]
+fn a_dashboard_can_be_read_and_shows_of_our_metrics_only_what_is_measured() {
+    holds(dashboards_show_what_is_measured);
+}
+
 /// A rule, what is replaced in the templates so that they break it, and who must be named for it.
-const BREAKS: [(Rule, &str, &str, &str); 39] = [
+const BREAKS: [(Rule, &str, &str, &str); 41] = [
+    (dashboards_show_what_is_measured, "\"id\": \"settled\"}]", "\"id\": \"settled\"}],", "Dashboard"),
+    (dashboards_show_what_is_measured, "\\\"OrdersSettled\\\"", "\\\"OrdersEnded\\\"", "Dashboard"),
     (
         queues_give_up,
         "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt CatalogDLQ.Arn\n        maxReceiveCount: 6\n",
@@ -822,6 +829,48 @@ fn traces_go_to_the_collector(world: &World) -> Broken {
             unless(fine, "has one without the other")
         },
     )
+}
+
+fn dashboards_show_what_is_measured(world: &World) -> Broken {
+    let measured = measured();
+    but(
+        world.of_kind("AWS::CloudWatch::Dashboard"),
+        |it| &it.logical_id,
+        |it| {
+            let body: Value = match serde_json::from_str(it.properties["DashboardBody"].as_str()?) {
+                Ok(body) => body,
+                Err(error) => return Some(error.to_string()),
+            };
+            let widgets = body["widgets"].as_array()?.iter();
+            let lines = widgets.filter_map(|widget| widget["properties"]["metrics"].as_array()).flatten();
+            let unknown = lines.filter_map(our_metric).find(|name| !measured.contains(*name))?;
+            Some(format!("nobody measures {unknown}"))
+        },
+    )
+}
+
+/// The name of a metric of ours in a line of a widget.
+fn our_metric(line: &Value) -> Option<&str> {
+    match (line[0].as_str(), line[0]["expression"].as_str()) {
+        (Some("Sagaline"), _) => line[1].as_str(),
+        (_, Some(search)) => search.split("MetricName=\"").nth(1)?.split('"').next(),
+        _ => None,
+    }
+}
+
+/// The names that metrics of functions have in CloudWatch, from where they are measured.
+fn measured() -> BTreeSet<String> {
+    let source = include_str!("../../../telemetry/src/metrics.rs");
+    let fields = ["monotonic_counter.", "histogram.", "gauge."]
+        .into_iter()
+        .flat_map(|kind| source.split(kind).skip(1));
+    let names = fields
+        .filter_map(|rest| rest.split(|letter: char| letter != '_' && !letter.is_alphanumeric()).next());
+    let camel_case = |name: &str| {
+        let words = name.split('_').filter(|word| !word.is_empty());
+        words.map(|word| word[..1].to_uppercase() + &word[1..]).collect::<String>()
+    };
+    names.map(camel_case).collect()
 }
 
 fn the_pipe_rings(world: &World) -> Broken {
