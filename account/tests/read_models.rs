@@ -14,7 +14,7 @@ use views::ReplayReport;
 use views::replay::Mode;
 
 static WORLDS: AtomicU32 = AtomicU32::new(0);
-const CUSTOMERS: u64 = 40;
+const CUSTOMERS: u64 = 16;
 const DIFF: Mode = Mode { diff: true, swap: false };
 
 /// Tables with a log, and no row of anything in it.

@@ -1,7 +1,6 @@
 //! How far something has come that does not fit into one run of a function: a row of the shadow table, beside how far
 //! replays have come.
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use event_store::StoreError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -30,14 +29,7 @@ impl DynamoStore {
     pub async fn put_bookmark<Place: Serialize>(&self, name: &str, place: &Place) -> Result<(), StoreError> {
         let mut item = bookmark_key(name);
         insert(&mut item, "row", json(place));
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.tables.shadow)
-            .set_item(Some(item))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        self.call(|| put.clone().send()).await?;
-        Ok(())
+        self.put_aside(item).await
     }
 }
 

@@ -84,14 +84,7 @@ impl ShadowViews for DynamoStore {
         // The progress comes last: rows that it does not stand for yet are written again.
         let mut item = progress_key(view);
         insert(&mut item, "row", json(&progress));
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.tables.shadow)
-            .set_item(Some(item))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        self.call(|| put.clone().send()).await?;
-        Ok(())
+        self.put_aside(item).await
     }
 
     async fn progress(&self, view: View) -> Result<Option<Progress>, StoreError> {
@@ -160,6 +153,18 @@ impl DynamoStore {
             }
         }
         Ok(rows)
+    }
+
+    /// Writes an item of the shadow table, whatever was there.
+    pub(crate) async fn put_aside(&self, item: Item) -> Result<(), StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.shadow)
+            .set_item(Some(item))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        self.call(|| put.clone().send()).await?;
+        Ok(())
     }
 
     /// The keys of a table, sorted.
