@@ -102,7 +102,11 @@ fn first_answer(contender: &Contender, runtime: &Runtime) -> anyhow::Result<Star
         bail!("its answer should contain {}, and is {answer}", contender.answer);
     }
     // Once it waits for another event, nothing of it is under way that would be taken for the next program's.
-    let Seen::Poll { .. } = process.next(runtime)? else { bail!("it answered twice") };
+    let waits = process.next(runtime)?;
+    let Seen::Poll { .. } = &waits else { bail!("it answered twice") };
+    // It waits to its end, or it would see the connection closed and complain.
+    drop(process);
+    drop(waits);
     Ok(Start { polled, resident, answered, resident_then })
 }
 

@@ -1,4 +1,5 @@
-//! What a function talks to when it starts: Lambda's Runtime API, and a DynamoDB that holds nothing, on the loopback.
+//! What a function talks to when it starts: Lambda's Runtime API, a DynamoDB that holds nothing, and a collector of
+//! traces that forgets them, all on the loopback.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -54,10 +55,12 @@ impl Runtime {
     }
 
     /// Tells a function where everything is.
-    pub fn variables(&self) -> [(&'static str, String); 2] {
+    pub fn variables(&self) -> [(&'static str, String); 3] {
+        let url = format!("http://{}", self.address);
         [
             ("AWS_LAMBDA_RUNTIME_API", self.address.to_string()),
-            ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
+            ("AWS_ENDPOINT_URL", url.clone()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", url),
         ]
     }
 
@@ -83,7 +86,7 @@ fn serve(mut connection: &TcpStream, sees: &Sender<Seen>) -> anyhow::Result<()> 
             sees.send(Seen::Failure(body))?;
             http("202 Accepted", "", "{}")
         } else {
-            // Every question to a DynamoDB that holds nothing.
+            // Every question to a DynamoDB that holds nothing, and every span.
             http("200 OK", "", r#"{"Items":[],"Count":0,"ScannedCount":0}"#)
         };
         connection.write_all(answer.as_bytes())?;
@@ -120,7 +123,7 @@ fn event_answer(event: &str) -> anyhow::Result<String> {
         "lambda-runtime-aws-request-id: 1\r\n\
          lambda-runtime-deadline-ms: {deadline}\r\n\
          lambda-runtime-invoked-function-arn: arn:aws:lambda:eu-central-1:000000000000:function:cold-start\r\n\
-         lambda-runtime-trace-id: Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=0\r\n"
+         lambda-runtime-trace-id: Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1\r\n"
     );
     Ok(http("200 OK", &headers, event))
 }
