@@ -13,10 +13,14 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests are tests, which clippy does not see
 
+#[path = "saga/by_hand.rs"]
+mod by_hand;
 #[path = "saga/cost.rs"]
 mod cost;
 #[path = "saga/faults.rs"]
 mod faults;
+#[path = "saga/logged.rs"]
+mod logged;
 #[path = "saga/operator.rs"]
 mod operator;
 #[path = "saga/scenarios.rs"]

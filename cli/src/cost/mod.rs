@@ -218,7 +218,7 @@ const WIRINGS: [Column; 6] = [
     made("CARRYING", |wiring| dollars(&wiring["carrying"])),
     made("ALL WITHOUT LOGS", |wiring| dollars(&wiring["without_logs"])),
     made("ENOUGH FOR EVENTS/S", |wiring| large(&wiring["most"])),
-    field("BUT", "remark"),
+    field("REMARK", "remark"),
 ];
 
 fn in_words(report: &Value) -> String {

@@ -43,6 +43,7 @@ pub fn wirings(count: &Count, prices: &Prices, quotas: &Quotas) -> [Wiring; 3] {
     };
     // Each subscription's filter looks at each event.
     let filtered_gigabytes = units.bus_bytes * QUEUES / 1000.0;
+    // Whether SQS bills what a topic sends to a queue, as it bills the bus, is not documented; here it does.
     let topic = events * prices.of("pipe_event")
         + requests_of(events) * prices.of("topic_request")
         + filtered_gigabytes * prices.of("topic_filtered_gigabyte")
@@ -55,20 +56,15 @@ pub fn wirings(count: &Count, prices: &Prices, quotas: &Quotas) -> [Wiring; 3] {
             "pipe, bus, rules, queues (built)",
             built,
             Some(by_deliveries.min(by_requests)),
-            "an archive, rules of others",
+            "others can listen, too",
         ),
         wiring(
             "pipe, topic, queues",
             topic,
             Some(quotas.of("topic_messages").per_second),
-            "filters look at the payload; deliveries into queues counted as requests, which may be too dear",
+            "filters look at payloads",
         ),
-        wiring(
-            "a pipe to each queue",
-            direct,
-            None,
-            "a shard has two readers, and there are six queues: not without merging queues, or Kinesis in between",
-        ),
+        wiring("a pipe to each queue", direct, None, "a shard has two readers, and there are six queues"),
     ]
 }
 

@@ -101,6 +101,7 @@ macro_rules! conformance {
                 rows_come_back_as_they_were_written
                 a_row_is_written_only_if_it_has_seen_more
                 the_payment_and_the_delivery_are_written_with_the_order_or_not_at_all
+                rows_whose_writer_died_half_way_are_completed_by_the_next
                 of_many_writes_at_once_the_one_that_saw_most_stays
                 orders_are_listed_by_time_and_key_page_by_page
                 every_condition_of_a_query_holds

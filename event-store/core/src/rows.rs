@@ -126,7 +126,7 @@ pub struct DeliveryRow {
     pub updated_at: Timestamp,
 }
 
-/// What folding one order's stream gives: written together, read apart.
+/// What folding one order's stream gives: written together, or the order last; read apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRows {
     /// The order.

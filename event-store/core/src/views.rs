@@ -73,7 +73,8 @@ pub struct OrderQuery {
 /// acknowledged before, a list may be a moment behind.
 #[async_trait]
 pub trait OrderViews: Send + Sync {
-    /// Writes the rows if they are newer than what is stored; says whether they were.
+    /// Writes the rows if they are newer than what is stored; says whether they were. Whoever dies over it may leave
+    /// the payment and the delivery ahead of the order, never behind it: then it is to be done again.
     async fn put(&self, rows: OrderRows) -> Result<bool, StoreError>;
     /// One order.
     async fn order(&self, id: &OrderId) -> Result<Option<OrderRow>, StoreError>;

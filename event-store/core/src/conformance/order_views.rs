@@ -4,8 +4,11 @@ use events::{CustomerId, OrderLine, PaidBy, Priority};
 use futures_util::future::join_all;
 use orders::{Status, StatusReason};
 
+use super::AllPorts;
 use super::given::{euro, euros, order_id, second, sku, soon, soon_listed, units};
-use crate::rows::{DeliveryRow, DeliveryStatus, OrderRow, OrderRows, PaymentRow, PaymentStatus};
+use crate::rows::{
+    DeliveryRow, DeliveryStatus, OrderRow, OrderRows, PaymentRow, PaymentStatus, View, ViewRow,
+};
 use crate::views::{After, OrderQuery, OrderViews, Page, Window};
 
 pub async fn what_was_never_written_is_not_there(views: &dyn OrderViews) {
@@ -62,6 +65,16 @@ pub async fn the_payment_and_the_delivery_are_written_with_the_order_or_not_at_a
     late.payment.as_mut().unwrap().seen = 9;
     late.delivery.as_mut().unwrap().seen = 9;
     assert_eq!(views.put(late).await, Ok(false));
+    assert_there(views, &newer).await;
+}
+
+pub async fn rows_whose_writer_died_half_way_are_completed_by_the_next(views: &dyn AllPorts) {
+    assert_eq!(views.put(seen(full("o-1", 1), 4)).await, Ok(true));
+    // What it can leave behind: the payment is there, the order is not.
+    let newer = seen(full("o-1", 2), 5);
+    let payment = newer.payment.clone().map(ViewRow::Payment);
+    views.adopt(payment.into_iter().collect(), View::Payments, Vec::new()).await.unwrap();
+    assert_eq!(views.put(newer.clone()).await, Ok(true));
     assert_there(views, &newer).await;
 }
 
