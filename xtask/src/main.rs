@@ -103,6 +103,8 @@ fn root() -> PathBuf {
 
 fn test_everything() -> anyhow::Result<()> {
     lint()?;
+    // Building takes far longer than the doubles like to wait.
+    step("build of the tests", cargo(&["test", "--workspace", "--all-features", "--no-run"]))?;
     {
         let doubles = Doubles::start(&root())?;
         let mut test = cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]);

@@ -180,8 +180,12 @@ impl StreamReader {
             Ok(page) => page,
             Err(error) => {
                 // It may be used again until it expires, after fifteen minutes.
-                let expired = error.as_service_error().is_some_and(|of| of.is_expired_iterator_exception());
-                shard.iterator = Some(iterator).filter(|_| !expired);
+                let why = error.as_service_error();
+                let expired = why.is_some_and(|of| of.is_expired_iterator_exception());
+                // What came next is forgotten. The oldest record that is left may be given a second time.
+                let forgotten = why.is_some_and(|of| of.is_trimmed_data_access_exception());
+                shard.iterator = Some(iterator).filter(|_| !expired && !forgotten);
+                shard.last = shard.last.take().filter(|_| !forgotten);
                 return Err(failed("read a shard", error));
             }
         };
@@ -275,4 +279,64 @@ fn attribute(value: Streamed) -> Option<AttributeValue> {
 fn failed(what: &str, error: impl Into<Box<dyn std::error::Error>>) -> StoreError {
     let error = error.into();
     StoreError::Unavailable(format!("failed to {what}: {}", DisplayErrorContext(&*error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// What a server says to one request after the other, and what it was asked.
+    fn serve(answers: Vec<(u16, Value)>) -> (Connection, thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connection = Connection::to_a_double(&format!("http://{}", listener.local_addr().unwrap()));
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let answer = |(status, body): (u16, Value)| {
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"}") {
+                    let mut some = [0; 4096];
+                    let length = socket.read(&mut some).unwrap();
+                    asked.extend(&some[..length]);
+                }
+                let body = body.to_string();
+                let head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n\r\n", body.len());
+                socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
+                let asked = String::from_utf8(asked).unwrap();
+                asked.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned()
+            };
+            answers.into_iter().map(answer).collect()
+        });
+        (connection, server)
+    }
+
+    #[tokio::test]
+    async fn where_the_stream_has_forgotten_what_came_next_it_is_followed_from_the_oldest_that_is_left() {
+        let iterator = |name: &str| (200, json!({ "ShardIterator": name }));
+        let record = |sequence_number: &str| json!({ "eventName": "INSERT", "dynamodb": { "SequenceNumber": sequence_number } });
+        let records = |number| (200, json!({ "Records": [record(number)], "NextShardIterator": "next" }));
+        let forgotten = json!({ "__type": "com.amazonaws.dynamodb.v20120810#TrimmedDataAccessException" });
+        let (connection, server) = serve(vec![
+            (200, json!({ "StreamDescription": { "Shards": [{ "ShardId": "shard-1" }] } })),
+            iterator("first"),
+            records("1"),
+            (400, forgotten),
+            iterator("second"),
+            records("7"),
+        ]);
+        let mut reader = StreamReader {
+            client: client(&connection),
+            stream: "stream".into(),
+            shards: BTreeMap::new(),
+            list_is_old: true,
+        };
+        assert_eq!(reader.poll().await.unwrap()[0].sequence_number, "1");
+        assert!(reader.poll().await.is_err(), "it is said that something is missing");
+        assert_eq!(reader.poll().await.unwrap()[0].sequence_number, "7");
+        let asked = server.join().unwrap();
+        assert!(asked[4].contains("TRIM_HORIZON") && !asked[4].contains("SequenceNumber"), "{}", asked[4]);
+    }
 }
