@@ -3,6 +3,7 @@
 pub mod shop;
 
 use apis::{Api, Environment};
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
@@ -12,8 +13,10 @@ use events::StreamKey;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
+use views::Pause;
 
 /// Runs what is async on the thread that asks. Blocking reads of the embedded store get threads of their own.
 pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -36,9 +39,18 @@ where
         orders: store.clone(),
         stock: store.clone(),
         catalog: store.clone(),
+        pause: Arc::new(NoPause),
         stamper: Arc::new(shop::Ticking::default()),
         environment: Environment::Dev,
     }))
+}
+
+/// Nobody else runs, so nobody is waited for.
+struct NoPause;
+
+#[async_trait]
+impl Pause for NoPause {
+    async fn pause(&self, _: Duration) {}
 }
 
 /// What came back.
