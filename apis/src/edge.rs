@@ -12,6 +12,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use tracing::{Instrument, Span, field};
 
 use crate::Api;
 use crate::answer::AboutOrder;
@@ -20,7 +21,6 @@ use crate::preconditions::Known;
 use crate::problem::{Cause, Problem};
 use crate::request::Caller;
 use crate::table::{Query, Route, Table};
-use tracing::{Instrument, Span, field};
 
 /// The router of a table, with the edge around it.
 pub(crate) fn around(table: Table, api: Arc<Api>) -> Router {

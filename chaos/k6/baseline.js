@@ -1,6 +1,6 @@
 // How fast it is on an ordinary day: a steady stream of customers, the same on every run, so that runs can be compared.
 
-import { open, promises, visit, wait } from './shop.js';
+import { open, promises, steady, visit, wait } from './shop.js';
 import exec from 'k6/execution';
 
 const rate = Number(__ENV.RATE || 100);
@@ -8,14 +8,7 @@ const seconds = Number(__ENV.SECONDS || 30);
 
 export const options = {
   scenarios: {
-    baseline: {
-      executor: 'constant-arrival-rate',
-      rate,
-      timeUnit: '1s',
-      duration: `${seconds}s`,
-      preAllocatedVUs: 50,
-      maxVUs: 200,
-    },
+    baseline: steady(rate, `${seconds}s`),
   },
   thresholds: {
     ...promises,

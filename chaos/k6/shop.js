@@ -20,6 +20,18 @@ export const promises = {
   'http_req_duration{kind:crud}': ['p(95)<300'],
 };
 
+// So many customers a second, for a while, whether or not the server keeps up.
+export function steady(rate, duration) {
+  return {
+    executor: 'constant-arrival-rate',
+    rate,
+    timeUnit: '1s',
+    duration,
+    preAllocatedVUs: 50,
+    maxVUs: 200,
+  };
+}
+
 function ask(method, path, body, more) {
   const headers = { 'content-type': 'application/json', ...(more || {}).headers };
   if (__ENV.SAGALINE_API_KEY) {

@@ -1,6 +1,6 @@
 // Whether it stays as it was: a moderate load for a long time. MINUTES=60 is an hour.
 
-import { open, promises, visit, wait } from './shop.js';
+import { open, promises, steady, visit, wait } from './shop.js';
 import exec from 'k6/execution';
 
 const rate = Number(__ENV.RATE || 30);
@@ -8,14 +8,7 @@ const minutes = Number(__ENV.MINUTES || 10);
 
 export const options = {
   scenarios: {
-    soak: {
-      executor: 'constant-arrival-rate',
-      rate,
-      timeUnit: '1s',
-      duration: `${minutes}m`,
-      preAllocatedVUs: 30,
-      maxVUs: 200,
-    },
+    soak: steady(rate, `${minutes}m`),
   },
   thresholds: { ...promises, dropped_iterations: ['count==0'] },
 };

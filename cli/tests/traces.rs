@@ -32,7 +32,7 @@ async fn an_order_is_one_trace_from_its_request_to_its_last_worker_and_is_counte
         services,
         BTreeSet::from(["POST /orders", "orders-worker", "inventory-worker", "payments-worker"])
     );
-    let [request] = &roots(&seen, "")[..] else { panic!("{:#?}", roots(&seen, "")) };
+    let [request] = &roots(&seen)[..] else { panic!("{:#?}", roots(&seen)) };
     assert_eq!((&*request.name, &*request.service, &*request.parent_id), ("POST /orders", "sagaline", ""));
     assert_eq!(request.attributes["http.response.status_code"], "201");
     // Each event names the span that appended it, and those are different looks of different workers.

@@ -99,15 +99,10 @@ impl Collector {
     }
 }
 
-/// The spans of a trace that continue nothing which arrived, apart from whom `outside` names. A trace that is
-/// connected has one at most.
-pub fn roots<'a>(trace: &'a [Received], outside: &str) -> Vec<&'a Received> {
+/// The spans of a trace that continue nothing which arrived. A trace that is connected has one.
+pub fn roots(trace: &[Received]) -> Vec<&Received> {
     let arrived: BTreeSet<&str> = trace.iter().map(|span| &*span.span_id).collect();
-    let continues = |span: &&Received| arrived.contains(&*span.parent_id);
-    trace
-        .iter()
-        .filter(|span| !continues(span) && (outside.is_empty() || span.parent_id != outside))
-        .collect()
+    trace.iter().filter(|span| !arrived.contains(&*span.parent_id)).collect()
 }
 
 async fn take_spans(State(kept): State<Kept>, body: Bytes) -> Result<Vec<u8>, StatusCode> {

@@ -70,7 +70,7 @@ pub async fn an_order_is_one_trace_over_all_functions(world: &World) {
     .await;
     let services: BTreeSet<&str> = seen.iter().map(|span| &*span.service).collect();
     assert_eq!(services, BTreeSet::from(["oms-api", "orders-worker", "inventory-worker", "payments-worker"]));
-    let begun_by = roots(&seen, "");
+    let begun_by = roots(&seen);
     let [request] = &begun_by[..] else { panic!("{begun_by:#?}") };
     assert_eq!((&*request.service, &*request.name), ("oms-api", "POST /orders"));
 }
