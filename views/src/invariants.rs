@@ -73,6 +73,7 @@ macro_rules! promises {
 promises! {
     // Of one stream.
     Cause "cause" Always "An event that was not written by hand names no cause, or one in its own stream.";
+    Answer "answer" Always "What a worker appends names the event because of which it was owed.";
     CauseOrder "cause_order" Always "An event's id is greater than its cause's, so no event is its own cause.";
     CausationDepth "causation_depth" Always "No event has more than 16 causes above it.";
     Slot "slot" Always

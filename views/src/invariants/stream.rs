@@ -84,7 +84,12 @@ fn of_causes<Item: Borrow<RecordedEvent>>(
     causes: &Causes<'_, Item>,
     found: &mut Found,
 ) {
-    let Some(cause) = item.causation_id else { return };
+    let Some(cause) = item.causation_id else {
+        must(found, item.is_raw() || !is_answer(item), Invariant::Answer, || {
+            format!("{} answers nothing", named(item))
+        });
+        return;
+    };
     must(found, item.is_raw() || causes.find(cause).is_some(), Invariant::Cause, || {
         format!("{} was caused by {cause}, which its stream does not have", named(item))
     });
@@ -94,6 +99,35 @@ fn of_causes<Item: Borrow<RecordedEvent>>(
     must(found, !causes.is_too_deep(item), Invariant::CausationDepth, || {
         format!("{} has more than {MAX_CAUSATION_DEPTH} causes above it", named(item))
     });
+}
+
+/// Whether an event is what a worker owes because of another one; the rest is appended because somebody asked for it.
+fn is_answer(item: &RecordedEvent) -> bool {
+    let Ok(event) = item.event() else { return false };
+    match event {
+        Event::ReserveInventory(_)
+        | Event::InventoryReserved(_)
+        | Event::InventoryReservationFailed(_)
+        | Event::PaymentAttempted(_)
+        | Event::OrderPaymentAccepted(_)
+        | Event::OrderPaymentRejected(_)
+        | Event::InventoryCommitted(_)
+        | Event::InventoryReleased(_)
+        | Event::InventoryReturned(_)
+        | Event::OrderPaymentRefunded(_)
+        | Event::StockReceived(_) => true,
+        Event::OrderPlaced(_)
+        | Event::ManualPaymentRecorded(_)
+        | Event::OrderCancelled(_)
+        | Event::OrderShipped(_)
+        | Event::OrderDelivered(_)
+        | Event::SkuRestocked(_)
+        | Event::CustomerRegistered(_)
+        | Event::CustomerErased(_)
+        | Event::ProductListed(_)
+        | Event::ProductRepriced(_)
+        | Event::ProductWithdrawn(_) => false,
+    }
 }
 
 /// What nobody can read claims no slot.
