@@ -88,6 +88,8 @@ promises! {
     ChargedOnce "charged_once" Always "No order is charged twice.";
     Calls "calls" Always "The gateway is asked to charge at most as often as an attempt was claimed.";
     Claimed "claimed" Always "Money is taken only for an order with a claimed attempt.";
+    NotAfterCancel "not_after_cancel" Always
+        "Nobody who looked at an order after it was cancelled claims an attempt to charge it.";
     Outcome "outcome" Always
         "Unless an order was decided by hand, what the log says of its payment is what the gateway did.";
     Refund "refund" Always

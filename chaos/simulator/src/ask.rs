@@ -16,6 +16,8 @@ pub struct Ask {
     pub path: String,
     /// Its body, as text; empty for none.
     pub body: String,
+    /// A header that it carries besides those that all have.
+    pub header: Option<(&'static str, String)>,
     /// What it is about.
     pub wants: Wants,
     /// How often the client asks before it gives up.
@@ -57,10 +59,21 @@ pub enum Wants {
         /// Under which id.
         lot_id: String,
     },
+    /// To announce a lot as an older system's client does: the first one that has its id stands.
+    CompatRestock {
+        /// Of what.
+        sku: Sku,
+        /// How much.
+        units: u32,
+        /// Under which id.
+        lot_id: String,
+    },
     /// To register a customer.
     Register {
         /// Under which id.
         customer_id: String,
+        /// Whether something is told about the person.
+        personal: bool,
     },
     /// To list a product.
     List {
@@ -120,7 +133,17 @@ impl Change {
 impl Ask {
     /// A request with a JSON body.
     pub fn send(method: &'static str, path: impl Into<String>, body: String, wants: Wants) -> Ask {
-        Ask { method, path: path.into(), body, wants, patience: 4 }
+        Ask { method, path: path.into(), body, header: None, wants, patience: 4 }
+    }
+
+    /// The same with a header.
+    pub fn with(self, name: &'static str, value: impl Into<String>) -> Ask {
+        Ask { header: Some((name, value.into())), ..self }
+    }
+
+    /// A request of an older system's client that only reads.
+    pub fn compat_read(route: &str, body: &serde_json::Value) -> Ask {
+        Ask::send("POST", format!("/api/v1/{route}"), body.to_string(), Wants::Read)
     }
 
     /// A request that only reads.
@@ -167,7 +190,28 @@ impl Ask {
     /// A customer.
     pub fn register(customer_id: &str) -> Ask {
         let body = format!(r#"{{"customer_id":"{customer_id}"}}"#);
-        Ask::send("POST", "/customers", body, Wants::Register { customer_id: customer_id.to_owned() })
+        Ask::send(
+            "POST",
+            "/customers",
+            body,
+            Wants::Register { customer_id: customer_id.to_owned(), personal: false },
+        )
+    }
+
+    /// A customer of whom a name and an address are known.
+    pub fn register_person(customer_id: &str, name: &str) -> Ask {
+        let body = serde_json::json!({
+            "customer_id": customer_id, "name": name, "email": "somebody@example.org", "address": "1 High Street",
+        });
+        let wants = Wants::Register { customer_id: customer_id.to_owned(), personal: true };
+        Ask::send("POST", "/customers", body.to_string(), wants)
+    }
+
+    /// A lot, as an older system's client tells of it.
+    pub fn compat_restock(sku: &Sku, units: u32, lot_id: &str) -> Ask {
+        let body = serde_json::json!({ "sku": sku, "units": units, "lotId": lot_id }).to_string();
+        let wants = Wants::CompatRestock { sku: sku.clone(), units, lot_id: lot_id.to_owned() };
+        Ask::send("POST", "/api/v1/inventory/restockSku", body, wants)
     }
 
     /// A product that sells a SKU under the SKU's own name, at a price in hundredths.
@@ -202,6 +246,7 @@ impl Ask {
             Wants::Change { .. } if self.method == "DELETE" => Handler::CancelOrder,
             Wants::Change { .. } => Handler::ChangeOrder,
             Wants::Restock { .. } => Handler::Restock,
+            Wants::CompatRestock { .. } => Handler::CompatRestock,
             Wants::Register { .. } => Handler::Register,
             Wants::List { .. } => Handler::List,
             Wants::Withdraw { .. } => Handler::Withdraw,

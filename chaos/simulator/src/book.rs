@@ -45,6 +45,8 @@ pub struct Entry {
     pub settled: Option<u16>,
     /// Whether the order that it is about was in the log when it was sent.
     stood: bool,
+    /// Whether what it wants could be refused then, as things stood.
+    refusable: bool,
 }
 
 impl Book {
@@ -55,7 +57,7 @@ impl Book {
 
     /// A request that will be sent; gives its number.
     pub fn enter(&mut self, ask: Ask) -> usize {
-        self.entries.push(Entry { ask, sent: 0, settled: None, stood: false });
+        self.entries.push(Entry { ask, sent: 0, settled: None, stood: false, refusable: false });
         self.entries.len() - 1
     }
 
@@ -65,9 +67,14 @@ impl Book {
             Wants::ReadOrder { order_id } | Wants::Change { order_id, .. } => self.placed(order_id).is_some(),
             _ => false,
         };
+        let refusable = match &self.entries[number].ask.wants {
+            Wants::Change { order_id, into } => self.is_refused(order_id, *into),
+            _ => false,
+        };
         let entry = &mut self.entries[number];
         entry.sent += 1;
         entry.stood = stood;
+        entry.refusable = refusable;
         format!("ask-{number}-{}", entry.sent)
     }
 
@@ -130,7 +137,7 @@ impl Book {
             (!holds).then(|| (invariant, format!("it was answered {status}, {why}")))
         };
         // The compatibility API knows one word for everything that is broken for now.
-        let is_compat = matches!(entry.ask.wants, Wants::CompatPlace { .. });
+        let is_compat = entry.ask.path.starts_with("/api/v1/");
         if status == 503 || (status == 500 && is_compat) {
             return None;
         }
@@ -168,9 +175,23 @@ impl Book {
                     unless(self.is_so(order_id, *into), Invariant::Acknowledged, "and the log says no")
                 }
                 404 => unless(!entry.stood, Invariant::Acknowledged, "though the order was there"),
-                409 => None,
+                // It was looked at between the sending and the answer, so one of the two saw what it saw, unless what
+                // it wants was refused, allowed and refused again, or nothing could be read there.
+                409 => unless(
+                    entry.refusable || self.is_refused(order_id, *into),
+                    Invariant::Acknowledged,
+                    "though nothing stood in its way",
+                ),
+                412 => {
+                    unless(entry.ask.header.is_some(), Invariant::Acknowledged, "and nothing was presupposed")
+                }
                 _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
             },
+            Wants::CompatRestock { sku, lot_id, .. } => {
+                let lot = events::LotId::recorded(lot_id).ok()?;
+                let there = self.slot(StreamKey::Sku(sku.clone()), Slot::SkuRestocked(lot)).is_some();
+                unless(status == 202 && there, Invariant::Acknowledged, "and the lot is not in the log")
+            }
             Wants::Restock { sku, units, lot_id } => {
                 let lot = events::LotId::recorded(lot_id).ok()?;
                 let stored = self.slot(StreamKey::Sku(sku.clone()), Slot::SkuRestocked(lot));
@@ -187,10 +208,12 @@ impl Book {
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
-            Wants::Register { customer_id } => {
+            Wants::Register { customer_id, personal } => {
                 let id = events::CustomerId::recorded(customer_id).ok()?;
                 let there = self.slot(StreamKey::Customer(id), Slot::CustomerRegistered).is_some();
-                unless(matches!(status, 200 | 201) && there, Invariant::Acknowledged, "and is not in the log")
+                // Somebody else may have told otherwise of the same person.
+                let is_usual = matches!(status, 200 | 201) || (status == 409 && *personal);
+                unless(is_usual && there, Invariant::Acknowledged, "and is not in the log")
             }
             Wants::List { product_id, sku, minor } => {
                 let id = events::ProductId::recorded(product_id).ok()?;
@@ -221,6 +244,25 @@ impl Book {
             }
             Wants::Read => None,
         }
+    }
+
+    /// Whether an order's facts, as they are now, refuse what somebody asks of it: it has another end, or is not
+    /// there yet. What is so already is no reason to refuse.
+    fn is_refused(&self, order_id: &OrderId, into: Change) -> bool {
+        let pk = StreamKey::Order(order_id.clone()).pk();
+        let stream = at_once(self.store.read_stream(&pk)).expect("memory is always there");
+        let facts = orders::fold(stream.iter().map(|item| &**item));
+        let by_hand = views::invariants::has_raw_events(&stream);
+        let Some(status) = orders::status(&facts) else { return true };
+        by_hand
+            || match into {
+                Change::Cancelled => facts.is_shipped() || status == Status::Delivered,
+                Change::Shipped => !matches!(status, Status::Paid | Status::Shipped),
+                Change::Delivered => !matches!(status, Status::Shipped | Status::Delivered),
+                Change::Paid => {
+                    !matches!(status, Status::Confirmed | Status::Paid) || facts.manual_payment.is_settled()
+                }
+            }
     }
 
     /// Whether the log agrees that an order is, or was and now is more, what somebody asked for.

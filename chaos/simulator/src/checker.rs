@@ -4,18 +4,27 @@ use std::sync::Arc;
 
 use event_store::memory::MemoryStore;
 use event_store::{EventLog, IntentStore, StockViews};
-use events::{OrderId, RecordedEvent, StreamKey};
-use views::invariants::{StockBook, Violation, held_by, of_payment, of_stream};
+use events::{Event, OrderId, RecordedEvent, Sku, StreamKey, Ulid};
+use orders::Closing;
+use rustc_hash::FxHashMap;
+use views::invariants::{Invariant, StockBook, Violation, held_by, of_payment, of_stream};
 
+use crate::executor::{Micros, SECOND};
 use crate::figures::Sometimes;
 use crate::ports::at_once;
 use crate::sim::Sim;
+
+/// No worker lives longer than a minute: the longest time-out of the templates. What it appends later than that was
+/// decided by another one.
+const LONGEST_LOOK: Micros = 60 * SECOND;
 
 /// Looks at everything that changes.
 pub struct Checker {
     sim: Arc<Sim>,
     store: Arc<MemoryStore>,
     book: StockBook,
+    /// When each cancellation was stored.
+    cancelled: FxHashMap<Ulid, Micros>,
     /// What did not hold.
     pub found: Vec<Violation>,
 }
@@ -23,7 +32,7 @@ pub struct Checker {
 impl Checker {
     /// A checker of an empty store.
     pub fn new(sim: Arc<Sim>, store: Arc<MemoryStore>) -> Self {
-        Checker { sim, store, book: StockBook::default(), found: Vec::new() }
+        Checker { sim, store, book: StockBook::default(), cancelled: FxHashMap::default(), found: Vec::new() }
     }
 
     /// Looks at events that were stored in one step.
@@ -33,10 +42,15 @@ impl Checker {
         }
         for event in events {
             for delta in &event.counters {
-                let live = at_once(self.store.stock(&delta.sku)).expect("memory is always there");
-                self.book.check(&delta.sku, live.as_ref(), &mut self.found);
+                self.counters(&delta.sku);
             }
         }
+    }
+
+    /// Looks at the counters of a SKU that something other than an event may have touched.
+    pub fn counters(&mut self, sku: &Sku) {
+        let live = at_once(self.store.stock(sku)).expect("memory is always there");
+        self.book.check(sku, live.as_ref(), &mut self.found);
     }
 
     fn enter(&mut self, event: &Arc<RecordedEvent>) {
@@ -49,9 +63,30 @@ impl Checker {
             held_by(&stream).for_each(|(sku, units)| self.book.hold(sku, units));
         }
         of_stream(&stream, &mut self.found);
+        self.cancelled_before(event, &stream);
         self.notice(event, &stream);
         if let Some(StreamKey::Order(order)) = StreamKey::parse(&event.pk) {
             self.payment(&order, &stream);
+        }
+    }
+
+    /// An attempt may overtake a cancellation, but only for as long as a function lives that looked before.
+    fn cancelled_before(&mut self, event: &RecordedEvent, stream: &[Arc<RecordedEvent>]) {
+        match event.event() {
+            Ok(Event::OrderCancelled(_)) => {
+                self.cancelled.insert(event.event_id, self.sim.now());
+            }
+            Ok(Event::PaymentAttempted(_)) if !event.is_raw() => {
+                let facts = orders::fold(stream.iter().map(|item| &**item));
+                let closing = facts.closing.get().filter(|it| matches!(it.what, Closing::Cancelled(_)));
+                let at = closing.and_then(|closing| self.cancelled.get(&closing.by.event_id));
+                if let Some(at) = at.filter(|at| self.sim.now() > **at + LONGEST_LOOK) {
+                    let late = (self.sim.now() - at) / SECOND;
+                    let detail = format!("{} {} is {late} s later than the cancellation", event.pk, event.sk);
+                    self.found.push(Violation { invariant: Invariant::NotAfterCancel, detail });
+                }
+            }
+            _ => {}
         }
     }
 
@@ -77,8 +112,6 @@ impl Checker {
         }
         if event.event().is_err() {
             core.figures.saw(Sometimes::Anomaly);
-        } else if event.schema_version > 1 {
-            core.figures.saw(Sometimes::NextVersion);
         }
         if cause.is_some_and(|cause| cause.occurred_at > event.occurred_at) {
             core.figures.saw(Sometimes::ClockBehindCause);

@@ -1,6 +1,6 @@
 //! What was seen, counted: every call with every fault, and facts that should be true sometimes.
 
-use crate::site::{Call, Fault, Handler, named};
+use crate::site::{Call, Fault, Handler, SITES, named};
 
 named! {
     /// A fact that must have been true in some run, or the runs prove less than they seem to.
@@ -57,7 +57,7 @@ named! {
         ClockBehindCause = "an effect's clock was behind its cause's",
         /// An index did not show what its table held.
         StaleIndex = "an index was behind its table",
-        /// An event of the next version was stored.
+        /// A function of this version read an event that one of the next had stored.
         NextVersion = "an event of the next version was read by this one",
         /// An event in an older spelling was stored.
         OlderSpelling = "an event in an older spelling was read",
@@ -136,12 +136,23 @@ impl Figures {
         Sometimes::ALL.iter().copied().filter(|what| self.times(*what) == 0).collect()
     }
 
-    /// Calls that some fault never struck, though they were made at least so often.
-    pub fn unstruck(&self, at_least: u64) -> Vec<(Handler, Call, Fault)> {
-        let missing = |(handler, call, _, struck): (Handler, Call, u64, [u64; 5])| {
-            let of = Fault::ALL.iter().zip(struck).filter(|(_, count)| *count == 0);
+    /// Calls of [`SITES`] that some fault never struck.
+    pub fn unstruck(&self) -> Vec<(Handler, Call, Fault)> {
+        let sites = SITES.iter().flat_map(|(handler, calls)| calls.iter().map(|call| (*handler, *call)));
+        let missing = |(handler, call): (Handler, Call)| {
+            let fates = &self.calls[handler as usize * Call::ALL.len() + call as usize];
+            let of = Fault::ALL.iter().zip(&fates[1..]).filter(|(_, count)| **count == 0);
             of.map(move |(fault, _)| (handler, call, *fault)).collect::<Vec<_>>()
         };
-        self.calls().filter(|(_, _, calls, _)| *calls >= at_least).flat_map(missing).collect()
+        sites.flat_map(missing).collect()
+    }
+
+    /// Calls that were made, though [`SITES`] does not know that anybody makes them.
+    pub fn unknown(&self) -> Vec<(Handler, Call)> {
+        let is_known = |handler: Handler, call: Call| {
+            SITES.iter().any(|(of, calls)| *of == handler && calls.contains(&call))
+        };
+        let made = self.calls().map(|(handler, call, ..)| (handler, call));
+        made.filter(|(handler, call)| !is_known(*handler, *call)).collect()
     }
 }

@@ -3,7 +3,7 @@
 //! What is a filter, a rule, a batch size or a limit is read from the templates. Nothing here keeps
 //! order across streams, and nothing is delivered only once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub struct Pipeline {
     /// What rules gave up: it can be sent again.
     rule_dead: Vec<Delivery>,
     messages: u64,
+    /// What arrived in a queue, each message once; of a large world, the beginning.
+    sent: BTreeSet<(usize, Arc<str>)>,
 }
 
 /// A shard of the table's stream: records of a key in the order of the log.
@@ -38,6 +40,9 @@ struct Shard {
     halves: VecDeque<Batch>,
     pumped: bool,
 }
+
+/// So many messages are kept to be sent once more: more than a small world ever sends.
+const KEPT: usize = 4_000;
 
 fn micros(duration: Duration) -> Micros {
     duration.as_micros() as Micros
@@ -55,6 +60,7 @@ impl Pipeline {
             queues,
             rule_dead: Vec::new(),
             messages: 0,
+            sent: BTreeSet::new(),
         }
     }
 
@@ -175,9 +181,17 @@ impl Pipeline {
     /// A message arrives in a queue.
     pub fn enqueue(&mut self, queue: usize, body: Arc<str>) {
         self.messages += 1;
+        if self.sent.len() < KEPT {
+            self.sent.insert((queue, body.clone()));
+        }
         let id = self.messages;
         self.queues[queue].send(id, body);
         self.wake_poller(queue, 0);
+    }
+
+    /// What arrived in a queue, each message once; of a large world, the beginning. Begins anew.
+    pub fn take_sent(&mut self) -> Vec<(usize, Arc<str>)> {
+        std::mem::take(&mut self.sent).into_iter().collect()
     }
 
     /// Somebody will look for messages soon.

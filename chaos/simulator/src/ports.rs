@@ -99,7 +99,12 @@ impl EventLog for Ports {
     }
 
     async fn read_stream(&self, pk: &str) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
-        self.sim.call(Call::ReadStream, || at_once(self.store.read_stream(pk))).await
+        let stream = self.sim.call(Call::ReadStream, || at_once(self.store.read_stream(pk))).await?;
+        let is_of_the_next = |item: &Arc<RecordedEvent>| item.schema_version > 1 && item.event().is_ok();
+        if !self.next_version && stream.iter().any(is_of_the_next) {
+            self.sim.saw(Sometimes::NextVersion);
+        }
+        Ok(stream)
     }
 
     async fn read_slot(&self, pk: &str, sk: &str) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
@@ -299,7 +304,8 @@ impl ShadowViews for Ports {
         self.sim
             .call(Call::Progress, || {
                 let progress = at_once(self.store.progress(view))?;
-                if progress.is_some() {
+                // Where nobody else rebuilds it, whoever began is dead.
+                if progress.is_some() && self.sim.core().replaying[view as usize] == 1 {
                     self.sim.saw(Sometimes::ReplayResumed);
                 }
                 Ok(progress)

@@ -77,6 +77,8 @@ pub struct Core {
     pub handler: Handler,
     /// Whether the task that runs now ended as a crashed process does.
     pub crashed: bool,
+    /// How many replays of each of [`event_store::View::ALL`] are running.
+    pub replaying: [u32; 6],
     /// What the task that runs now said.
     pub said: Vec<Said>,
     /// What happened.
@@ -91,6 +93,9 @@ struct Drawn {
     before: Micros,
     after: Micros,
 }
+
+/// However unlucky, a call comes through more often than not.
+const MOST: f32 = 0.45;
 
 impl Sim {
     /// A world at its beginning.
@@ -107,6 +112,7 @@ impl Sim {
                 instant: false,
                 handler: Handler::Read,
                 crashed: false,
+                replaying: [0; 6],
                 said: Vec::new(),
                 trace: Trace::new(lines),
                 figures: Figures::default(),
@@ -196,7 +202,11 @@ impl Sim {
         let handler = core.handler;
         let mut fault = None;
         if !core.peace {
-            let mut at = core.fate.f32() / handler.bad_luck();
+            let shares: f32 = core.swarm.faults.iter().sum();
+            let strikes = (shares * handler.bad_luck(call)).min(MOST);
+            let drawn = core.fate.f32();
+            // Which one, by their shares.
+            let mut at = if drawn < strikes { drawn / strikes * shares } else { f32::INFINITY };
             for kind in Fault::ALL {
                 let share = core.swarm.of(*kind);
                 if at < share {

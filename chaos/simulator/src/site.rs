@@ -57,6 +57,8 @@ named! {
         CancelOrder = "DELETE /orders/{id}",
         /// A lot is announced.
         Restock = "POST /inventory/restocks",
+        /// A lot is announced through the compatibility API.
+        CompatRestock = "POST /api/v1/inventory/restockSku",
         /// A customer is registered.
         Register = "POST /customers",
         /// A product is listed.
@@ -75,8 +77,24 @@ named! {
 }
 
 impl Handler {
-    /// How much more often faults strike it: what is seldom called would hardly ever be struck.
-    pub fn bad_luck(self) -> f32 {
+    /// How much more often faults strike a call of it: what is seldom made would hardly ever be struck.
+    pub fn bad_luck(self, call: Call) -> f32 {
+        let seldom = match (self, call) {
+            (Handler::Payments, Call::CancelIntent | Call::Refund) => 4.0,
+            (Handler::Sweeper | Handler::LogSweeper, Call::Nudge | Call::ReadStream) => 4.0,
+            (Handler::Replay, Call::Counted) => 200.0,
+            (Handler::Replay, Call::PutOrder) => 60.0,
+            (Handler::Replay, Call::Follow) => 12.0,
+            (Handler::Replay, Call::Adopt | Call::ReadStream | Call::Row) => 3.0,
+            (Handler::Audit, Call::Counted) => 100.0,
+            (Handler::Audit, Call::ReadStream) => 16.0,
+            (Handler::Audit, Call::Stock | Call::Rows) => 3.0,
+            _ => 1.0,
+        };
+        seldom * self.own_luck()
+    }
+
+    fn own_luck(self) -> f32 {
         match self {
             Handler::Orders
             | Handler::Inventory
@@ -88,7 +106,11 @@ impl Handler {
             | Handler::Restock
             | Handler::RawEvent
             | Handler::Read => 1.0,
-            Handler::Catalog | Handler::Register | Handler::List | Handler::Withdraw => 4.0,
+            Handler::CompatRestock
+            | Handler::Catalog
+            | Handler::Register
+            | Handler::List
+            | Handler::Withdraw => 4.0,
             // They make many calls each, and should come to their end most of the time.
             Handler::Sweeper | Handler::LogSweeper | Handler::Replay | Handler::Audit => 2.0,
         }
@@ -192,3 +214,91 @@ named! {
         Throttled = "throttled",
     }
 }
+
+/// Every call that a handler makes in a storm: each of them is struck by every fault, or too little was run.
+pub const SITES: &[(Handler, &[Call])] = &[
+    (Handler::Orders, &[Call::Append, Call::ReadStream, Call::PutOrder]),
+    (Handler::Inventory, &[Call::Append, Call::ReadStream, Call::ReadSlot]),
+    (
+        Handler::Payments,
+        &[
+            Call::Append,
+            Call::ReadStream,
+            Call::LoadIntent,
+            Call::SaveIntent,
+            Call::Charge,
+            Call::CancelIntent,
+            Call::Refund,
+        ],
+    ),
+    (Handler::Catalog, &[Call::ReadStream, Call::PutCustomer, Call::PutProduct]),
+    (Handler::Sweeper, &[Call::ReadStream, Call::OrderList, Call::Nudge]),
+    (Handler::LogSweeper, &[Call::Scan, Call::Order, Call::Customer, Call::Product, Call::Nudge]),
+    (
+        Handler::PlaceOrder,
+        &[Call::Append, Call::ReadStream, Call::ReadSlot, Call::Customer, Call::ProductBySku],
+    ),
+    (Handler::CompatPlaceOrder, &[Call::Append]),
+    (Handler::ChangeOrder, &[Call::Append, Call::ReadStream, Call::PutOrder]),
+    (Handler::CancelOrder, &[Call::Append, Call::ReadStream, Call::PutOrder]),
+    (Handler::Restock, &[Call::Append]),
+    (Handler::CompatRestock, &[Call::Append]),
+    (
+        Handler::Register,
+        &[Call::Append, Call::ReadStream, Call::PutCustomer, Call::PutPersonal, Call::Customer],
+    ),
+    (Handler::List, &[Call::Append, Call::ReadStream, Call::PutProduct, Call::ProductBySku]),
+    (Handler::Withdraw, &[Call::Append, Call::ReadStream, Call::PutProduct]),
+    (Handler::RawEvent, &[Call::Append, Call::ReadStream]),
+    (
+        Handler::Read,
+        &[
+            Call::ReadStream,
+            Call::Order,
+            Call::Payment,
+            Call::Delivery,
+            Call::OrderList,
+            Call::PaymentList,
+            Call::Stock,
+            Call::StockList,
+            Call::Ledger,
+            Call::Customer,
+            Call::CustomerList,
+            Call::Product,
+            Call::ProductByName,
+            Call::ProductList,
+        ],
+    ),
+    (
+        Handler::Replay,
+        &[
+            Call::ReadStream,
+            Call::Scan,
+            Call::Size,
+            Call::Follow,
+            Call::Head,
+            Call::PutOrder,
+            Call::Counted,
+            Call::Rows,
+            Call::Row,
+            Call::PutShadow,
+            Call::Progress,
+            Call::Adopt,
+            Call::Discard,
+        ],
+    ),
+    (
+        Handler::Audit,
+        &[
+            Call::ReadStream,
+            Call::Scan,
+            Call::Size,
+            Call::Stock,
+            Call::StockList,
+            Call::Counted,
+            Call::Rows,
+            Call::Row,
+            Call::LoadIntent,
+        ],
+    ),
+];

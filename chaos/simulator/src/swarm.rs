@@ -112,7 +112,7 @@ impl Swarm {
         };
         let often = [0.002, 0.01, 0.03, 0.08];
         let faults = [
-            share(Switch::Slow, &[0.0005, 0.002, 0.01], 0.3),
+            share(Switch::Slow, &[0.001, 0.005, 0.02], 0.35),
             share(Switch::CrashBefore, &often, 0.45),
             share(Switch::CrashAfter, &often, 0.45),
             share(Switch::LostAnswer, &often, 0.45),

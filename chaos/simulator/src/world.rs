@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use event_store::memory::MemoryStore;
 use event_store::{CatalogViews, OrderViews, ShadowViews, Stamper, View};
-use events::RecordedEvent;
+use events::{RecordedEvent, Sku};
 use http_body_util::BodyExt;
 use local::wiring::Wiring;
 use rustc_hash::FxHashMap;
@@ -17,7 +17,7 @@ use views::replay::Mode;
 use views::{AuditReport, ReplayReport, audit, replay};
 use workers::{Failure, FakeGateway, Gateway, LogSweeper, Message, Sweeper, Worker, Workers};
 
-use crate::ask::{Ask, Wants};
+use crate::ask::Ask;
 use crate::book::{Answer, Book};
 use crate::checker::Checker;
 use crate::clock::Clock;
@@ -122,6 +122,7 @@ enum What {
     Batch { queue: usize, messages: Vec<(u64, u32)> },
     Ask { number: usize, request_id: String },
     Operator,
+    Replay { view: View, at_rest: bool },
     AtRest,
 }
 
@@ -208,9 +209,9 @@ impl World {
             (0..3).for_each(|_| sometime(|| Happening::Redrive));
         }
         if operators {
-            sometime(|| Happening::Sweep);
-            sometime(|| Happening::SweepLog);
-            sometime(|| Happening::Audit);
+            (0..2).for_each(|_| sometime(|| Happening::Sweep));
+            (0..2).for_each(|_| sometime(|| Happening::SweepLog));
+            (0..2).for_each(|_| sometime(|| Happening::Audit));
             (0..3).for_each(|_| sometime(|| Happening::Replay));
         }
         self.sim.after(length, Happening::Peace);
@@ -295,8 +296,11 @@ impl World {
         if said.is_empty() {
             return;
         }
-        let (mut appended, mut asked) = (Vec::new(), Vec::new());
+        let (mut appended, mut asked, mut swapped) = (Vec::new(), Vec::new(), Vec::new());
         for said in said {
+            if let Said::Written(Row::Whatever(View::Stock, sku)) = &said {
+                swapped.extend(Sku::recorded(sku));
+            }
             match said {
                 Said::Appended(event) => appended.push(event),
                 Said::Asked(order) => asked.push(order),
@@ -309,6 +313,7 @@ impl World {
         }
         self.checker.appended(&appended);
         asked.iter().for_each(|order| self.checker.asked(order));
+        swapped.iter().for_each(|sku| self.checker.counters(sku));
     }
 
     fn stored(&mut self, event: &Arc<RecordedEvent>) {
@@ -396,10 +401,11 @@ impl World {
         self.sim.core().peace = true;
         let at = |minutes: u64, happening| self.sim.after(minutes * 60 * SECOND, happening);
         at(1, Happening::Redrive);
-        at(20, Happening::Sweep);
-        at(30, Happening::Redrive);
-        at(45, Happening::SweepLog);
-        at(60, Happening::Redrive);
+        // Clocks may be twenty minutes apart, and what is younger than its patience is passed over.
+        at(30, Happening::Sweep);
+        at(40, Happening::Redrive);
+        at(60, Happening::SweepLog);
+        at(80, Happening::Redrive);
     }
 
     fn redrive(&mut self) {
@@ -456,13 +462,15 @@ impl World {
         let request_id = self.book.send(number);
         let ask = &self.book.entries[number].ask;
         let handler = ask.handler();
-        let request = axum::http::Request::builder()
+        let mut request = axum::http::Request::builder()
             .method(ask.method)
             .uri(&ask.path)
             .header("content-type", "application/json")
-            .header("x-request-id", &request_id)
-            .body(Body::from(ask.body.clone()))
-            .expect("a workload writes valid requests");
+            .header("x-request-id", &request_id);
+        if let Some((name, value)) = &ask.header {
+            request = request.header(*name, value);
+        }
+        let request = request.body(Body::from(ask.body.clone())).expect("a workload writes valid requests");
         {
             let mut core = self.sim.core();
             let at = self.sim.now();
@@ -485,12 +493,20 @@ impl World {
         self.tasks.spawn(answer(self.routers[0].clone(), request), about);
     }
 
+    /// The clock of a function that is started now.
+    fn clock(&self, producer: &str) -> Clock {
+        let mut core = self.sim.core();
+        let most = core.swarm.skew_ms;
+        let skew_ms = core.fate.i64(-most..=most);
+        Clock { sim: self.sim.clone(), skew_ms, producer: producer.into() }
+    }
+
     fn sweep(&mut self) {
         let sweeper = Sweeper {
             log: Arc::new(self.ports.clone()),
             orders: Arc::new(self.ports.clone()),
             nudges: Arc::new(self.ports.clone()),
-            stamper: Arc::new(Clock { sim: self.sim.clone(), skew_ms: 0, producer: "oms-sweeper".into() }),
+            stamper: Arc::new(self.clock("oms-sweeper")),
             patience: STANDS_STILL,
         };
         let future = async move {
@@ -502,13 +518,12 @@ impl World {
     }
 
     fn sweep_log(&mut self) {
-        let clock = Clock { sim: self.sim.clone(), skew_ms: 0, producer: "oms-log-sweeper".into() };
         let sweeper = LogSweeper {
             scan: Arc::new(self.ports.clone()),
             orders: Arc::new(self.ports.clone()),
             catalog: Arc::new(self.ports.clone()),
             nudges: Arc::new(self.ports.clone()),
-            stamper: Arc::new(clock),
+            stamper: Arc::new(self.clock("oms-log-sweeper")),
             patience: STANDS_STILL,
         };
         let future = async move {
@@ -534,19 +549,23 @@ impl World {
     }
 
     fn replay(&mut self) {
-        let view = View::ALL[self.pick(View::ALL.len())];
+        // Counters are what is hardest to rebuild while they move.
+        let drawn = self.pick(View::ALL.len() + 2);
+        let view = View::ALL.get(drawn).copied().unwrap_or(View::Stock);
         let mode = Mode { diff: true, swap: self.pick(2) == 0 };
-        self.replay_as(view, mode, 1 + self.pick(3) as u32, What::Operator);
+        self.replay_as(view, mode, 1 + self.pick(3) as u32, false);
     }
 
     /// Replays at rest; the report comes into [`World::at_rest`].
     pub(crate) fn replay_at_rest(&mut self, view: View) {
-        self.replay_as(view, Mode { diff: true, swap: false }, 2, What::AtRest);
+        self.replay_as(view, Mode { diff: true, swap: false }, 2, true);
     }
 
-    fn replay_as(&mut self, view: View, mode: Mode, segments: u32, what: What) {
+    fn replay_as(&mut self, view: View, mode: Mode, segments: u32, at_rest: bool) {
+        self.sim.core().replaying[view as usize] += 1;
         let ports = self.views_ports(3);
         let future = async move { Done::Replayed(replay(&ports, view, mode, segments, &|_, _| {}).await) };
+        let what = What::Replay { view, at_rest };
         self.tasks.spawn(future, About { handler: Handler::Replay, what });
     }
 
@@ -583,11 +602,21 @@ impl World {
                 };
                 self.answered(number, &request_id, answer);
             }
-            What::Operator => match done {
-                Some(Done::Replayed(Ok(_))) => self.sim.saw(Sometimes::Replayed),
-                Some(Done::Audited(Ok(report))) => self.audited_beside_traffic(&report),
-                _ => {}
-            },
+            What::Operator => {
+                if let Some(Done::Audited(Ok(report))) = done {
+                    self.audited_beside_traffic(&report);
+                }
+            }
+            What::Replay { view, at_rest } => {
+                self.sim.core().replaying[view as usize] -= 1;
+                match done {
+                    done if at_rest => self.at_rest.extend(done),
+                    Some(Done::Replayed(Ok(_))) if !self.sim.core().peace => {
+                        self.sim.saw(Sometimes::Replayed);
+                    }
+                    _ => {}
+                }
+            }
             What::AtRest => self.at_rest.extend(done),
         }
     }
@@ -610,7 +639,9 @@ impl World {
 
     /// Rows may lag while orders are placed; counters may not, and streams may not.
     fn audited_beside_traffic(&mut self, report: &AuditReport) {
-        self.sim.saw(Sometimes::Audited);
+        if !self.sim.core().peace {
+            self.sim.saw(Sometimes::Audited);
+        }
         let lags = |what: &str| {
             let found = views::invariants::Invariant::ALL.into_iter().find(|known| known.name() == what);
             found.is_none_or(|found| found.when() == views::invariants::When::AtRest)
@@ -671,9 +702,4 @@ impl Instance {
         };
         Instance { workers: Arc::new(Workers::new(&workers, clock)), router: apis::router(Arc::new(api)) }
     }
-}
-
-/// Whether a run's clients forged events.
-pub(crate) fn is_by_hand(world: &World) -> bool {
-    world.book.entries.iter().any(|entry| entry.sent > 0 && matches!(entry.ask.wants, Wants::Raw { .. }))
 }

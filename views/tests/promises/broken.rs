@@ -45,7 +45,7 @@ fn broken(invariant: Invariant) -> Noticed {
             paid.amount = money(1);
             in_stream(&[item(event(OrderPlaced), 1), item(Event::OrderPaymentAccepted(paid), 2)])
         }
-        Invariant::Ended => return Noticed::Elsewhere,
+        Invariant::Ended | Invariant::NotAfterCancel => return Noticed::Elsewhere,
         Invariant::ChargedOnce => in_payment(&[], Intent { charges: 2, ..charged() }),
         Invariant::Calls => in_payment(&[], Intent { calls: 2, ..charged() }),
         Invariant::Claimed => in_payment(&[], charged()),

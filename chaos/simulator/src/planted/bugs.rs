@@ -9,7 +9,9 @@ use event_store::{
     Appended, CatalogViews, Copy, CustomerRow, EventLog, Page, Personal, ProductRow, Progress, ShadowViews,
     StoreError, View, ViewRow, Window,
 };
-use events::{CustomerId, Event, Money, OrderId, ProductId, RecordedEvent, Sku, Slot, Stamp, Ulid};
+use events::{
+    CustomerId, Event, Money, OrderId, ProductId, RecordedEvent, Sku, Slot, Stamp, StreamKey, Ulid,
+};
 use payments::intent::Charge;
 use workers::{Charged, Failure, Gateway, GatewayError, Message, Worker, Workers, handle_batch};
 
@@ -65,17 +67,53 @@ named! {
         StaleStream = "stale_stream",
         /// The orders worker keeps no rows of an order that was cancelled.
         RowsNotKept = "rows_not_kept",
+        /// A worker forgets because of what it does something.
+        CauseForgotten = "cause_forgotten",
+        /// A replay that is swapped in takes away counters that another one is about to compare.
+        SwapTakesCounters = "swap_takes_counters",
+        /// A worker that finds nothing to do writes that down.
+        RepeatRecorded = "repeat_recorded",
     }
 }
 
 /// In so many seeds each bug must be caught.
 pub const CAUGHT_WITHIN: u64 = 200;
 
-/// The first seed that catches a bug, and what it says.
+impl Bug {
+    /// What it breaks: what is found must say one of these, or it was found for another reason.
+    pub fn breaks(self) -> &'static [&'static str] {
+        match self {
+            Bug::OutcomeNotRewritten => &["still owed EVENT#Payment"],
+            Bug::ReserveWithoutFloor => &["counters:", "not_negative:"],
+            Bug::EarlyCancelForgotten => &["is CANCELLED, and still owed EVENT#Settlement", "given_back:"],
+            Bug::ChargeWithoutKey => &["charged_once:"],
+            Bug::StatusGuardRemoved => &["slot:"],
+            Bug::EarlyEventDropped => &["still owed", "row:"],
+            Bug::PublishBeforeDo => &["outcome:"],
+            Bug::ConflictTakenForSuccess | Bug::AckBeforeDurability | Bug::ContentNotCompared => {
+                &["acknowledged:", "was accepted and is not there"]
+            }
+            Bug::EventAndCountersInTwoWrites | Bug::SwapTakesCounters => &["counters:"],
+            Bug::ReleaseNotGuarded => &["counters:", "repeated:"],
+            Bug::PaymentIgnoresCancel => &["not_after_cancel:"],
+            Bug::CausationUnchecked => &["causation_depth:"],
+            Bug::ReplayReachesGateway => &["calls:", "claimed:"],
+            Bug::OrderFromClocks => &["cause_order:"],
+            Bug::FailureReportedAsSuccess | Bug::DedupByMessageId | Bug::StaleStream => &["still owed"],
+            Bug::FloatsForMoney => &["and what was ordered costs"],
+            Bug::RowsNotKept => &["\"row\""],
+            Bug::CauseForgotten => &["answer:"],
+            Bug::RepeatRecorded => &["repeated:"],
+        }
+    }
+}
+
+/// The first seed that catches a bug by what it breaks, and what it says.
 pub fn caught(bug: Bug) -> Option<(u64, String)> {
     (0..CAUGHT_WITHIN).find_map(|seed| {
         let plan = Plan { seed, planted: Some(bug), ..Plan::default() };
-        run(&plan).failure.map(|why| (seed, why))
+        let why = run(&plan).failure?;
+        bug.breaks().iter().any(|said| why.contains(said)).then_some((seed, why))
     })
 }
 
@@ -102,7 +140,8 @@ pub(crate) fn catalog(ports: &Arc<Ports>) -> Arc<dyn CatalogViews> {
 }
 
 pub(crate) fn shadow(ports: &Arc<Ports>) -> Arc<dyn ShadowViews> {
-    if ports.sim.has(Bug::ReplayReachesGateway) { Arc::new(Shadow(ports.clone())) } else { ports.clone() }
+    let is_planted = ports.sim.has(Bug::ReplayReachesGateway) || ports.sim.has(Bug::SwapTakesCounters);
+    if is_planted { Arc::new(Shadow(ports.clone())) } else { ports.clone() }
 }
 
 pub(crate) fn gateway(ports: &Arc<Ports>, gateway: Arc<dyn Gateway>) -> Arc<dyn Gateway> {
@@ -148,21 +187,24 @@ impl Log {
         let handler = self.handler();
         let named = |item: &RecordedEvent, name: &str| &*item.event_name == name;
         let holds = |sk: &str| stream.iter().any(|item| *item.sk == *sk);
-        if self.has(Bug::PaymentIgnoresCancel) && handler == Handler::Payments {
+        let settled = holds("EVENT#Payment");
+        if self.has(Bug::PaymentIgnoresCancel) && handler == Handler::Payments && !settled {
             return without(&stream, |item| named(item, "OrderCancelled"));
         }
         if self.has(Bug::EarlyCancelForgotten) && handler == Handler::Inventory {
             return self
                 .forgetting(&stream, !holds("EVENT#Reservation"), |item| named(item, "OrderCancelled"));
         }
-        if self.has(Bug::EarlyEventDropped) {
-            return self.forgetting(&stream, !holds("EVENT#OrderPlaced"), |_| true);
+        let is_worker = matches!(handler, Handler::Orders | Handler::Inventory | Handler::Payments);
+        if self.has(Bug::EarlyEventDropped) && is_worker && is_order(&stream) {
+            let too_early = !holds("EVENT#OrderPlaced");
+            let seen = self.forgetting(&stream, too_early, |_| true);
+            // Until its order comes, there is nothing to be wrong about.
+            return if too_early { stream } else { seen };
         }
-        let settled = holds("EVENT#Payment");
         if self.has(Bug::OutcomeNotRewritten) && handler == Handler::Payments && !settled {
-            // Seen with an outcome, an attempt owes nothing more.
-            let claimed = stream.iter().any(|item| named(item, "PaymentAttempted"));
-            return if claimed { Vec::new() } else { stream };
+            // It sees a claim whose charge went through, and takes whoever made it to be about to write it down.
+            return if self.is_charged(&stream) { Vec::new() } else { stream };
         }
         if self.has(Bug::StaleStream) && handler == Handler::Inventory {
             let until = stream.len().saturating_sub(1);
@@ -173,6 +215,14 @@ impl Log {
             return if cancelled { Vec::new() } else { stream };
         }
         stream
+    }
+
+    /// Whether the gateway took the money of the order whose stream this is.
+    fn is_charged(&self, stream: &[Arc<RecordedEvent>]) -> bool {
+        let key = stream.first().and_then(|item| StreamKey::parse(&item.pk));
+        let Some(StreamKey::Order(order)) = key else { return false };
+        let stored = at_once(event_store::IntentStore::load(&*self.ports.store, &order));
+        stored.is_ok_and(|stored| stored.intent.state == payments::intent::State::Charged)
     }
 
     fn forgetting(
@@ -186,6 +236,23 @@ impl Log {
             forgotten.extend(stream.iter().filter(|item| which(item)).map(|item| item.event_id));
         }
         without(stream, |item| forgotten.contains(&item.event_id))
+    }
+
+    /// What a worker has to say that found an order at its end.
+    fn nothing_to_do(stream: &[Arc<RecordedEvent>]) -> Option<RecordedEvent> {
+        let first = stream.iter().find(|item| *item.sk == *Slot::OrderPlaced.sk())?;
+        let latest = stream.iter().max_by_key(|item| item.event_id)?;
+        if !orders::has_ended(&orders::fold(stream.iter().map(|item| &**item))) {
+            return None;
+        }
+        let stamp = Stamp {
+            event_id: Ulid(latest.event_id.0 + 1),
+            occurred_at: latest.occurred_at,
+            producer: "inventory-worker".into(),
+        };
+        let sk = format!("EVENT#Rechecked#{}", stream.len());
+        let said = ("OrderRechecked", 1, "{}");
+        Some(RecordedEvent::raw((&latest.pk, &sk), said, Vec::new(), stamp, first.causes_next()))
     }
 
     /// An event that answers another one, whatever that was.
@@ -202,6 +269,10 @@ impl Log {
     }
 }
 
+fn is_order(stream: &[Arc<RecordedEvent>]) -> bool {
+    stream.first().is_some_and(|item| item.pk.starts_with("EVENTS#ORDER_ID#"))
+}
+
 fn without(stream: &[Arc<RecordedEvent>], which: impl Fn(&RecordedEvent) -> bool) -> Vec<Arc<RecordedEvent>> {
     stream.iter().filter(|item| !which(item)).cloned().collect()
 }
@@ -211,6 +282,9 @@ impl EventLog for Log {
     async fn append(&self, mut event: RecordedEvent) -> Result<Appended, StoreError> {
         if self.has(Bug::StatusGuardRemoved) && &*event.event_name == "OrderCancelled" {
             event.sk = "EVENT#Cancellation".into();
+        }
+        if self.has(Bug::CauseForgotten) && self.handler() == Handler::Inventory {
+            event.causation_id = None;
         }
         if self.has(Bug::AckBeforeDurability) {
             let own = event.clone();
@@ -268,6 +342,12 @@ impl EventLog for Log {
             && let Some(remark) = Log::remark(&stream)
         {
             self.ports.append(remark).await?;
+        }
+        if self.has(Bug::RepeatRecorded)
+            && self.handler() == Handler::Inventory
+            && let Some(note) = Log::nothing_to_do(&stream)
+        {
+            self.ports.append(note).await?;
         }
         Ok(self.seen(stream))
     }
@@ -364,7 +444,7 @@ impl CatalogViews for Catalog {
     }
 }
 
-/// A replay that runs the handler whose rows it rebuilds.
+/// A replay that runs the handler whose rows it rebuilds, or that takes what it did not rebuild.
 struct Shadow(Arc<Ports>);
 
 #[async_trait]
@@ -382,7 +462,8 @@ impl ShadowViews for Shadow {
         self.0.row(view, copy, id).await
     }
     async fn put_shadow(&self, view: View, rows: Vec<ViewRow>, progress: Progress) -> Result<(), StoreError> {
-        for row in &rows {
+        let of_payments = rows.iter().filter(|_| self.0.sim.has(Bug::ReplayReachesGateway));
+        for row in of_payments {
             if let ViewRow::Payment(payment) = row {
                 let gateway = crate::gateway::OutsideGateway { ports: (*self.0).clone() };
                 drop(gateway.charge(&payment.order_id, payment.amount).await);
@@ -394,6 +475,11 @@ impl ShadowViews for Shadow {
         self.0.progress(view).await
     }
     async fn adopt(&self, rows: Vec<ViewRow>, view: View, gone: Vec<String>) -> Result<(), StoreError> {
+        let mut gone = gone;
+        if view == View::Stock && self.0.sim.has(Bug::SwapTakesCounters) {
+            let all = self.0.rows(view, Copy::Live, None, usize::MAX).await?;
+            gone.extend(all.iter().map(|row| row.id().to_owned()));
+        }
         self.0.adopt(rows, view, gone).await
     }
     async fn discard(&self, view: View) -> Result<(), StoreError> {

@@ -14,6 +14,9 @@ pub(super) fn draw(rng: &mut fastrand::Rng, swarm: &Swarm) -> Workload {
     clients.furnish(orders);
     for number in 0..orders {
         clients.order(number);
+        if clients.rng.f32() < swarm.raw_events / 4.0 {
+            clients.told_of_something_else();
+        }
     }
     clients.look_around(orders / 4);
     clients.workload
@@ -71,7 +74,9 @@ impl Clients<'_> {
         if self.collides() {
             let later = self.later(at);
             let other = units + self.rng.u32(..2);
-            self.at(later, Ask::restock(sku, other, &format!("lot-{lot}")));
+            let older = self.rng.u8(..3) == 0;
+            let again = if older { Ask::compat_restock } else { Ask::restock };
+            self.at(later, again(sku, other, &format!("lot-{lot}")));
         }
     }
 
@@ -112,7 +117,10 @@ impl Clients<'_> {
         let id = order_id(number);
         let (customer, lines, express) = (self.customer(), self.lines(), self.rng.u8(..5) == 0);
         let nameless = self.rng.u8(..12) == 0;
-        let ask = Ask::place((!nameless).then_some(&id), &customer, &lines, express);
+        let mut ask = Ask::place((!nameless).then_some(&id), &customer, &lines, express);
+        if self.rng.u8(..16) == 0 {
+            ask = ask.with("prefer", "wait=5");
+        }
         self.at(at, ask.clone());
         if nameless {
             return;
@@ -142,6 +150,7 @@ impl Clients<'_> {
         if self.rng.u8(..4) == 0 {
             let when = if self.rng.u8(..5) == 0 { self.rng.f32() } else { self.later(at) };
             let ask = if self.rng.bool() { Ask::cancel(id) } else { Ask::change(id, Change::Cancelled) };
+            let ask = self.presupposing(ask);
             self.at(when, ask);
         }
         if self.rng.u8(..12) == 0 {
@@ -150,7 +159,8 @@ impl Clients<'_> {
         }
         if self.rng.u8(..3) > 0 {
             let when = self.later(at);
-            self.at(when, Ask::change(id, Change::Shipped));
+            let ask = self.presupposing(Ask::change(id, Change::Shipped));
+            self.at(when, ask);
             let then = self.later(when);
             self.at(then, Ask::change(id, Change::Delivered));
         }
@@ -158,13 +168,30 @@ impl Clients<'_> {
             let when = self.later(at);
             let mut ask = Ask::read(format!("/orders/{id}"));
             ask.wants = Wants::ReadOrder { order_id: id.clone() };
+            if self.rng.u8(..8) == 0 {
+                ask = ask.with("prefer", "wait=2");
+            }
             self.at(when, ask);
+        }
+    }
+
+    /// Now and then a client says which version of the order it means.
+    fn presupposing(&mut self, ask: Ask) -> Ask {
+        match self.rng.u8(..12) {
+            0 => ask.with("if-match", "*"),
+            1 => ask.with("if-match", format!("\"{}\"", self.rng.u8(1..8))),
+            _ => ask,
         }
     }
 
     fn look_around(&mut self, looks: usize) {
         for _ in 0..looks {
             let (order, sku) = (self.rng.usize(..looks * 4), self.rng.usize(..self.swarm.skus));
+            if self.rng.u8(..5) == 0 {
+                let (at, ask) = (self.rng.f32(), self.ask_otherwise(order, sku));
+                self.at(at, ask);
+                continue;
+            }
             let path = match self.rng.u8(..10) {
                 0 => "/orders?limit=7".to_owned(),
                 1 => "/orders?status=CANCELLED".to_owned(),
@@ -183,16 +210,69 @@ impl Clients<'_> {
         for newcomer in 0..self.rng.usize(..4) {
             let (at, later) = (self.rng.f32() * 0.5, self.rng.f32() * 0.5 + 0.5);
             let (sku, product) = (sku(100 + newcomer), format!("product-{}", 100 + newcomer));
-            self.at(at, Ask::register(&format!("customer-{}", 100 + newcomer)));
+            let name = format!("customer-{}", 100 + newcomer);
+            self.at(at, Ask::register_person(&name, "Ann"));
+            if self.collides() {
+                let again = self.later(at);
+                let called = if self.rng.bool() { "Ann" } else { "Anna" };
+                self.at(again, Ask::register_person(&name, called));
+            }
             self.at(at, Ask::list(&product, &sku, "A new thing", 1_999));
             self.at(at, Ask::restock(&sku, 3, "lot-1"));
             let customer = format!("customer-{}", 100 + newcomer);
             self.at(later, Ask::place(None, &customer, &[(sku, 2)], false));
         }
-        if self.rng.u8(..8) == 0 {
+        if self.rng.u8(..3) == 0 {
             let (at, product) = (self.rng.f32(), self.rng.usize(..self.swarm.skus));
             self.at(at, Ask::withdraw(&format!("product-{product}")));
         }
+    }
+
+    /// What is asked seldom.
+    fn ask_otherwise(&mut self, order: usize, sku: usize) -> Ask {
+        match self.rng.u8(..9) {
+            0 => {
+                let body = format!(r#"{{"items":[{{"sku":"sku-{sku}","quantity":2}}]}}"#);
+                Ask::send("POST", "/inventory/check", body, Wants::Read)
+            }
+            1 => Ask::read(format!("/products/name/A%20thing,%20no.%20{sku}")),
+            2 => Ask::read("/customers?limit=2"),
+            3 => Ask::compat_read("orders/listOrders", &json!({ "limit": 5 })),
+            4 => Ask::compat_read("orders/listOrders", &json!({ "orderId": order_id(order) })),
+            5 => Ask::compat_read(
+                "payments/listOrderPayments",
+                &json!({ "limit": 5, "sortDirection": "desc" }),
+            ),
+            6 => Ask::compat_read("inventory/listSkus", &json!({})),
+            7 => Ask::compat_read("inventory/listSkus", &json!({ "sku": format!("sku-{sku}") })),
+            _ => Ask::read(format!("/inventory/skus/sku-{sku}")),
+        }
+    }
+
+    /// An event that somebody writes by hand into a stream that is no order's.
+    fn told_of_something_else(&mut self) {
+        let (at, n) = (self.rng.f32(), self.rng.u8(..4));
+        let sku = format!("sku-{}", self.rng.usize(..self.swarm.skus));
+        let lot = json!({ "sku": sku, "units": self.rng.u32(1..9), "lotId": format!("raw-{n}") });
+        let nonsense = Value::from("{ this is no JSON");
+        let lot = if self.rng.u8(..4) == 0 { &nonsense } else { &lot };
+        let (pk, sk, name, data) = match self.rng.u8(..5) {
+            0 | 1 => {
+                let sk = format!("EVENT#SkuRestocked#LOT_ID#raw-{n}");
+                (format!("EVENTS#SKU#{sku}"), sk, "SKU_RESTOCKED_EVENT", lot.clone())
+            }
+            2 => {
+                let data = json!({ "customer_id": "customer-0" });
+                ("EVENTS#CUSTOMER_ID#customer-0".into(), format!("EVENT#Noted#{n}"), "CustomerNoted", data)
+            }
+            3 => {
+                let data = json!({ "customer_id": format!("customer-{}", 90 + n) });
+                let pk = format!("EVENTS#CUSTOMER_ID#customer-{}", 90 + n);
+                (pk, "EVENT#CustomerRegistered".into(), "CustomerRegistered", data)
+            }
+            _ => ("EVENTS#PRODUCT_ID#product-0".into(), format!("EVENT#Noted#{n}"), "ProductNoted", nonsense),
+        };
+        self.at(at, Ask::raw(&pk, &sk, name, &data));
     }
 
     /// An order whose story, or a part of it, is written by hand: in an older system's words, in any
