@@ -120,7 +120,7 @@ fn test_everything() -> anyhow::Result<()> {
 fn test_area(area: &str) -> anyhow::Result<()> {
     let packages: &[&str] = match area {
         "domains" => &["events", "orders", "inventory", "payments", "catalog"],
-        "store" => &["event-store", "event-store-embedded"],
+        "store" => &["event-store", "event-store-embedded", "storage-simulator"],
         "aws" => {
             &["event-store-dynamodb", "account", "functions", "worker-functions", "api-functions", "sagaline"]
         }
