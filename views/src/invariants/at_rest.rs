@@ -2,13 +2,13 @@
 
 use std::borrow::Borrow;
 
-use events::{Event, OrderLine, PaidBy, RecordedEvent, Sku, Slot};
+use events::{OrderLine, PaidBy, RecordedEvent, Sku, Slot};
 use orders::{OrderFacts, Payment, Status};
 use payments::intent::{Intent, State};
 
 use super::stock::moved_by;
 use super::{Found, Invariant, Violation, has_raw_events, is_decided_by_hand, must};
-use crate::owing::{Owing, stands_under};
+use crate::owing::{Owing, stands_under, uncounted_lots};
 
 /// What must hold of an order's stream and its intent once nothing is under way; without an intent, what the
 /// stream alone tells. Where somebody decided by hand, stock and money are where that put them, see
@@ -44,14 +44,9 @@ pub fn excused_at_rest<'a, Item: Borrow<RecordedEvent>>(
 
 /// What must hold of a SKU's stream once nothing is under way.
 pub fn of_lots_at_rest<Item: Borrow<RecordedEvent>>(stream: &[Item], found: &mut Found) {
-    let mut keys: Vec<&str> = stream.iter().map(|item| &*item.borrow().sk).collect();
-    keys.sort_unstable();
-    for item in stream.iter().map(Borrow::borrow) {
-        let Ok(Event::SkuRestocked(lot)) = item.event() else { continue };
-        let received = Slot::StockReceived(lot.lot_id.clone()).sk();
-        must(found, keys.binary_search(&&*received).is_ok(), Invariant::Lots, || {
-            format!("{}: lot {} was never counted", item.pk, lot.lot_id)
-        });
+    for (item, lot) in uncounted_lots(stream) {
+        let detail = format!("{}: lot {} was never counted", item.pk, lot.lot_id);
+        found.push(Violation { invariant: Invariant::Lots, detail });
     }
 }
 
