@@ -15,6 +15,7 @@ use event_store::{CatalogViews, LogScan, OrderViews, Segment, Stamper};
 use events::{OrderId, RecordedEvent, StreamKey, Timestamp};
 use orders::Status;
 use serde::{Deserialize, Serialize};
+use views::audit::still_since;
 use views::owing::{moved_at, uncounted_lots};
 use views::project::{customer_row, product_row};
 
@@ -131,8 +132,7 @@ impl LogSweeper {
     /// # Errors
     /// The ports'; the sweep stays where it is, and may go on from there.
     pub async fn go_on(&self, sweep: &mut LogSweep) -> Result<(), WorkerError> {
-        let still_since =
-            Timestamp::from_millis(self.stamper.now().millis() - self.patience.as_millis() as i64);
+        let still_since = still_since(self.stamper.now(), self.patience);
         let page = self.scan.scan(Segment { index: 0, of: 1 }, sweep.after.as_deref(), PAGE).await?;
         let mut report = sweep.report.clone();
         for stream in &page.streams {
