@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use event_store::{ShadowViews, View};
 use event_store_dynamodb::{Connection, Consumed, DynamoStore, Limits, Tables};
+use events::Timestamp;
 use views::replay::Mode;
 use views::{AuditReport, Observe, Pause, Ports, ReplayReport};
 
@@ -60,12 +61,13 @@ impl ReadModels {
         Ok(self.store.discard(view).await?)
     }
 
-    /// Audits the log and everything that is folded from it.
+    /// Audits the log and everything that is folded from it. What has not moved since a moment is at rest, see
+    /// [`views::audit_at_rest`].
     ///
     /// # Errors
     /// What the tables say.
-    pub async fn audit(&self, observe: Observe<'_>) -> anyhow::Result<AuditReport> {
-        Ok(views::audit(&self.ports(), observe).await?)
+    pub async fn audit(&self, still_since: Timestamp, observe: Observe<'_>) -> anyhow::Result<AuditReport> {
+        Ok(views::audit_at_rest(&self.ports(), still_since, observe).await?)
     }
 
     /// What it has taken so far.

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 
 use clap::{Args, ValueEnum};
 use event_store::View;
+use events::Timestamp;
 use serde_json::Value;
 
 use crate::offline::Mode;
@@ -77,8 +78,8 @@ pub enum Task<'a> {
     Replay { of: &'a OfTables, view: View, mode: Mode, segments: u32 },
     /// Dropping what a replay left half done.
     Discard(&'a OfTables, View),
-    /// Auditing the log and what is folded from it.
-    Audit(&'a OfTables),
+    /// Auditing the log and what is folded from it, where what has not moved since a moment is at rest.
+    Audit(&'a OfTables, Timestamp),
 }
 
 impl Task<'_> {

@@ -1,10 +1,13 @@
 //! `sagaline audit`: folds the whole log and names whatever is stored differently.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
+use event_store::{Stamper, SystemStamper};
 use serde_json::{Value, json};
+use views::audit::{PATIENCE, still_since};
 
 use crate::Session;
 use crate::account::{OfTables, Task};
@@ -21,6 +24,10 @@ pub struct Options {
     data: Option<PathBuf>,
     #[command(flatten)]
     of: OfTables,
+    /// How many seconds an order may stand still that is owed something, and a lot be uncounted, before it is called
+    /// stuck; 0 where nothing is under way any more.
+    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE.as_secs())]
+    patience: u64,
     /// Print what is promised instead, and check nothing.
     #[arg(long, conflicts_with_all = ["data", "store"])]
     promises: bool,
@@ -46,16 +53,24 @@ pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
     if options.promises {
         return session.output.show(&promises::list(), promises::in_words);
     }
+    let still_since = || {
+        let now = SystemStamper::new("sagaline").now();
+        still_since(now, Duration::from_secs(options.patience))
+    };
     let report = match &options.data {
-        Some(data) => offline::audit(data).await?,
-        None if options.of.store.is_some() => Task::Audit(&options.of).run().await?,
-        None => long_run::run(&session.client(), "audits", "audit".to_owned(), &json!({})).await?,
+        Some(data) => offline::audit(data, still_since()).await?,
+        None if options.of.store.is_some() => Task::Audit(&options.of, still_since()).run().await?,
+        // The server goes by its own clock, as what it wrote does.
+        None => {
+            let request = json!({ "patience": options.patience });
+            long_run::run(&session.client(), "audits", "audit".to_owned(), &request).await?
+        }
     };
     session.output.show(&report, in_words)?;
     match differences(&report) {
         0 => Ok(()),
-        1 => bail!("1 difference between the log and what is stored"),
-        n => bail!("{n} differences between the log and what is stored"),
+        1 => bail!("1 difference between what is promised and what is stored"),
+        n => bail!("{n} differences between what is promised and what is stored"),
     }
 }
 
@@ -71,6 +86,7 @@ fn in_words(report: &Value) -> String {
     let orders = report["orders"].as_object().into_iter().flatten();
     pairs.extend(orders.map(|(status, count)| (status.as_str(), count.clone())));
     pairs.push(("still open", report["open"].clone()));
+    pairs.push(("stuck", report["stuck"].clone()));
     pairs.push(("differences", differences(report).into()));
     pairs.push(("anomalies", report["anomaly_count"].clone()));
     pairs.push(("read units", report["read_units"].clone()));

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use event_store::View;
+use events::Timestamp;
 use serde_json::{Value, json};
 
 use crate::progress::Progress;
@@ -35,11 +36,11 @@ pub fn parse(view: &str) -> anyhow::Result<View> {
     View::parse(view).with_context(|| format!("there is no read model {view}"))
 }
 
-/// Audits the store in `data`; the report is the document of `GET /ops/audits/{id}`.
-pub async fn audit(data: &Path) -> anyhow::Result<Value> {
+/// Audits the store in `data`, where what has not moved since a moment is at rest; the report is the document of `GET /ops/audits/{id}`.
+pub async fn audit(data: &Path, still_since: Timestamp) -> anyhow::Result<Value> {
     let (progress, began) = (Progress::new("audit", 0), Instant::now());
     let observe = |events: u64, total: u64| progress.at(events, total.max(events));
-    let report = local::offline_audit(data, &observe).await?;
+    let report = local::offline_audit(data, still_since, &observe).await?;
     progress.finish();
     Ok(report_of_audit(&report, began))
 }

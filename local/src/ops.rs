@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apis::problem::Problem;
+use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -16,6 +17,7 @@ use events::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use views::audit::{PATIENCE, still_since};
 use views::replay::Mode;
 
 use crate::queue::{Queue, now};
@@ -285,8 +287,19 @@ async fn start_replay(State(ops): State<Arc<Ops>>, body: Result<Json<StartReplay
     }
 }
 
-async fn start_audit(State(ops): State<Arc<Ops>>) -> Answer {
-    match ops.runs.audit() {
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StartAudit {
+    /// How many seconds something may stand still that somebody owes something.
+    patience: Option<u64>,
+}
+
+/// Nothing has to be said of it, so there need be no body.
+async fn start_audit(State(ops): State<Arc<Ops>>, body: Bytes) -> Answer {
+    let said = if body.is_empty() { Ok(Json(StartAudit::default())) } else { Json::from_bytes(&body) };
+    let Json(StartAudit { patience }) = said.map_err(|rejection| bad_body(&rejection))?;
+    let patience = patience.map_or(PATIENCE, Duration::from_secs);
+    match ops.runs.audit(still_since(Timestamp::from_millis(now()), patience)) {
         Some(id) => Ok(started("audits", id)),
         None => {
             let detail = "an audit is running; wait for its end";

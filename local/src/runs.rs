@@ -11,9 +11,10 @@ use anyhow::bail;
 use async_trait::async_trait;
 use event_store::View;
 use event_store_embedded::EmbeddedStore;
+use events::Timestamp;
 use serde_json::{Value, json};
 use views::replay::Mode;
-use views::{AuditReport, Pause, Ports, ReplayReport, audit, replay};
+use views::{AuditReport, Pause, Ports, ReplayReport, audit_at_rest, replay};
 
 /// Waits by the machine's clock.
 pub(crate) struct Moment;
@@ -46,13 +47,18 @@ pub async fn offline_replay(
     Ok(replay(&ports, view, mode, SEGMENTS, observe).await?)
 }
 
-/// Audits the store in a folder that no server has open.
+/// Audits the store in a folder that no server has open. What has not moved since a moment is at rest, see
+/// [`audit_at_rest`].
 ///
 /// # Errors
 /// Opening or reading the store.
-pub async fn offline_audit(data: &Path, observe: views::Observe<'_>) -> anyhow::Result<AuditReport> {
+pub async fn offline_audit(
+    data: &Path,
+    still_since: Timestamp,
+    observe: views::Observe<'_>,
+) -> anyhow::Result<AuditReport> {
     let ports = Ports { looks: 1, ..open(data)?.ports() };
-    Ok(audit(&ports, observe).await?)
+    Ok(audit_at_rest(&ports, still_since, observe).await?)
 }
 
 /// Looking at a store must not make one.
@@ -98,13 +104,14 @@ impl Runs {
         Some(id)
     }
 
-    /// Starts an audit and gives its number; `None` if one is running.
-    pub(crate) fn audit(&self) -> Option<u64> {
+    /// Starts an audit, which takes what has not moved since a moment for being at rest, and gives its number; `None` if
+    /// one is running.
+    pub(crate) fn audit(&self, still_since: Timestamp) -> Option<u64> {
         let (id, run) = self.begin("audit", json!({}))?;
         let ports = self.ports.clone();
         tokio::spawn(async move {
             let _ends = Ends(run.clone());
-            let done = audit(&ports, &run.observe()).await;
+            let done = audit_at_rest(&ports, still_since, &run.observe()).await;
             run.finish(done.map(|report| {
                 let mut shown = json!(report);
                 shown["clean"] = report.is_clean().into();

@@ -5,7 +5,19 @@ use std::time::Instant;
 use event_store::{Copy, Progress, ShadowViews, View};
 use event_store_embedded::EmbeddedStore;
 use local::{Machine, Settings, Store, offline_audit, offline_replay};
+use views::audit::{STUCK, still_since};
 use views::replay::Mode;
+
+fn given(name: &str, pk: &str, sk: &str, data: &str) -> events::RecordedEvent {
+    let stamp = event_store::Stamper::stamp(&event_store::SystemStamper::new("a test"), None);
+    let causes = events::Causes {
+        priority: events::Priority::Standard,
+        correlation_id: "one".into(),
+        causation_id: None,
+        traceparent: None,
+    };
+    events::RecordedEvent::raw((pk, sk), (name, 1, data), Vec::new(), stamp, causes)
+}
 
 /// A store with so many paid orders.
 async fn a_store(folder: &std::path::Path, orders: u32) {
@@ -21,26 +33,16 @@ async fn a_store(folder: &std::path::Path, orders: u32) {
     };
     let machine = Machine::start(&settings).await.expect("it starts in an empty folder");
     let store = machine.store().clone();
-    let given = |name: &str, pk: &str, sk: &str, data: String| {
-        let stamp = event_store::Stamper::stamp(&event_store::SystemStamper::new("a test"), None);
-        let causes = events::Causes {
-            priority: events::Priority::Standard,
-            correlation_id: "one".into(),
-            causation_id: None,
-            traceparent: None,
-        };
-        events::RecordedEvent::raw((pk, sk), (name, 1, &data), Vec::new(), stamp, causes)
-    };
     let append = async |event| {
         event_store::EventLog::append(&store, event).await.expect("the store takes it");
     };
-    let lot = r#"{"sku":"sku-1","units":100000,"lot_id":"lot-1"}"#.to_owned();
+    let lot = r#"{"sku":"sku-1","units":100000,"lot_id":"lot-1"}"#;
     append(given("SkuRestocked", "EVENTS#SKU#sku-1", "EVENT#SkuRestocked#LOT_ID#lot-1", lot)).await;
     for n in 0..orders {
         let data = format!(
             r#"{{"order_id":"order-{n}","customer_id":"anna","items":[{{"sku":"sku-1","quantity":1}}],"total":5,"currency":"EUR"}}"#
         );
-        append(given("OrderPlaced", &format!("EVENTS#ORDER_ID#order-{n}"), "EVENT#OrderPlaced", data)).await;
+        append(given("OrderPlaced", &format!("EVENTS#ORDER_ID#order-{n}"), "EVENT#OrderPlaced", &data)).await;
     }
     machine.at_rest().await;
     drop(store);
@@ -51,7 +53,8 @@ async fn a_store(folder: &std::path::Path, orders: u32) {
 async fn lost_and_wrong_rows_of_a_store_at_rest_are_named_and_mended_without_waiting_for_anybody() {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
     a_store(folder.path(), 300).await;
-    let audit = async || offline_audit(folder.path(), &|_, _| {}).await.expect("the store opens");
+    let now = event_store::Stamper::now(&event_store::SystemStamper::new("a test"));
+    let audit = async || offline_audit(folder.path(), now, &|_, _| {}).await.expect("the store opens");
     assert_eq!(audit().await.differences, []);
     let damage = rusqlite::Connection::open(folder.path().join("sagaline.db")).expect("it is an SQLite file");
     damage
@@ -101,10 +104,37 @@ async fn a_replay_that_was_cut_short_goes_on_where_it_was() {
     assert_eq!((anew.events, anew.rows, anew.difference_count), (122, 20, 0));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stopped_store_still_owes_is_stuck_if_nobody_has_patience_with_it() {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    let store = EmbeddedStore::open(folder.path()).expect("an empty folder");
+    let order = r#"{"order_id":"order-1","customer_id":"anna","items":[{"sku":"sku-1","quantity":1}],"total":5,"currency":"EUR"}"#;
+    let lot = r#"{"sku":"sku-1","units":5,"lot_id":"lot-1"}"#;
+    let mut latest = events::Timestamp::from_millis(0);
+    for event in [
+        given("OrderPlaced", "EVENTS#ORDER_ID#order-1", "EVENT#OrderPlaced", order),
+        given("SkuRestocked", "EVENTS#SKU#sku-1", "EVENT#SkuRestocked#LOT_ID#lot-1", lot),
+    ] {
+        latest = latest.max(event.occurred_at);
+        event_store::EventLog::append(&store, event).await.expect("the store takes it");
+    }
+    drop(store);
+    let stuck = async |patience| {
+        let now = events::Timestamp::from_millis(latest.millis() + 1);
+        let since = still_since(now, std::time::Duration::from_secs(patience));
+        let report = offline_audit(folder.path(), since, &|_, _| {}).await.expect("the store opens");
+        let stuck = report.differences.iter().filter(|finding| finding.what == STUCK).count();
+        assert_eq!(stuck as u64, report.stuck);
+        stuck
+    };
+    assert_eq!((stuck(0).await, stuck(60).await), (2, 0));
+}
+
 #[tokio::test]
 async fn looking_at_a_folder_without_a_store_makes_none() {
     let folder = tempfile::tempdir().expect("a folder for temporary files");
-    let refused = offline_audit(folder.path(), &|_, _| {}).await.expect_err("there is nothing to audit");
+    let now = events::Timestamp::from_millis(0);
+    let refused = offline_audit(folder.path(), now, &|_, _| {}).await.expect_err("there is nothing to audit");
     assert!(refused.to_string().contains("no store"), "{refused}");
     assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 0);
 }

@@ -6,9 +6,10 @@ mod report;
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::time::Duration;
 
 use event_store::{Copy, Segment, StockRow, StoreError, View, ViewRow};
-use events::{OrderId, RecordedEvent, Sku, StreamKey, anomalies};
+use events::{OrderId, RecordedEvent, Sku, StreamKey, Timestamp, anomalies};
 use payments::intent::Intent;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
@@ -17,21 +18,55 @@ use crate::invariants::{Invariant, StockBook, held_by};
 use crate::{Observe, Ports};
 use doubts::{Verdict, intent, look_again};
 
-pub use report::{AuditReport, Finding, MAX_FINDINGS, ShownAnomaly};
+pub use report::{AuditReport, Finding, MAX_FINDINGS, STUCK, ShownAnomaly};
 
 /// Events per page of the scan.
 const PAGE: usize = 10_000;
 /// Rows per page when looking for rows without a stream.
 const ROWS: usize = 1_000;
 
-/// Reads everything. Safe under live traffic: what seems wrong is looked at again before it is named.
+/// So long may something stand still that somebody owes something, if nothing else is said. Whoever owes an order
+/// something is nudged every minute from the first on, so by then a dozen nudges have come to nothing; and it is longer
+/// than clocks differ.
+pub const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// The moment since which nothing has moved that stands still for longer than this patience.
+pub fn still_since(now: Timestamp, patience: Duration) -> Timestamp {
+    let patience = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(now.millis().saturating_sub(patience))
+}
+
+/// Reads everything. Safe under live traffic: what seems wrong is looked at again before it is named. Whatever somebody
+/// owes may still be under way, so of orders that have not ended and of lots that were not counted nothing is asked.
 ///
 /// # Errors
 /// The ports'.
 pub async fn audit(ports: &Ports, observe: Observe<'_>) -> Result<AuditReport, StoreError> {
+    look(ports, None, observe).await
+}
+
+/// Does the same, and takes what has not moved since a moment for being at rest: what somebody still owes it is named as
+/// [`STUCK`]. With a moment that is longer ago than the slowest message takes, safe under live traffic too; where nobody
+/// writes any more, that moment may be now.
+///
+/// # Errors
+/// The ports'.
+pub async fn audit_at_rest(
+    ports: &Ports,
+    still_since: Timestamp,
+    observe: Observe<'_>,
+) -> Result<AuditReport, StoreError> {
+    look(ports, Some(still_since), observe).await
+}
+
+async fn look(
+    ports: &Ports,
+    still_since: Option<Timestamp>,
+    observe: Observe<'_>,
+) -> Result<AuditReport, StoreError> {
     let mut audit = Audit {
         ports,
-        report: AuditReport::default(),
+        report: AuditReport { still_since, ..AuditReport::default() },
         before: counters(ports).await?.into_iter().map(|row| (row.sku.clone(), row)).collect(),
         book: StockBook::default(),
         streams: FxHashSet::default(),
@@ -68,7 +103,7 @@ struct Audit<'a> {
     streams: FxHashSet<u64>,
     /// Rows that differed at first sight.
     suspects: Vec<(View, String)>,
-    /// Streams that seemed to break a promise at first sight.
+    /// Streams that seemed to break a promise, or to be stuck, at first sight.
     doubtful: Vec<Arc<str>>,
 }
 
@@ -95,7 +130,7 @@ impl Audit<'_> {
     }
 
     fn promises(&mut self, pk: &Arc<str>, stream: &[RecordedEvent], intent: Option<&Intent>) {
-        if !Verdict::of(stream, intent).is_quiet() {
+        if !Verdict::of(stream, intent, self.report.still_since).is_quiet() {
             self.doubtful.push(pk.clone());
         }
     }
@@ -121,8 +156,10 @@ impl Audit<'_> {
     }
 
     async fn doubts(&mut self) -> Result<(), StoreError> {
-        for verdict in look_again(self.ports, std::mem::take(&mut self.doubtful)).await? {
+        let doubtful = std::mem::take(&mut self.doubtful);
+        for verdict in look_again(self.ports, doubtful, self.report.still_since).await? {
             self.report.find_all(verdict.violations);
+            verdict.stuck.into_iter().for_each(|stuck| self.report.find_stuck(stuck));
             verdict.by_hand.into_iter().for_each(|anomaly| self.report.show(anomaly));
         }
         Ok(())

@@ -9,9 +9,12 @@ mod by_hand;
 mod payment;
 mod stock;
 mod stream;
+mod stuck;
 
+use std::borrow::Borrow;
 use std::fmt;
 
+use events::RecordedEvent;
 use serde::Serialize;
 
 pub use at_rest::{excused_at_rest, of_lots_at_rest, of_order_at_rest};
@@ -19,6 +22,7 @@ pub use by_hand::{has_raw_events, is_decided_by_hand};
 pub use payment::of_payment;
 pub use stock::{StockBook, held_by};
 pub use stream::{MAX_CAUSATION_DEPTH, of_stream};
+pub use stuck::{Stuck, stuck};
 
 /// When a promise must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -140,6 +144,11 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.invariant, self.detail)
     }
+}
+
+/// The stream that these are the events of.
+fn pk<Item: Borrow<RecordedEvent>>(stream: &[Item]) -> &str {
+    stream.first().map_or("", |item| &item.borrow().pk)
 }
 
 /// What was found so far. A detail is put into words only if there is something to say.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use event_store::{ChangeFeed, EventLog, IntentStore, LogScan, OrderViews, ShadowViews, StockViews};
 
-pub use audit::{AuditReport, Finding, audit};
+pub use audit::{AuditReport, Finding, audit, audit_at_rest};
 pub use compare::Difference;
 pub use invariants::{Invariant, Violation};
 pub use owing::Owing;

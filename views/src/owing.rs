@@ -1,9 +1,9 @@
-//! Who owes an order something, and which slot doing it would settle.
+//! Who owes an order or a lot something, which slot doing it would settle, and since when.
 
 use std::borrow::Borrow;
 use std::fmt::{self, Display, Write};
 
-use events::{RecordedEvent, Slot};
+use events::{Event, RecordedEvent, SkuRestocked, Slot, Timestamp};
 use orders::OrderFacts;
 
 /// What each domain owes an order now: the slot that it has to settle next, or nothing.
@@ -50,6 +50,26 @@ impl Owing {
     pub fn slots(&self) -> impl Iterator<Item = &Slot> {
         [&self.orders, &self.inventory, &self.payments].into_iter().flatten()
     }
+}
+
+/// When an order moved last: when the latest of the events that settle its slots was. Others move nothing, and could be
+/// written for ever.
+pub fn moved_at(facts: &OrderFacts<'_>) -> Option<Timestamp> {
+    facts.settled_by().map(|event| event.occurred_at).max()
+}
+
+/// The lots of a SKU's stream that inventory owes to the shelf: sent, and nothing stands in the slot of their being
+/// counted.
+pub fn uncounted_lots<Item: Borrow<RecordedEvent>>(
+    stream: &[Item],
+) -> impl Iterator<Item = (&RecordedEvent, &SkuRestocked)> {
+    let mut keys: Vec<&str> = stream.iter().map(|item| &*item.borrow().sk).collect();
+    keys.sort_unstable();
+    stream.iter().map(Borrow::borrow).filter_map(move |item| {
+        let Ok(Event::SkuRestocked(lot)) = item.event() else { return None };
+        let counted = Slot::StockReceived(lot.lot_id.clone()).sk();
+        keys.binary_search(&&*counted).is_err().then_some((item, lot))
+    })
 }
 
 /// Whether an event stands under the key of a slot. Nothing is allocated to find out.

@@ -3,15 +3,20 @@
 //! The [`crate::Sweeper`] finds orders by their rows, every minute. What has no row, it cannot find: an
 //! order whose first message was lost, a lot that nobody counted, a customer whom no message reached. The
 //! log has them all, so once a day it is read from end to end, and what it says of all orders is reported.
+//!
+//! What is young is left alone: whoever owes it something is at it. A SKU, a product or a customer may have something
+//! young at every sweep, so there only what is young itself is left out, and what is old is owed all the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use event_store::{CatalogViews, LogScan, OrderViews, Segment, Stamper};
-use events::{Event, OrderId, RecordedEvent, Slot, StreamKey, Timestamp};
+use events::{OrderId, RecordedEvent, StreamKey, Timestamp};
 use orders::Status;
 use serde::{Deserialize, Serialize};
+use views::audit::still_since;
+use views::owing::{moved_at, uncounted_lots};
 use views::project::{customer_row, product_row};
 
 use crate::sweeper::{Nudges, SweepReport, debtors};
@@ -29,7 +34,7 @@ pub struct LogSweeper {
     pub nudges: Arc<dyn Nudges>,
     /// Its clock.
     pub stamper: Arc<dyn Stamper>,
-    /// How long a stream may stand still.
+    /// How long an order may stand still, a lot be uncounted, and an event of a customer or product not be shown.
     pub patience: Duration,
 }
 
@@ -101,8 +106,7 @@ impl LogReport {
             return;
         }
         self.open += 1;
-        let latest = stream.iter().map(|event| event.occurred_at).max();
-        let Some(latest) = latest.filter(|latest| *latest < still_since) else { return };
+        let Some(latest) = moved_at(&facts).filter(|latest| *latest < still_since) else { return };
         self.stuck += 1;
         self.longest.push((latest, order.clone()));
         self.longest.sort();
@@ -128,8 +132,7 @@ impl LogSweeper {
     /// # Errors
     /// The ports'; the sweep stays where it is, and may go on from there.
     pub async fn go_on(&self, sweep: &mut LogSweep) -> Result<(), WorkerError> {
-        let still_since =
-            Timestamp::from_millis(self.stamper.now().millis() - self.patience.as_millis() as i64);
+        let still_since = still_since(self.stamper.now(), self.patience);
         let page = self.scan.scan(Segment { index: 0, of: 1 }, sweep.after.as_deref(), PAGE).await?;
         let mut report = sweep.report.clone();
         for stream in &page.streams {
@@ -138,11 +141,12 @@ impl LogSweeper {
             if let Some(StreamKey::Order(order)) = &key {
                 report.count(order, stream, still_since);
             }
-            if stream.iter().all(|event| event.occurred_at < still_since) {
-                let nudged = self.look_at(stream).await?;
-                report.swept.stood_still += u64::from(nudged > 0);
-                report.swept.nudged += nudged;
-            }
+            let nudged = match key {
+                Some(key) => self.look_at(&key, stream, still_since).await?,
+                None => 0,
+            };
+            report.swept.stood_still += u64::from(nudged > 0);
+            report.swept.nudged += nudged;
         }
         sweep.has_ended = page.next.is_none();
         sweep.after = page.next;
@@ -150,54 +154,61 @@ impl LogSweeper {
         Ok(())
     }
 
-    /// Nudges whoever owes the stream something; says how many messages that took.
-    async fn look_at(&self, stream: &[RecordedEvent]) -> Result<u64, WorkerError> {
-        // Which one does not matter: a worker looks at the whole stream.
-        let Some(event) = stream.last() else { return Ok(0) };
-        match StreamKey::parse(&event.pk) {
-            Some(StreamKey::Order(id)) => {
-                let shown = self.orders.order(&id).await?.map_or(0, |row| row.seen);
+    /// Nudges whoever has owed the stream something for longer than the patience; says how many messages that took.
+    async fn look_at(
+        &self,
+        key: &StreamKey,
+        stream: &[RecordedEvent],
+        still_since: Timestamp,
+    ) -> Result<u64, WorkerError> {
+        match key {
+            StreamKey::Order(id) => {
+                let moved_at = moved_at(&orders::fold(stream));
+                if moved_at.is_none_or(|moved_at| moved_at >= still_since) {
+                    return Ok(0);
+                }
+                // Which event does not matter: a worker looks at the whole stream.
+                let Some(event) = stream.last() else { return Ok(0) };
+                let shown = self.orders.order(id).await?.map_or(0, |row| row.seen);
                 let debtors = debtors(stream, shown);
                 for worker in &debtors {
                     self.nudges.nudge(*worker, event.priority, event).await?;
                 }
                 Ok(debtors.len() as u64)
             }
-            Some(StreamKey::Sku(_)) => {
+            StreamKey::Sku(_) => {
                 let mut nudged = 0;
-                for lot in uncounted(stream) {
-                    self.nudges.nudge(Worker::Inventory, lot.priority, lot).await?;
+                let lots = uncounted_lots(stream).map(|(sent, _)| sent);
+                for sent in lots.filter(|sent| sent.occurred_at < still_since) {
+                    self.nudges.nudge(Worker::Inventory, sent.priority, sent).await?;
                     nudged += 1;
                 }
                 Ok(nudged)
             }
-            Some(StreamKey::Customer(id)) => {
-                let shown = self.catalog.customer(&id).await?.map_or(0, |row| row.seen);
-                self.nudge_catalog(event, customer_row(stream).is_some_and(|row| row.seen > shown)).await
+            StreamKey::Customer(id) => {
+                let old = older(stream, still_since);
+                let Some(owed) = customer_row(&old) else { return Ok(0) };
+                let shown = self.catalog.customer(id).await?.map_or(0, |row| row.seen);
+                self.nudge_catalog(&old, shown < owed.seen).await
             }
-            Some(StreamKey::Product(id)) => {
-                let shown = self.catalog.product(&id).await?.map_or(0, |row| row.seen);
-                self.nudge_catalog(event, product_row(stream).is_some_and(|row| row.seen > shown)).await
+            StreamKey::Product(id) => {
+                let old = older(stream, still_since);
+                let Some(owed) = product_row(&old) else { return Ok(0) };
+                let shown = self.catalog.product(id).await?.map_or(0, |row| row.seen);
+                self.nudge_catalog(&old, shown < owed.seen).await
             }
-            None => Ok(0),
         }
     }
 
-    async fn nudge_catalog(&self, event: &RecordedEvent, owes: bool) -> Result<u64, WorkerError> {
-        if owes {
-            self.nudges.nudge(Worker::Catalog, event.priority, event).await?;
-        }
-        Ok(u64::from(owes))
+    async fn nudge_catalog(&self, stream: &[&RecordedEvent], owes: bool) -> Result<u64, WorkerError> {
+        let Some(event) = stream.last().filter(|_| owes) else { return Ok(0) };
+        self.nudges.nudge(Worker::Catalog, event.priority, event).await?;
+        Ok(1)
     }
 }
 
-/// The lots that were sent and not counted onto the shelf, and whose slot is free for it.
-fn uncounted(stream: &[RecordedEvent]) -> impl Iterator<Item = &RecordedEvent> {
-    stream.iter().filter(move |item| match item.event() {
-        Ok(Event::SkuRestocked(lot)) => {
-            let counted = Slot::StockReceived(lot.lot_id.clone()).sk();
-            stream.iter().all(|item| *item.sk != *counted)
-        }
-        _ => false,
-    })
+/// What of a stream is older than a moment. A row shows what was there when it was written, so one that has seen less
+/// than this lacks something old, and one that has seen as much lacks at most something young.
+fn older(stream: &[RecordedEvent], than: Timestamp) -> Vec<&RecordedEvent> {
+    stream.iter().filter(|event| event.occurred_at < than).collect()
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use event_store::{After, Direction, EventLog, OrderQuery, OrderRow, OrderViews, Stamper, Window};
-use events::{Priority, RecordedEvent, StreamKey, Timestamp};
+use events::{Priority, RecordedEvent, StreamKey};
 use serde::{Deserialize, Serialize};
 use views::Owing;
+use views::audit::still_since;
 use views::project::seen;
 
 use crate::{Worker, WorkerError};
@@ -67,8 +68,7 @@ impl Sweeper {
         after: Option<After>,
         time_is_left: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<(SweepReport, Option<After>), WorkerError> {
-        let still_since =
-            Timestamp::from_millis(self.stamper.now().millis() - self.patience.as_millis() as i64);
+        let still_since = still_since(self.stamper.now(), self.patience);
         let mut report = SweepReport::default();
         let mut query = OrderQuery {
             open: Some(true),

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use event_store::Stamper;
 use events::{
     Currency, CustomerErased, CustomerId, CustomerRegistered, Event, LotId, Money, Priority, ProductId,
-    ProductListed, Quantity, RecordedEvent, ReserveInventory, SkuRestocked, Stamp, StockLine, Timestamp,
-    Ulid,
+    ProductListed, ProductRepriced, Quantity, RecordedEvent, ReserveInventory, SkuRestocked, Stamp,
+    StockLine, Timestamp, Ulid,
 };
 use orders::Status;
 use workers::{LogSweep, LogSweeper, Nudges, SweepReport, Worker, WorkerError};
@@ -98,6 +98,15 @@ fn listed() -> Event {
     })
 }
 
+fn repriced(revision: u32) -> Event {
+    Event::ProductRepriced(ProductRepriced {
+        product_id: ProductId::parse("product-1").unwrap(),
+        revision,
+        price: Money::from_minor(2_099).unwrap(),
+        currency: Currency::default(),
+    })
+}
+
 fn lot(id: &str) -> Event {
     let lot_id = LotId::parse(id).unwrap();
     Event::SkuRestocked(SkuRestocked { sku: sku("sku-1"), units: Quantity::new(5).unwrap(), lot_id })
@@ -142,6 +151,61 @@ async fn a_lot_that_nobody_counted_is_given_to_inventory_and_one_that_was_counte
         found,
         [(Worker::Inventory, "EVENTS#SKU#sku-1".to_owned(), "EVENT#SkuRestocked#LOT_ID#lot-lost".to_owned())]
     );
+}
+
+#[tokio::test]
+async fn a_lot_that_nobody_counted_is_found_however_young_the_lots_behind_it_are() {
+    let world = World::new();
+    let lost = world.append(lot("lot-lost")).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let young = world.append(lot("lot-young")).await;
+    let found = |id: &str| {
+        let sk = format!("EVENT#SkuRestocked#LOT_ID#{id}");
+        (Worker::Inventory, "EVENTS#SKU#sku-1".to_owned(), sk)
+    };
+    let nudged = |nudged| SweepReport { stood_still: 1, nudged };
+    assert_eq!(sweep_after(&world, &lost, 1).await, quiet());
+    assert_eq!(sweep_after(&world, &lost, 0).await, (nudged(1), vec![found("lot-lost")]));
+    let both = vec![found("lot-lost"), found("lot-young")];
+    assert_eq!(sweep_after(&world, &young, 0).await, (nudged(2), both));
+}
+
+#[tokio::test]
+async fn a_product_whose_old_price_is_not_shown_is_found_however_young_its_new_price_is() {
+    let world = World::new();
+    let listed = world.append(listed()).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    world.append(repriced(1)).await;
+    let (report, found) = sweep_after(&world, &listed, 0).await;
+    assert_eq!(report, SweepReport { stood_still: 1, nudged: 1 });
+    assert_eq!(streams(found), [("EVENTS#PRODUCT_ID#product-1".to_owned(), Worker::Catalog)]);
+}
+
+#[tokio::test]
+async fn a_product_of_which_only_what_is_young_is_not_shown_is_left_alone() {
+    let world = World::new();
+    let listed = world.append(listed()).await;
+    world.wake(Worker::Catalog, &listed).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let repriced = world.append(repriced(1)).await;
+    assert_eq!(sweep_after(&world, &listed, 0).await, quiet());
+    let (report, _) = sweep_after(&world, &repriced, 0).await;
+    assert_eq!(report, SweepReport { stood_still: 1, nudged: 1 });
+}
+
+#[tokio::test]
+async fn events_that_say_nothing_do_not_hide_an_order_that_stands_still() {
+    let world = World::new();
+    let placed = world.place("order-1", &[("sku-1", 1)], 500).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let pk = "EVENTS#ORDER_ID#order-1";
+    world.append_raw(pk, "EVENT#Noise", "NOBODY_KNOWS_ME", "{}").await;
+    world.append_raw(pk, "EVENT#Again", &placed.event_name, &placed.data).await;
+    let (sweeper, nudged) = sweeper_after(&world, &placed, 0);
+    let report = sweeper.sweep().await.unwrap();
+    assert_eq!((report.stuck, report.longest), (1, vec![(placed.occurred_at, order("order-1"))]));
+    let told = nudged.0.lock().unwrap().clone();
+    assert_eq!(streams(told), [(pk.to_owned(), Worker::Orders)]);
 }
 
 #[tokio::test]

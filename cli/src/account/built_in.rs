@@ -31,7 +31,7 @@ pub async fn run(task: Task<'_>) -> anyhow::Result<Value> {
             read_models(of).await?.discard(view).await?;
             Ok(json!({ "view": view, "discarded": true }))
         }
-        Task::Audit(of) => audit(of).await,
+        Task::Audit(of, still_since) => audit(of, still_since).await,
     }
 }
 
@@ -63,11 +63,11 @@ async fn replay(of: &OfTables, view: View, mode: Mode, segments: u32) -> anyhow:
     Ok(with_units(done(json!(report), events, began), &models))
 }
 
-async fn audit(of: &OfTables) -> anyhow::Result<Value> {
+async fn audit(of: &OfTables, still_since: Timestamp) -> anyhow::Result<Value> {
     let (models, began) = (read_models(of).await?, Instant::now());
     let progress = Progress::new("audit", 0);
     let observe = |events: u64, total: u64| progress.at(events, total.max(events));
-    let report = models.audit(&observe).await;
+    let report = models.audit(still_since, &observe).await;
     progress.finish();
     Ok(with_units(report_of_audit(&report?, began), &models))
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use events::{Anomaly, RecordedEvent};
+use events::{Anomaly, RecordedEvent, Timestamp};
 use orders::Status;
 use serde::Serialize;
 
-use crate::invariants::{Invariant, Violation};
+use crate::invariants::{Invariant, Stuck, Violation};
 
 /// What an audit found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -17,6 +17,10 @@ pub struct AuditReport {
     pub orders: BTreeMap<Status, u64>,
     /// Orders to which something is still to come.
     pub open: u64,
+    /// What has not moved since then had to be at rest. If nothing is said, whatever is owed may still be under way.
+    pub still_since: Option<Timestamp>,
+    /// How many of the differences are [`STUCK`].
+    pub stuck: u64,
     /// What is not as it should be, the first [`MAX_FINDINGS`].
     pub differences: Vec<Finding>,
     /// How many differences there were.
@@ -30,11 +34,15 @@ pub struct AuditReport {
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Which promise is broken: an [`Invariant::name`].
+    /// Which promise is broken: an [`Invariant::name`], or [`STUCK`].
     pub what: &'static str,
     /// Where, what is stored, and what the log says.
     pub detail: String,
 }
+
+/// What somebody owes, and has owed for longer than anything may stand still. The detail says which promise waits for
+/// it, what is owed to whom, and since when.
+pub const STUCK: &str = "stuck";
 
 /// An anomaly as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,14 +69,26 @@ impl AuditReport {
     }
 
     pub(super) fn find(&mut self, invariant: Invariant, detail: String) {
+        self.differ(Finding { what: invariant.name(), detail });
+    }
+
+    fn differ(&mut self, finding: Finding) {
         self.difference_count += 1;
         if self.differences.len() < MAX_FINDINGS {
-            self.differences.push(Finding { what: invariant.name(), detail });
+            self.differences.push(finding);
         }
     }
 
     pub(super) fn find_all(&mut self, violations: impl IntoIterator<Item = Violation>) {
         violations.into_iter().for_each(|Violation { invariant, detail }| self.find(invariant, detail));
+    }
+
+    pub(super) fn find_stuck(&mut self, Stuck { since, violation }: Stuck) {
+        self.stuck += 1;
+        self.differ(Finding {
+            what: STUCK,
+            detail: format!("{violation}; it has stood still since {since}"),
+        });
     }
 
     pub(super) fn show(&mut self, anomaly: ShownAnomaly) {

@@ -2,13 +2,13 @@
 
 use std::borrow::Borrow;
 
-use events::{Event, OrderLine, PaidBy, RecordedEvent, Sku, Slot};
+use events::{OrderLine, PaidBy, RecordedEvent, Sku, SkuRestocked, Slot};
 use orders::{OrderFacts, Payment, Status};
 use payments::intent::{Intent, State};
 
 use super::stock::moved_by;
-use super::{Found, Invariant, Violation, has_raw_events, is_decided_by_hand, must};
-use crate::owing::{Owing, stands_under};
+use super::{Found, Invariant, Violation, has_raw_events, is_decided_by_hand, must, pk};
+use crate::owing::{Owing, stands_under, uncounted_lots};
 
 /// What must hold of an order's stream and its intent once nothing is under way; without an intent, what the
 /// stream alone tells. Where somebody decided by hand, stock and money are where that put them, see
@@ -44,23 +44,21 @@ pub fn excused_at_rest<'a, Item: Borrow<RecordedEvent>>(
 
 /// What must hold of a SKU's stream once nothing is under way.
 pub fn of_lots_at_rest<Item: Borrow<RecordedEvent>>(stream: &[Item], found: &mut Found) {
-    let mut keys: Vec<&str> = stream.iter().map(|item| &*item.borrow().sk).collect();
-    keys.sort_unstable();
-    for item in stream.iter().map(Borrow::borrow) {
-        let Ok(Event::SkuRestocked(lot)) = item.event() else { continue };
-        let received = Slot::StockReceived(lot.lot_id.clone()).sk();
-        must(found, keys.binary_search(&&*received).is_ok(), Invariant::Lots, || {
-            format!("{}: lot {} was never counted", item.pk, lot.lot_id)
-        });
-    }
+    found.extend(uncounted_lots(stream).map(|(sent, lot)| of_uncounted(sent, lot)));
 }
 
-fn pk<Item: Borrow<RecordedEvent>>(stream: &[Item]) -> &str {
-    stream.first().map_or("", |item| &item.borrow().pk)
+/// A lot that was sent and never counted.
+pub(super) fn of_uncounted(sent: &RecordedEvent, lot: &SkuRestocked) -> Violation {
+    let detail = format!("{}: lot {} was never counted", sent.pk, lot.lot_id);
+    Violation { invariant: Invariant::Lots, detail }
 }
 
 /// Nobody owes anything that can be done. What cannot be done is blocked by a raw event.
-fn of_end<Item: Borrow<RecordedEvent>>(facts: &OrderFacts<'_>, stream: &[Item], found: &mut Found) {
+pub(super) fn of_end<Item: Borrow<RecordedEvent>>(
+    facts: &OrderFacts<'_>,
+    stream: &[Item],
+    found: &mut Found,
+) {
     let owed = Owing::of(facts, stream);
     let raw_under = |slot: &Slot| {
         let mut items = stream.iter().map(Borrow::borrow);

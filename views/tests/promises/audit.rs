@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use event_store::memory::MemoryStore;
-use event_store::{EventLog, LogScan, OrderViews, ScanPage, Segment, StoreError};
-use events::{EventName, OrderId, RecordedEvent, StockDelta};
+use event_store::{EventLog, IntentStore, LogScan, OrderViews, ScanPage, Segment, StoreError};
+use events::{Event, EventName, OrderId, RecordedEvent, SkuRestocked, StockDelta, Timestamp};
+use payments::intent::{Intent, State};
+use views::audit::{PATIENCE, STUCK, still_since};
 use views::invariants::Invariant;
 use views::project::order_rows;
-use views::{AuditReport, Finding, Pause, Ports, audit};
+use views::{AuditReport, Finding, Pause, Ports, audit, audit_at_rest};
 
-use crate::given::{ORDER_PK, event, item, moving, raw, sku, stamp, units};
+use crate::given::{ORDER_PK, event, item, lot, moving, order_id, raw, sku, stamp, units};
 
 /// The promises that are shown to be noticed here.
 pub const NOTICED: [Invariant; 2] = [Invariant::Row, Invariant::OrphanRow];
@@ -52,6 +54,144 @@ async fn counters_that_moved_and_moved_back_while_the_log_was_read_are_no_differ
     let report = audit(&ports, &|_, _| {}).await.unwrap();
     let of_counters = |finding: &&Finding| finding.detail.starts_with("stock ");
     assert_eq!(report.differences.iter().find(of_counters), None);
+}
+
+#[tokio::test]
+async fn an_order_that_has_stood_still_though_somebody_owes_it_something_is_stuck() {
+    let store = Arc::new(MemoryStore::new());
+    in_order(&store, &[at(1_000, EventName::OrderPlaced, 1), at(2_000, EventName::ReserveInventory, 2)])
+        .await;
+    let report = audited_at_rest(&store, 2_001).await;
+    let detail = "end: EVENTS#ORDER_ID#order-1 is PENDING_INVENTORY, and still owed EVENT#Reservation; \
+                  it has stood still since 1970-01-01T00:00:02.000Z";
+    assert_eq!(report.differences, [Finding { what: STUCK, detail: detail.to_owned() }]);
+    assert_eq!((report.stuck, report.difference_count, report.open), (1, 1, 1));
+    assert_eq!(report.still_since, Some(Timestamp::from_millis(2_001)));
+}
+
+#[tokio::test]
+async fn an_order_that_moved_since_and_one_of_which_nobody_says_how_long_it_may_take_are_not_stuck() {
+    let store = Arc::new(MemoryStore::new());
+    in_order(&store, &[at(1_000, EventName::OrderPlaced, 1), at(2_000, EventName::ReserveInventory, 2)])
+        .await;
+    assert_eq!(audited_at_rest(&store, 2_000).await.differences, []);
+    assert_eq!(audited(&store).await.differences, []);
+}
+
+#[tokio::test]
+async fn noise_that_somebody_writes_by_hand_does_not_hide_an_order_that_is_stuck() {
+    let store = Arc::new(MemoryStore::new());
+    let mut noise = raw(ORDER_PK, "EVENT#Noise", "NOBODY_KNOWS_ME", "{}", 2);
+    noise.occurred_at = Timestamp::from_millis(9_000);
+    in_order(&store, &[at(1_000, EventName::OrderPlaced, 1), noise]).await;
+    assert_eq!(stuck(&audited_at_rest(&store, 5_000).await).len(), 1);
+}
+
+#[tokio::test]
+async fn a_lot_that_was_never_counted_is_stuck_however_young_the_lots_behind_it_are() {
+    let store = Arc::new(MemoryStore::new());
+    let sent = |id: &str, millis, number| {
+        let sent = SkuRestocked { sku: sku("sku-a"), units: units(12), lot_id: lot(id) };
+        let mut sent = item(Event::SkuRestocked(sent), number);
+        sent.occurred_at = Timestamp::from_millis(millis);
+        sent
+    };
+    stored(&store, &[sent("lot-lost", 1_000, 1), sent("lot-young", 5_000, 2)]).await;
+    let detail = "lots: EVENTS#SKU#sku-a: lot lot-lost was never counted; \
+                  it has stood still since 1970-01-01T00:00:01.000Z";
+    assert_eq!(stuck(&audited_at_rest(&store, 5_000).await), [detail]);
+    assert_eq!(stuck(&audited_at_rest(&store, 5_001).await).len(), 2);
+    assert_eq!(audited(&store).await.differences, []);
+}
+
+#[tokio::test]
+async fn an_order_that_moves_while_the_log_is_read_is_not_stuck() {
+    let store = Arc::new(MemoryStore::new());
+    let placed = at(1_000, EventName::OrderPlaced, 1);
+    stored(&store, std::slice::from_ref(&placed)).await;
+    let next = at(5_000, EventName::ReserveInventory, 2);
+    let rows = order_rows(&[placed, next.clone()]).unwrap();
+    let moves = Moves { store: store.clone(), next };
+    let ports = Ports { scan: Arc::new(moves), ..ports(&store) };
+    store.put(rows).await.unwrap();
+    let report = audit_at_rest(&ports, Timestamp::from_millis(5_000), &|_, _| {}).await.unwrap();
+    assert_eq!(report.differences, []);
+}
+
+#[tokio::test]
+async fn what_a_raw_event_keeps_from_being_done_is_not_stuck_and_what_became_of_it_is_an_anomaly() {
+    let store = Arc::new(MemoryStore::new());
+    let stream = [
+        at(1_000, EventName::OrderPlaced, 1),
+        at(1_000, EventName::PaymentAttempted, 2),
+        at(1_000, EventName::OrderPaymentAccepted, 3),
+        raw(ORDER_PK, "EVENT#Refund", "NOBODY_KNOWS_ME", "{}", 4),
+        at(1_000, EventName::OrderCancelled, 5),
+    ];
+    in_order(&store, &stream).await;
+    let Event::OrderPaymentAccepted(paid) = event(EventName::OrderPaymentAccepted) else { unreachable!() };
+    let charged = Intent { state: State::Charged, calls: 1, charges: 1, amount: Some(paid.amount) };
+    assert!(store.save(&order_id(), charged, 0).await.unwrap());
+    let report = audited_at_rest(&store, 5_000).await;
+    assert_eq!((&report.differences[..], report.open), (&[][..], 1));
+    let why = report.anomalies.iter().map(|anomaly| anomaly.why.contains("kept the money"));
+    assert_eq!(why.collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn the_moment_of_an_audit_is_as_long_before_now_as_its_patience_says() {
+    let now = Timestamp::from_millis(1_000_000);
+    for (patience, millis) in
+        [(PATIENCE, 100_000), (Duration::ZERO, 1_000_000), (Duration::from_secs(u64::MAX), 0)]
+    {
+        assert_eq!(still_since(now, patience), Timestamp::from_millis(millis));
+    }
+}
+
+fn at(millis: i64, name: EventName, id: u128) -> RecordedEvent {
+    let mut item = item(event(name), id);
+    item.occurred_at = Timestamp::from_millis(millis);
+    item
+}
+
+/// The stream of an order, and its rows.
+async fn in_order(store: &MemoryStore, stream: &[RecordedEvent]) {
+    stored(store, stream).await;
+    store.put(order_rows(stream).unwrap()).await.unwrap();
+}
+
+async fn audited_at_rest(store: &Arc<MemoryStore>, still_since: i64) -> AuditReport {
+    audit_at_rest(&ports(store), Timestamp::from_millis(still_since), &|_, _| {}).await.unwrap()
+}
+
+/// What is said of that which is stuck.
+fn stuck(report: &AuditReport) -> Vec<&str> {
+    let stuck = report.differences.iter().filter(|finding| finding.what == STUCK);
+    stuck.map(|finding| finding.detail.as_str()).collect()
+}
+
+/// A log to which an event is appended right after it was read.
+struct Moves {
+    store: Arc<MemoryStore>,
+    next: RecordedEvent,
+}
+
+#[async_trait]
+impl LogScan for Moves {
+    async fn scan(
+        &self,
+        segment: Segment,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ScanPage, StoreError> {
+        let page = self.store.scan(segment, after, limit).await;
+        stored(&self.store, std::slice::from_ref(&self.next)).await;
+        page
+    }
+
+    async fn size(&self) -> Result<u64, StoreError> {
+        self.store.size().await
+    }
 }
 
 /// A log to which a reservation is appended just before it is read, and its release right after.
