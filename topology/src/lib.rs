@@ -38,8 +38,14 @@ impl Source<'_> {
     /// The template as JSON, its functions not evaluated: `!Ref x` is `{"Ref": "x"}`.
     ///
     /// # Errors
-    /// A text that is not the YAML that CloudFormation takes.
+    /// A text that is not the YAML or the JSON that CloudFormation takes.
     pub fn document(&self) -> Result<serde_json::Value, TopologyError> {
+        // Whatever begins like JSON and is none may still be YAML.
+        if self.text.starts_with('{')
+            && let Ok(document) = json::parse(self.text)
+        {
+            return Ok(document);
+        }
         yaml::parse(self.text).map_err(|error| TopologyError::Yaml {
             template: self.name.to_owned(),
             line: error.line,

@@ -61,6 +61,19 @@ fn record(name: &str) -> Value {
 }
 
 #[test]
+fn a_template_in_json_declares_what_it_does_in_yaml() {
+    let documents = SOURCES.map(|source| source.document().unwrap().to_string());
+    let in_json = [0, 1].map(|n| Source { name: SOURCES[n].name, text: &documents[n] });
+    for environment in ["dev", "prod"] {
+        let of_json = Topology::load(&in_json, &parameters(environment)).unwrap();
+        assert_eq!(format!("{of_json:?}"), format!("{:?}", topology(environment)));
+    }
+    // A flow mapping begins like JSON and is none.
+    let flow = Source { name: "flow.yaml", text: "{Resources: {Queue: {Type: AWS::SQS::Queue}}}" };
+    assert_eq!(flow.document().unwrap(), json!({ "Resources": { "Queue": { "Type": "AWS::SQS::Queue" } } }));
+}
+
+#[test]
 fn every_worker_is_fed_by_its_lanes() {
     let topology = topology("dev");
     let lanes: BTreeMap<&str, Vec<&str>> = topology

@@ -82,13 +82,26 @@ impl Handler {
         let seldom = match (self, call) {
             (Handler::Payments, Call::CancelIntent | Call::Refund) => 4.0,
             (Handler::Sweeper | Handler::LogSweeper, Call::Nudge | Call::ReadStream) => 4.0,
-            (Handler::Replay, Call::Counted) => 200.0,
+            // As in an audit.
+            (
+                Handler::Replay,
+                Call::Scan
+                | Call::Size
+                | Call::Head
+                | Call::Rows
+                | Call::PutShadow
+                | Call::Progress
+                | Call::Discard,
+            ) => 0.4,
+            (Handler::Replay, Call::Counted) => 1_000.0,
             (Handler::Replay, Call::PutOrder) => 60.0,
             (Handler::Replay, Call::Follow) => 12.0,
             (Handler::Replay, Call::Adopt | Call::ReadStream | Call::Row) => 3.0,
-            (Handler::Audit, Call::Counted) => 100.0,
+            // Most of its calls; or it would hardly ever come to the end, where doubts are looked at again.
+            (Handler::Audit, Call::Row | Call::LoadIntent) => 0.1,
+            (Handler::Audit, Call::Counted) => 1_000.0,
             (Handler::Audit, Call::ReadStream) => 16.0,
-            (Handler::Audit, Call::Stock | Call::Rows) => 3.0,
+            (Handler::Audit, Call::Rows) => 3.0,
             _ => 1.0,
         };
         seldom * self.own_luck()

@@ -7,14 +7,14 @@ use axum::Router;
 use axum::body::Body;
 use event_store::memory::MemoryStore;
 use event_store::{CatalogViews, OrderViews, ShadowViews, Stamper, View};
-use events::{RecordedEvent, Sku};
+use events::{RecordedEvent, Sku, Timestamp};
 use http_body_util::BodyExt;
 use local::wiring::Wiring;
 use rustc_hash::FxHashMap;
 use tower::ServiceExt;
 use views::invariants::Violation;
 use views::replay::Mode;
-use views::{AuditReport, ReplayReport, audit, replay};
+use views::{AuditReport, ReplayReport, audit, audit_at_rest, replay};
 use workers::{Failure, FakeGateway, Gateway, LogSweeper, Message, Sweeper, Worker, Workers};
 
 use crate::ask::Ask;
@@ -212,7 +212,7 @@ impl World {
             (0..2).for_each(|_| sometime(|| Happening::Sweep));
             (0..2).for_each(|_| sometime(|| Happening::SweepLog));
             (0..2).for_each(|_| sometime(|| Happening::Audit));
-            (0..3).for_each(|_| sometime(|| Happening::Replay));
+            (0..4).for_each(|_| sometime(|| Happening::Replay));
         }
         self.sim.after(length, Happening::Peace);
         self.sim.now() + length
@@ -576,7 +576,14 @@ impl World {
 
     fn audit(&mut self, what: What, looks: u32) {
         let ports = self.views_ports(looks);
-        let future = async move { Done::Audited(audit(&ports, &|_, _| {}).await) };
+        // At rest nothing is too young to be owed something; beside live traffic everything is.
+        let end_of_time = matches!(what, What::AtRest).then(|| Timestamp::from_millis(i64::MAX));
+        let future = async move {
+            Done::Audited(match end_of_time {
+                Some(still_since) => audit_at_rest(&ports, still_since, &|_, _| {}).await,
+                None => audit(&ports, &|_, _| {}).await,
+            })
+        };
         self.tasks.spawn(future, About { handler: Handler::Audit, what });
     }
 
