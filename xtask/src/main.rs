@@ -11,6 +11,7 @@ mod fuzz;
 mod k6;
 mod mutants;
 mod plan;
+mod references;
 mod sim;
 mod smoke;
 mod tools;
@@ -31,6 +32,7 @@ usage: cargo xtask <command>
   test            everything that CI checks: lint, tests, simulator, fuzzers, release build
   test AREA       the tests of one area: domains, store, aws, e2e, topology, workers, api, local, cli, sim
   lint            format, clippy, arrows, templates, licences
+  lint templates  the templates alone
   arrows          which crate may depend on which
   release         build the one-machine binary and check what is in it
   fuzz            every parser of outside bytes over its kept corpus and some new inputs, in about two minutes
@@ -76,6 +78,7 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["test"] => test_everything(),
         ["test", area] => test_area(area),
         ["lint"] => lint(),
+        ["lint", "templates"] => lint_templates(&tools::install(&root())?),
         ["arrows"] => arrows::check(&root()),
         ["release"] => release(),
         ["fuzz"] => fuzz::briefly(),
@@ -158,6 +161,18 @@ fn lint() -> anyhow::Result<()> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     step("clippy", cargo(&clippy))?;
     let tools = tools::install(&root())?;
+    lint_templates(&tools)?;
+    // Licences are read from the sources of every platform's crates, which a build does not all fetch.
+    step("fetch", cargo(&["fetch", "--locked"]))?;
+    let mut licences = tools.program("cargo-deny");
+    licences.args(["--offline", "--log-level", "error", "check", "licenses", "bans", "sources"]);
+    licences.current_dir(root());
+    step("licences", licences)?;
+    k6::check(&root())
+}
+
+/// Whether AWS would take the templates, and whether what they say is safe.
+fn lint_templates(tools: &tools::Tools) -> anyhow::Result<()> {
     let templates = ["template-oms.yaml", "template-ims.yaml"];
     let mut cfn_lint = tools.program("cfn-lint");
     cfn_lint.args(templates).current_dir(root());
@@ -169,17 +184,11 @@ fn lint() -> anyhow::Result<()> {
         sam.current_dir(root());
         step(&format!("sam validate {template}"), sam)?;
     }
+    references::check(&root(), tools, &templates)?;
     let mut checkov = tools.checkov();
     checkov.args(["--framework", "cloudformation", "--skip-download", "--compact", "--quiet", "--file"]);
     checkov.args(templates).current_dir(root());
-    step("checkov", checkov)?;
-    // Licences are read from the sources of every platform's crates, which a build does not all fetch.
-    step("fetch", cargo(&["fetch", "--locked"]))?;
-    let mut licences = tools.program("cargo-deny");
-    licences.args(["--offline", "--log-level", "error", "check", "licenses", "bans", "sources"]);
-    licences.current_dir(root());
-    step("licences", licences)?;
-    k6::check(&root())
+    step("checkov", checkov)
 }
 
 /// Builds the binary that users run, and proves that no AWS crate is in it.

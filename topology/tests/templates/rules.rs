@@ -145,7 +145,7 @@ fn a_dashboard_can_be_read_and_shows_of_our_metrics_only_what_is_measured() {
 }
 
 /// A rule, what is replaced in the templates so that they break it, and who must be named for it.
-const BREAKS: [(Rule, &str, &str, &str); 41] = [
+const BREAKS: [(Rule, &str, &str, &str); 42] = [
     (dashboards_show_what_is_measured, "\"id\": \"settled\"}]", "\"id\": \"settled\"}],", "Dashboard"),
     (dashboards_show_what_is_measured, "\\\"OrdersSettled\\\"", "\\\"OrdersEnded\\\"", "Dashboard"),
     (
@@ -299,6 +299,12 @@ const BREAKS: [(Rule, &str, &str, &str); 41] = [
         "        Alarms: [!Ref PipeDlqErrorsAlarm]\n",
         "        Alarms: []\n",
         "PipeDlqFunction",
+    ),
+    (
+        versions_are_tried,
+        "      PassthroughCondition: true ",
+        "      PassthroughCondition: false ",
+        "OmsApiFunction",
     ),
     (
         traces_go_to_the_collector,
@@ -809,7 +815,8 @@ fn versions_are_tried(world: &World) -> Broken {
             let alarm = format!("{}-Errors", it.name);
             let fine = it.properties.get("AutoPublishAlias") == Some(&json!("live"))
                 && it.properties.get("AutoPublishAliasAllProperties") == Some(&json!(true))
-                && it.properties["DeploymentPreference"] == json!({"Type": kind, "Alarms": [alarm]});
+                && it.properties["DeploymentPreference"]
+                    == json!({"Type": kind, "Alarms": [alarm], "PassthroughCondition": true});
             (!fine).then(|| it.properties["DeploymentPreference"].to_string())
         },
     )
