@@ -80,6 +80,11 @@ fn every_function_knows_exactly_the_tables_and_queues_that_it_may_touch() {
 }
 
 #[test]
+fn every_function_may_write_tables_as_the_store_writes_them_and_read_the_lists_that_it_reads() {
+    holds(rights_are_used);
+}
+
+#[test]
 fn every_function_may_read_exactly_the_queues_that_feed_it() {
     holds(functions_read_their_queues);
 }
@@ -145,7 +150,7 @@ fn a_dashboard_can_be_read_and_shows_of_our_metrics_only_what_is_measured() {
 }
 
 /// A rule, what is replaced in the templates so that they break it, and who must be named for it.
-const BREAKS: [(Rule, &str, &str, &str); 42] = [
+const BREAKS: [(Rule, &str, &str, &str); 45] = [
     (dashboards_show_what_is_measured, "\"id\": \"settled\"}]", "\"id\": \"settled\"}],", "Dashboard"),
     (dashboards_show_what_is_measured, "\\\"OrdersSettled\\\"", "\\\"OrdersEnded\\\"", "Dashboard"),
     (
@@ -251,6 +256,24 @@ const BREAKS: [(Rule, &str, &str, &str); 42] = [
         "          CATALOG_QUEUE_URL: !Ref CatalogQueue\n",
         "",
         "oms-log-sweeper",
+    ),
+    (
+        rights_are_used,
+        "Action: [dynamodb:BatchWriteItem, dynamodb:PutItem]",
+        "Action: [dynamodb:PutItem]",
+        "inventory-worker",
+    ),
+    (
+        rights_are_used,
+        "Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem]",
+        "Action: [dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem]",
+        "oms-api",
+    ),
+    (
+        rights_are_used,
+        "                Action: [dynamodb:BatchGetItem]\n                Resource:\n",
+        "                Action: [dynamodb:Query]\n                Resource:\n                  - !Sub ${PaymentTable.Arn}/index/GSI1\n",
+        "oms-sweeper",
     ),
     (
         functions_read_their_queues,
@@ -387,6 +410,14 @@ impl World {
             }
         }
         rights
+    }
+
+    /// A table, or an index of one, as the templates name it: `OrderTable/index/GSI1` for the ARN of an index.
+    fn table_path<'a>(&self, arn: &'a str) -> Option<&'a str> {
+        let path = arn.split_once(":table/")?.1.split("/stream/").next()?;
+        let table = path.split('/').next()?;
+        let table = self.topology.tables.iter().find(|it| it.name == table)?;
+        path.strip_prefix(table.name.strip_suffix(&table.logical_id)?)
     }
 
     /// What is watched by the alarms on a metric: the value of their first dimension.
@@ -635,6 +666,69 @@ fn functions_know_what_they_touch(world: &World) -> Broken {
             let unknown = urls.iter().find(|queue| world.topology.queue(queue).is_none());
             let fine = touched == known && sent == urls && unknown.is_none();
             (!fine).then(|| format!("knows {known:?} {urls:?}, may touch {touched:?} {sent:?}"))
+        },
+    )
+}
+
+/// How functions write each table, by the calls in `event-store/dynamodb/src`: in transactions, in batches, alone.
+const WRITES: [(&str, &[&str]); 11] = [
+    ("EventTable", &["PutItem"]),
+    ("OrderTable", &["PutItem"]),
+    ("PaymentTable", &["PutItem"]),
+    ("DeliveryTable", &["PutItem"]),
+    ("CustomerTable", &["UpdateItem"]), // names and addresses stay when the rest is folded anew
+    ("ProductTable", &["PutItem"]),
+    ("StockTable", &["UpdateItem"]),
+    ("StockLedgerTable", &["BatchWriteItem", "PutItem"]), // in the transaction, and behind it what does not fit
+    ("PaymentIntentTable", &["PutItem"]),
+    ("IdempotencyTable", &["PutItem", "UpdateItem"]),
+    ("ShadowTable", &["PutItem"]),
+];
+
+/// Who lists what.
+const LISTS: [(&str, &[&str]); 3] = [
+    (
+        "oms-api",
+        &[
+            "CustomerTable/index/GSI1",
+            "OrderTable/index/GSI1",
+            "OrderTable/index/GSI2",
+            "PaymentTable/index/GSI1",
+            "ProductTable/index/GSI1",
+            "ProductTable/index/GSI2",
+            "ProductTable/index/GSI3",
+        ],
+    ),
+    ("ims-api", &["StockTable/index/GSI1"]),
+    ("oms-sweeper", &["OrderTable/index/GSI2"]),
+];
+
+/// What writes a table.
+fn is_write(action: &str) -> bool {
+    ["BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"].contains(&action)
+}
+
+fn rights_are_used(world: &World) -> Broken {
+    but(
+        world.functions(),
+        |it| &it.name,
+        |it| {
+            let rights = world.rights_of(it);
+            let mut written: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            let mut listed = Vec::new();
+            for (action, arn) in &rights {
+                let Some(action) = action.strip_prefix("dynamodb:") else { continue };
+                let Some(path) = world.table_path(arn) else { continue };
+                if path.contains("/index/") {
+                    listed.push(path);
+                } else if is_write(action) {
+                    written.entry(path).or_default().push(action);
+                }
+            }
+            let lists = LISTS.iter().find(|(name, _)| *name == it.name).map_or(&[][..], |(_, lists)| lists);
+            let unused = written.into_iter().find(|write| !WRITES.contains(&(write.0, &write.1)));
+            let fine = unused.is_none() && listed == lists;
+            (!fine).then(|| format!("writes {unused:?}, lists {listed:?}"))
         },
     )
 }
