@@ -95,6 +95,11 @@ fn every_function_has_an_alarm_about_errors_and_one_about_throttling() {
 }
 
 #[test]
+fn every_function_that_hands_messages_back_has_an_alarm_about_its_newest_version() {
+    holds(failed_messages_ring);
+}
+
+#[test]
 fn every_alarm_is_told_to_the_topic_if_there_is_one() {
     holds(alarms_are_told);
 }
@@ -125,6 +130,11 @@ fn every_log_is_kept_for_a_time_and_is_written_by_one_function() {
 }
 
 #[test]
+fn a_function_filters_its_own_log_so_that_what_it_measures_is_written_at_every_level() {
+    holds(metrics_pass);
+}
+
+#[test]
 fn every_api_is_throttled_and_wants_a_key_and_logs_nothing_about_a_person() {
     holds(apis_are_guarded);
 }
@@ -150,7 +160,7 @@ fn a_dashboard_can_be_read_and_shows_of_our_metrics_only_what_is_measured() {
 }
 
 /// A rule, what is replaced in the templates so that they break it, and who must be named for it.
-const BREAKS: [(Rule, &str, &str, &str); 45] = [
+const BREAKS: [(Rule, &str, &str, &str); 49] = [
     (dashboards_show_what_is_measured, "\"id\": \"settled\"}]", "\"id\": \"settled\"}],", "Dashboard"),
     (dashboards_show_what_is_measured, "\\\"OrdersSettled\\\"", "\\\"OrdersEnded\\\"", "Dashboard"),
     (
@@ -310,6 +320,7 @@ const BREAKS: [(Rule, &str, &str, &str); 45] = [
     ),
     (tables_last, "    DeletionPolicy: Retain\n", "", "EventTable"),
     (logs_end, "LogGroup: !Ref PipeDlqLogGroup", "LogGroup: !Ref CatalogWorkerLogGroup", "PipeDlqFunction"),
+    (metrics_pass, "ApplicationLogLevel: TRACE", "ApplicationLogLevel: !Ref LogLevel", "OmsApiFunction"),
     (apis_are_guarded, "\"method\":\"$context.httpMethod\"", "\"ip\":\"$context.identity.sourceIp\"", "Api"),
     (
         apis_are_guarded,
@@ -319,10 +330,23 @@ const BREAKS: [(Rule, &str, &str, &str); 45] = [
     ),
     (
         versions_are_tried,
+        "        Alarms: [!Ref PipeDlqErrorsAlarm, !Ref PipeDlqFailuresAlarm]\n",
         "        Alarms: [!Ref PipeDlqErrorsAlarm]\n",
-        "        Alarms: []\n",
         "PipeDlqFunction",
     ),
+    (
+        versions_are_tried,
+        "        Alarms: [!Ref OmsApiErrorsAlarm, !Ref ApiErrorsAlarm]\n",
+        "        Alarms: [!Ref OmsApiErrorsAlarm]\n",
+        "OmsApiFunction",
+    ),
+    (
+        failed_messages_ring,
+        "!GetAtt OrdersWorkerFunction.Version.Version",
+        "!GetAtt CatalogWorkerFunction.Version.Version",
+        "orders-worker",
+    ),
+    (failed_messages_ring, "MetricName: MessagesFailed", "MetricName: MessagesLost", "orders-worker"),
     (
         versions_are_tried,
         "      PassthroughCondition: true ",
@@ -536,14 +560,18 @@ fn messages_stay_hidden(world: &World) -> Broken {
 const UNTAGGED: [&str; 3] =
     ["AWS::ApiGateway::Account", "AWS::ApiGateway::UsagePlanKey", "AWS::SQS::QueuePolicy"];
 
+fn service_of(resource: &Resource) -> &'static str {
+    if resource.template == "template-oms.yaml" { "OMS" } else { "IMS" }
+}
+
 fn resources_are_tagged(world: &World) -> Broken {
     let taggable = world.resources.iter().filter(|it| !UNTAGGED.contains(&it.kind.as_str()));
     but(
         taggable,
         |it| &it.logical_id,
         |it| {
-            let own = if it.template == "template-oms.yaml" { "OMS" } else { "IMS" };
-            let service = if it.kind.starts_with("AWS::CloudWatch::") { "Observability" } else { own };
+            let service =
+                if it.kind.starts_with("AWS::CloudWatch::") { "Observability" } else { service_of(it) };
             let wanted = json!({"Environment": world.environment, "Service": service, "Version": "1.0.0"});
             let tags = match it.properties.get("Tags") {
                 Some(Value::Array(tags)) => {
@@ -757,6 +785,34 @@ fn failing_functions_ring(world: &World) -> Broken {
     )
 }
 
+/// Of the newest version alone: an older one that is still at work would take a good one back.
+fn failed_messages_ring(world: &World) -> Broken {
+    assert!(measured().contains("MessagesFailed"));
+    let workers = world.topology.functions.iter().filter(|function| function.sources().count() > 0);
+    but(
+        workers,
+        |it| &it.binary,
+        |it| {
+            let function = world.functions().find(|function| function.logical_id == it.logical_id).unwrap();
+            let name = format!("{}-Failures", function.name);
+            let stack = service_of(function).to_lowercase();
+            let version = format!("{stack}-{}.Version", function.logical_id);
+            let dimensions = json!([
+                {"Name": "FunctionName", "Value": function.name},
+                {"Name": "FunctionVersion", "Value": version},
+            ]);
+            let alarm = world.of_kind("AWS::CloudWatch::Alarm").find(|alarm| alarm.name == name);
+            let fine = alarm.is_some_and(|alarm| {
+                alarm.properties["Namespace"] == "Sagaline"
+                    && alarm.properties["MetricName"] == "MessagesFailed"
+                    && alarm.properties["Dimensions"] == dimensions
+                    && alarm.properties["Threshold"] == 0
+            });
+            unless(fine, "fails unheard")
+        },
+    )
+}
+
 fn alarms_are_told(world: &World) -> Broken {
     let wanted = world.is_prod().then(|| json!([TOPIC]));
     but(
@@ -850,6 +906,19 @@ fn logs_end(world: &World) -> Broken {
     broken
 }
 
+/// A line of metrics says no level, and nobody wrote down what Lambda's filter makes of that.
+fn metrics_pass(world: &World) -> Broken {
+    but(
+        world.functions(),
+        |it| &it.logical_id,
+        |it| {
+            let fine = it.properties["LoggingConfig"]["ApplicationLogLevel"] == "TRACE"
+                && it.properties["Environment"]["Variables"]["LOG_LEVEL"].is_string();
+            unless(fine, "may lose what it measures")
+        },
+    )
+}
+
 /// What API Gateway may write about a request that says nothing about who sent it.
 const IMPERSONAL: [&str; 13] = [
     "$context.apiId",
@@ -906,11 +975,20 @@ fn versions_are_tried(world: &World) -> Broken {
         world.functions(),
         |it| &it.logical_id,
         |it| {
-            let alarm = format!("{}-Errors", it.name);
+            // Lambda takes for a success what a worker hands back and what an API answers with 5xx.
+            let function =
+                world.topology.functions.iter().find(|function| function.logical_id == it.logical_id);
+            let mut alarms = vec![format!("{}-Errors", it.name)];
+            if function.is_some_and(|function| function.sources().count() > 0) {
+                alarms.push(format!("{}-Failures", it.name));
+            }
+            if function.is_some_and(|function| !function.routes.is_empty()) {
+                alarms.push(format!("sagaline-{}-5xx", service_of(it).to_lowercase()));
+            }
             let fine = it.properties.get("AutoPublishAlias") == Some(&json!("live"))
                 && it.properties.get("AutoPublishAliasAllProperties") == Some(&json!(true))
                 && it.properties["DeploymentPreference"]
-                    == json!({"Type": kind, "Alarms": [alarm], "PassthroughCondition": true});
+                    == json!({"Type": kind, "Alarms": alarms, "PassthroughCondition": true});
             (!fine).then(|| it.properties["DeploymentPreference"].to_string())
         },
     )
