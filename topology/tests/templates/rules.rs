@@ -95,6 +95,21 @@ fn every_function_has_an_alarm_about_errors_and_one_about_throttling() {
 }
 
 #[test]
+fn every_table_and_index_that_a_function_reads_or_writes_has_an_alarm_about_throttling() {
+    holds(throttled_tables_ring);
+}
+
+#[test]
+fn every_route_that_wants_a_key_has_an_alarm_about_its_latency_and_no_alarm_is_about_all_of_them() {
+    holds(slow_routes_ring);
+}
+
+#[test]
+fn an_alarm_is_made_of_no_more_metrics_than_cloudwatch_takes() {
+    holds(alarms_are_small);
+}
+
+#[test]
 fn every_function_that_hands_messages_back_has_an_alarm_about_its_newest_version() {
     holds(failed_messages_ring);
 }
@@ -160,7 +175,7 @@ fn a_dashboard_can_be_read_and_shows_of_our_metrics_only_what_is_measured() {
 }
 
 /// A rule, what is replaced in the templates so that they break it, and who must be named for it.
-const BREAKS: [(Rule, &str, &str, &str); 49] = [
+const BREAKS: [(Rule, &str, &str, &str); 54] = [
     (dashboards_show_what_is_measured, "\"id\": \"settled\"}]", "\"id\": \"settled\"}],", "Dashboard"),
     (dashboards_show_what_is_measured, "\\\"OrdersSettled\\\"", "\\\"OrdersEnded\\\"", "Dashboard"),
     (
@@ -345,6 +360,31 @@ const BREAKS: [(Rule, &str, &str, &str); 49] = [
         "!GetAtt OrdersWorkerFunction.Version.Version",
         "!GetAtt CatalogWorkerFunction.Version.Version",
         "orders-worker",
+    ),
+    (
+        throttled_tables_ring,
+        "{ Name: TableName, Value: !Ref OrderTable }, { Name: GlobalSecondaryIndexName, Value: GSI2 }",
+        "{ Name: TableName, Value: !Ref OrderTable }",
+        "OrderTable/index/GSI2",
+    ),
+    (
+        throttled_tables_ring,
+        "{ Name: TableName, Value: !Ref DeliveryTable }",
+        "{ Name: TableName, Value: !Ref UserTable }",
+        "DeliveryTable",
+    ),
+    (
+        slow_routes_ring,
+        "                - { Name: Resource, Value: /products }\n",
+        "                - { Name: Resource, Value: /livez }\n",
+        "POST /products",
+    ),
+    (slow_routes_ring, "      MetricName: 5XXError\n", "      MetricName: Latency\n", "sagaline-oms-5xx"),
+    (
+        alarms_are_small,
+        "'MAX(FILL(METRICS(), 0))', ReturnData: true }\n        - Id: getOrders\n",
+        "'MAX(FILL(METRICS(), 0))', ReturnData: true }\n        - { Id: more, Expression: '1', ReturnData: false }\n        - Id: getOrders\n",
+        "sagaline-oms-OrdersSlow",
     ),
     (failed_messages_ring, "MetricName: MessagesFailed", "MetricName: MessagesLost", "orders-worker"),
     (
@@ -782,6 +822,103 @@ fn failing_functions_ring(world: &World) -> Broken {
         world.functions(),
         |it| &it.name,
         |it| unless(errors.contains(&*it.name) && throttles.contains(&*it.name), "has not both alarms"),
+    )
+}
+
+/// A metric that an alarm watches, alone or in a formula: its name, its dimensions, its statistic.
+type Watched<'a> = (&'a str, BTreeMap<&'a str, &'a str>, &'a str);
+
+/// What an alarm watches in a namespace.
+fn watched_by<'a>(alarm: &'a Resource, namespace: &str) -> Vec<Watched<'a>> {
+    let text = |value: &'a Value| value.as_str().unwrap_or_default();
+    let watched = |metric: &'a Value, statistic: &'a Value| {
+        let dimensions = metric["Dimensions"].as_array().into_iter().flatten();
+        let dimensions = dimensions.map(|it| (text(&it["Name"]), text(&it["Value"]))).collect();
+        (metric["Namespace"] == namespace).then(|| (text(&metric["MetricName"]), dimensions, text(statistic)))
+    };
+    let parts = alarm.properties.get("Metrics").and_then(Value::as_array).into_iter().flatten();
+    let parts = parts.map(|part| &part["MetricStat"]);
+    let mut all: Vec<Watched<'_>> = parts.filter_map(|it| watched(&it["Metric"], &it["Stat"])).collect();
+    if alarm.properties.get("Namespace").is_some_and(|own| own == namespace) {
+        let of = |name: &str| alarm.properties.get(name).unwrap_or(&Value::Null);
+        let dimensions = of("Dimensions").as_array().into_iter().flatten();
+        let dimensions = dimensions.map(|it| (text(&it["Name"]), text(&it["Value"]))).collect();
+        all.push((text(of("MetricName")), dimensions, text(of("Statistic"))));
+    }
+    all
+}
+
+fn throttled_tables_ring(world: &World) -> Broken {
+    let alarms = world.of_kind("AWS::CloudWatch::Alarm");
+    let watched: Vec<Watched<'_>> = alarms.flat_map(|alarm| watched_by(alarm, "AWS/DynamoDB")).collect();
+    let indexes_of = |table: &str| -> Vec<String> {
+        let table = world.of_kind("AWS::DynamoDB::Table").find(|it| it.logical_id == table).unwrap();
+        let indexes = table.properties.get("GlobalSecondaryIndexes").and_then(Value::as_array);
+        let names = indexes.into_iter().flatten().map(|index| index["IndexName"].as_str().unwrap());
+        names.map(|name| format!("{}/index/{name}", table.logical_id)).collect()
+    };
+    let mut used = BTreeSet::new();
+    for (action, arn) in world.functions().flat_map(|function| world.rights_of(function)) {
+        let (Some(action), Some(path)) = (action.strip_prefix("dynamodb:"), world.table_path(&arn)) else {
+            continue;
+        };
+        if is_write(action) {
+            used.insert((path.to_owned(), "WriteThrottleEvents"));
+            used.extend(indexes_of(path).into_iter().map(|index| (index, "WriteThrottleEvents")));
+        } else if !action.ends_with("Records") {
+            used.insert((path.to_owned(), "ReadThrottleEvents"));
+        }
+    }
+    assert!(used.len() > 20, "what functions do to tables is found");
+    but(
+        &used,
+        |(path, _)| path,
+        |(path, metric)| {
+            let (table, index) = path.split_once("/index/").map_or((&**path, None), |it| (it.0, Some(it.1)));
+            let table = world.topology.tables.iter().find(|it| it.logical_id == table).unwrap();
+            let dimensions = [("TableName", &*table.name)].into_iter();
+            let dimensions =
+                dimensions.chain(index.map(|index| ("GlobalSecondaryIndexName", index))).collect();
+            unless(watched.contains(&(metric, dimensions, "Sum")), "is throttled unheard")
+        },
+    )
+}
+
+fn slow_routes_ring(world: &World) -> Broken {
+    let alarms = || world.of_kind("AWS::CloudWatch::Alarm");
+    let watched: Vec<Watched<'_>> = alarms().flat_map(|alarm| watched_by(alarm, "AWS/ApiGateway")).collect();
+    let mut broken = Broken::new();
+    // What forges events is for dev, and nobody waits for it.
+    for function in world.topology.functions.iter().filter(|function| function.binary != "chaos-api") {
+        let api = if function.stack == "template-oms.yaml" { "sagaline-oms" } else { "sagaline-ims" };
+        for route in function.routes.iter().filter(|it| !["/livez", "/readyz"].contains(&&*it.path)) {
+            let dimensions = [
+                ("ApiName", api),
+                ("Stage", world.environment),
+                ("Method", &*route.method),
+                ("Resource", &*route.path),
+            ];
+            let is_watched = watched.contains(&("Latency", BTreeMap::from(dimensions), "p95"));
+            broken.extend((!is_watched).then(|| format!("{} {}: may be slow", route.method, route.path)));
+        }
+    }
+    let is_of_all =
+        |(metric, dimensions, _): &Watched<'_>| *metric == "Latency" && !dimensions.contains_key("Resource");
+    let whole = alarms().filter(|alarm| watched_by(alarm, "AWS/ApiGateway").iter().any(is_of_all));
+    broken.extend(whole.map(|alarm| format!("{}: is about every route at once", alarm.name)));
+    broken
+}
+
+/// Source: "CloudWatch service quotas", Amazon CloudWatch User Guide: ten metrics; whether the formula is one of them is
+/// not said.
+fn alarms_are_small(world: &World) -> Broken {
+    but(
+        world.of_kind("AWS::CloudWatch::Alarm"),
+        |it| &it.name,
+        |it| {
+            let metrics = it.properties.get("Metrics").and_then(Value::as_array).map_or(1, Vec::len);
+            (metrics > 10).then(|| format!("is made of {metrics}"))
+        },
     )
 }
 
