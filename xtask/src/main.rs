@@ -1,6 +1,7 @@
 //! The project's everyday commands: `cargo xtask <command>`.
 
 mod arrows;
+mod await_ci;
 mod cold_start;
 mod coverage;
 mod deploy;
@@ -10,6 +11,7 @@ mod functions;
 mod fuzz;
 mod k6;
 mod mutants;
+mod paths;
 mod plan;
 mod references;
 mod sim;
@@ -54,6 +56,7 @@ usage: cargo xtask <command>
                   build a stack and bring it into the account of the credentials at hand
   rollback oms|ims VERSION [--env dev|prod] [--dry-run]
                   deploy a tagged version again, to prod if nothing else is said
+  await-ci COMMIT wait until ci.yml on GitHub has passed a commit, and fail if it has not
   smoke URL [--inventory URL]
                   one order through a running system, with the key in SAGALINE_API_KEY
   dist            what a release consists of, in target/dist
@@ -90,6 +93,7 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["functions", words @ ..] => functions::run(words),
         ["deploy", words @ ..] => deploy::deploy(words),
         ["rollback", words @ ..] => deploy::rollback(words),
+        ["await-ci", words @ ..] => await_ci::run(words),
         ["smoke", words @ ..] => smoke::run(words),
         ["dist"] => dist::run(),
         ["publish", words @ ..] => dist::publish(words),
@@ -158,6 +162,7 @@ fn lint() -> anyhow::Result<()> {
     println!("--- arrows");
     arrows::check(&root())?;
     workflows::check(&root(), USAGE)?;
+    paths::check(&root())?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     step("clippy", cargo(&clippy))?;
     let tools = tools::install(&root())?;
