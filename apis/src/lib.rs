@@ -68,31 +68,53 @@ pub fn router(api: Arc<Api>) -> Router {
 
 /// The routes of orders, customers and products: what the function `oms-api` serves.
 pub fn oms_router(api: Arc<Api>) -> Router {
-    edge::around(oms(Table::default()), api)
+    edge::around(table_of(OMS), api)
 }
 
 /// The routes of stock: what the function `ims-api` serves.
 pub fn ims_router(api: Arc<Api>) -> Router {
-    edge::around(ims(Table::default()), api)
+    edge::around(table_of(IMS), api)
 }
 
 /// The routes that forge events: what the function `chaos-api` serves, where there is one.
 pub fn chaos_router(api: Arc<Api>) -> Router {
-    edge::around(forging(Table::default()), api)
+    edge::around(table_of(CHAOS), api)
 }
 
 /// Every route as (method, path template): the table that [`router`] is built from.
 pub fn routes() -> Vec<(&'static str, &'static str)> {
-    table().routes.iter().map(|route| (route.method, route.path)).collect()
+    listed(&table())
 }
 
+/// The routes of the function that a binary is; none, if it answers no requests.
+pub fn routes_of(binary: &str) -> Vec<(&'static str, &'static str)> {
+    listed(&table_of(binary))
+}
+
+const OMS: &str = "oms-api";
+const IMS: &str = "ims-api";
+const CHAOS: &str = "chaos-api";
+
+/// Each API says whether it lives and is ready; one machine is one, and says so once.
 fn table() -> Table {
-    forging(ims(oms(Table::default())))
+    health::routes(forging(ims(oms(Table::default()))))
+}
+
+fn table_of(binary: &str) -> Table {
+    match binary {
+        OMS => health::routes(oms(Table::default())),
+        IMS => health::routes(ims(Table::default())),
+        CHAOS => forging(Table::default()),
+        _ => Table::default(),
+    }
+}
+
+fn listed(table: &Table) -> Vec<(&'static str, &'static str)> {
+    table.routes.iter().map(|route| (route.method, route.path)).collect()
 }
 
 fn oms(table: Table) -> Table {
-    let table = products::routes(customers::routes(orders::routes(table)));
-    health::routes(compat::order_routes(table))
+    compat::order_routes(products::routes(customers::routes(orders::routes(table))))
 }
 
 fn ims(table: Table) -> Table {

@@ -1,7 +1,7 @@
 //! What a call to DynamoDB is billed: as its answer says, and by the documented rules where the answer says nothing.
 //!
 //! An answer that refuses says nothing, and is billed all the same; the double's answers to `BatchGetItem` say nothing
-//! either. Sources: "DynamoDB read and write operations",
+//! either (docs/aws.md, "What the doubles do otherwise"). Sources: "DynamoDB read and write operations",
 //! "Item sizes and formats", "Condition expressions" (a failed conditional write consumes by the size of the item, at
 //! least one unit) and "Capacity management for transactions", Amazon DynamoDB Developer Guide, as of November 2026.
 //! What a transaction that was refused consumes is not written there to the unit: it is counted as if it had been

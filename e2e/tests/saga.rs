@@ -5,7 +5,8 @@
 //! programs that were built with it, and asks it with the command `sagaline` from beside them; with `SAGALINE_FUNCTIONS=target/functions`, what `cargo xtask functions --host`
 //! left there.
 //!
-//! What the double does otherwise than the service, as far as this has to know:
+//! What the double does otherwise than the service, as far as this has to know (docs/aws.md, "What the doubles do
+//! otherwise", lists all of it):
 //!
 //! - It has no pipe from a stream to a bus, so `end_to_end::pipe` stands in for it.
 //! - It has no CodeDeploy and no alarm over a formula, so both are left out of what is deployed.

@@ -22,6 +22,8 @@ use crate::emf::Emf;
 #[derive(Debug)]
 pub struct Function {
     name: &'static str,
+    /// Which version of it this process runs: `$LATEST` if nobody says.
+    version: String,
     connection: Connection,
     emf: Emf,
     exporter: Option<Exporter>,
@@ -60,7 +62,8 @@ impl Function {
         let measured = emf.clone().with_filter(filter_fn(|about| about.target() == metrics::TARGET));
         tracing_subscriber::registry().with(log).with(spans).with(measured).init();
         let connection = Connection::of_variables(variable)?;
-        Ok(Function { name, connection, emf, exporter, was_invoked: AtomicBool::new(false) })
+        let version = variable("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|| "$LATEST".to_owned());
+        Ok(Function { name, version, connection, emf, exporter, was_invoked: AtomicBool::new(false) })
     }
 
     /// Answers one invocation; then writes what was measured, and exports its spans. Later, the process is frozen.
@@ -69,7 +72,7 @@ impl Function {
             metrics::cold_start();
         }
         let answer = answer.await;
-        self.emf.write(self.name);
+        self.emf.write(self.name, &self.version);
         if let Some(exporter) = &self.exporter {
             exporter.flush().await;
         }

@@ -117,7 +117,7 @@ async fn dynamodb(
     use event_store_dynamodb::{Connection, DynamoStore, Limits, Tables};
 
     let connection = Connection::to_a_double(endpoint_url);
-    // Older versions of DynamoDB Local take no more in one transaction.
+    // Older versions of DynamoDB Local take no more in one transaction (docs/aws.md, "What the doubles do otherwise").
     let patience = Duration::from_secs(60);
     let limits = Limits { transaction_items: 10, patience, ..Limits::default() };
     let store = DynamoStore::new(&connection, Tables::prefixed(prefix), limits);

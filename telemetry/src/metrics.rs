@@ -30,6 +30,11 @@ pub fn messages_retried(messages: u64) {
     info!(target: TARGET, { monotonic_counter.messages_retried = messages }, "measured");
 }
 
+/// Messages were not handled, and stay in their queue: the only sign of it, for the invocation succeeds.
+pub fn messages_failed(messages: u64) {
+    info!(target: TARGET, { monotonic_counter.messages_failed = messages }, "measured");
+}
+
 /// A call of the store was made again, because it was throttled, collided or had no answer.
 pub fn call_retried() {
     info!(target: TARGET, { monotonic_counter.calls_retried = 1_u64 }, "measured");

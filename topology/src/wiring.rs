@@ -109,13 +109,15 @@ fn table(resource: &Resource) -> Table {
 }
 
 fn refuse_double_names(topology: &Topology) -> Result<(), TopologyError> {
-    let routes = topology.functions.iter().flat_map(|function| &function.routes);
+    // Each stack has an API of its own, so both may answer whether they live.
+    let routes =
+        topology.functions.iter().flat_map(|it| it.routes.iter().map(move |route| (&it.stack, route)));
     let feeds = topology.functions.iter().flat_map(|function| function.sources());
     let names = (topology.queues.iter().map(|queue| format!("queue {}", queue.name)))
         .chain(topology.rules.iter().map(|rule| format!("rule {}", rule.name)))
         .chain(topology.functions.iter().map(|function| format!("binary {}", function.binary)))
         .chain(topology.tables.iter().map(|table| format!("table {}", table.name)))
-        .chain(routes.map(|route| format!("route {} {}", route.method, route.path)))
+        .chain(routes.map(|(stack, route)| format!("route {} {} in {stack}", route.method, route.path)))
         .chain(feeds.map(|feed| format!("feed from queue {}", feed.queue)));
     let mut seen = BTreeSet::new();
     for name in names {

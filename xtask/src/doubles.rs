@@ -22,7 +22,8 @@ const MINISTACK: [&str; 2] = ["ministack==1.5.33", "aws-sam-translator==1.115.0"
 /// Starting a Java or Python server on a busy machine takes seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What the servers do otherwise than the service, so that a test of it cannot pass there.
+/// What the servers do otherwise than the service, so that a test of it cannot pass there. All that they do otherwise is
+/// in docs/aws.md, "What the doubles do otherwise".
 const KNOWN_GAPS: [&str; 1] =
     // DynamoDB Local of 2020 takes 10 items in a transaction.
     ["dynamodb_local::conformance::log::as_many_counters_as_are_allowed_move_at_once_and_no_more"];

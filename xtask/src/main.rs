@@ -1,6 +1,7 @@
 //! The project's everyday commands: `cargo xtask <command>`.
 
 mod arrows;
+mod await_ci;
 mod cold_start;
 mod coverage;
 mod deploy;
@@ -10,7 +11,9 @@ mod functions;
 mod fuzz;
 mod k6;
 mod mutants;
+mod paths;
 mod plan;
+mod references;
 mod sim;
 mod smoke;
 mod tools;
@@ -31,6 +34,7 @@ usage: cargo xtask <command>
   test            everything that CI checks: lint, tests, simulator, fuzzers, release build
   test AREA       the tests of one area: domains, store, aws, e2e, topology, workers, api, local, cli, sim
   lint            format, clippy, arrows, templates, licences
+  lint templates  the templates alone
   arrows          which crate may depend on which
   release         build the one-machine binary and check what is in it
   fuzz            every parser of outside bytes over its kept corpus and some new inputs, in about two minutes
@@ -52,6 +56,7 @@ usage: cargo xtask <command>
                   build a stack and bring it into the account of the credentials at hand
   rollback oms|ims VERSION [--env dev|prod] [--dry-run]
                   deploy a tagged version again, to prod if nothing else is said
+  await-ci COMMIT wait until ci.yml on GitHub has passed a commit, and fail if it has not
   smoke URL [--inventory URL]
                   one order through a running system, with the key in SAGALINE_API_KEY
   dist            what a release consists of, in target/dist
@@ -76,6 +81,7 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["test"] => test_everything(),
         ["test", area] => test_area(area),
         ["lint"] => lint(),
+        ["lint", "templates"] => lint_templates(&tools::install(&root())?),
         ["arrows"] => arrows::check(&root()),
         ["release"] => release(),
         ["fuzz"] => fuzz::briefly(),
@@ -87,6 +93,7 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["functions", words @ ..] => functions::run(words),
         ["deploy", words @ ..] => deploy::deploy(words),
         ["rollback", words @ ..] => deploy::rollback(words),
+        ["await-ci", words @ ..] => await_ci::run(words),
         ["smoke", words @ ..] => smoke::run(words),
         ["dist"] => dist::run(),
         ["publish", words @ ..] => dist::publish(words),
@@ -155,9 +162,22 @@ fn lint() -> anyhow::Result<()> {
     println!("--- arrows");
     arrows::check(&root())?;
     workflows::check(&root(), USAGE)?;
+    paths::check(&root())?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     step("clippy", cargo(&clippy))?;
     let tools = tools::install(&root())?;
+    lint_templates(&tools)?;
+    // Licences are read from the sources of every platform's crates, which a build does not all fetch.
+    step("fetch", cargo(&["fetch", "--locked"]))?;
+    let mut licences = tools.program("cargo-deny");
+    licences.args(["--offline", "--log-level", "error", "check", "licenses", "bans", "sources"]);
+    licences.current_dir(root());
+    step("licences", licences)?;
+    k6::check(&root())
+}
+
+/// Whether AWS would take the templates, and whether what they say is safe.
+fn lint_templates(tools: &tools::Tools) -> anyhow::Result<()> {
     let templates = ["template-oms.yaml", "template-ims.yaml"];
     let mut cfn_lint = tools.program("cfn-lint");
     cfn_lint.args(templates).current_dir(root());
@@ -169,17 +189,11 @@ fn lint() -> anyhow::Result<()> {
         sam.current_dir(root());
         step(&format!("sam validate {template}"), sam)?;
     }
+    references::check(&root(), tools, &templates)?;
     let mut checkov = tools.checkov();
     checkov.args(["--framework", "cloudformation", "--skip-download", "--compact", "--quiet", "--file"]);
     checkov.args(templates).current_dir(root());
-    step("checkov", checkov)?;
-    // Licences are read from the sources of every platform's crates, which a build does not all fetch.
-    step("fetch", cargo(&["fetch", "--locked"]))?;
-    let mut licences = tools.program("cargo-deny");
-    licences.args(["--offline", "--log-level", "error", "check", "licenses", "bans", "sources"]);
-    licences.current_dir(root());
-    step("licences", licences)?;
-    k6::check(&root())
+    step("checkov", checkov)
 }
 
 /// Builds the binary that users run, and proves that no AWS crate is in it.

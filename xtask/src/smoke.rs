@@ -205,13 +205,46 @@ impl Api {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Read;
     use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use topology::{Parameters, Source, Topology};
 
     use super::*;
+    use crate::root;
 
-    /// A system where every order is what it is, for as long as the test lives.
+    /// A system of two APIs, as an account has them, where every order is what it is until it is cancelled, for as
+    /// long as the test lives.
     fn system(status: &'static str) -> Smoke {
+        let is_cancelled = Arc::new(AtomicBool::new(false));
+        let api = |binary| Api::at(&serve(declared(binary), status, is_cancelled.clone()), &None).unwrap();
+        Smoke { orders: api("oms-api"), inventory: api("ims-api"), patience: Duration::from_millis(200) }
+    }
+
+    /// The routes that the templates give a function.
+    fn declared(binary: &str) -> Vec<(String, Vec<String>)> {
+        let names = ["template-oms.yaml", "template-ims.yaml"];
+        let texts = names.map(|name| fs::read_to_string(root().join(name)).unwrap());
+        let sources = [0, 1].map(|at| Source { name: names[at], text: &texts[at] });
+        let given: Parameters = [("Environment", "prod")].into_iter().collect();
+        let topology = Topology::load(&sources, &given).unwrap();
+        let routes = topology.function(binary).unwrap().routes.iter();
+        routes.map(|route| (route.method.clone(), steps(&route.path))).collect()
+    }
+
+    fn steps(path: &str) -> Vec<String> {
+        path.split('/').map(str::to_owned).collect()
+    }
+
+    /// Answers what its template declares, as API Gateway does, and says that everything else is forbidden.
+    fn serve(
+        declared: Vec<(String, Vec<String>)>,
+        status: &'static str,
+        is_cancelled: Arc<AtomicBool>,
+    ) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || {
@@ -219,18 +252,41 @@ mod tests {
                 let mut connection = connection.unwrap();
                 let mut request = [0; 4096];
                 let length = connection.read(&mut request).unwrap();
-                let path = String::from_utf8_lossy(&request[..length]).into_owned();
-                let body = match path.split_whitespace().nth(1).unwrap_or_default() {
-                    path if path.ends_with("/events") => r#"{"events":["OrderPlaced"]}"#.to_owned(),
-                    path if path.starts_with("/orders/") => json!({ "status": status }).to_string(),
-                    _ => r#"{"available":1}"#.to_owned(),
+                let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                let mut words = request.split_whitespace();
+                let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+                let asked = steps(path);
+                let fits = |template: &[String]| {
+                    template.len() == asked.len()
+                        && template.iter().zip(&asked).all(|(it, step)| it.starts_with('{') || it == step)
                 };
-                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close", body.len());
+                let is_declared = declared.iter().any(|(known, template)| known == method && fits(template));
+                if method == "DELETE" {
+                    is_cancelled.store(true, Ordering::Relaxed);
+                }
+                let status = if is_cancelled.load(Ordering::Relaxed) { "CANCELLED" } else { status };
+                let (line, body) = match path {
+                    _ if !is_declared => {
+                        ("403 Forbidden", r#"{"message":"Missing Authentication Token"}"#.to_owned())
+                    }
+                    path if path.ends_with("/events") => {
+                        ("200 OK", r#"{"events":["OrderPlaced"]}"#.to_owned())
+                    }
+                    path if path.starts_with("/orders/") => {
+                        ("200 OK", json!({ "status": status }).to_string())
+                    }
+                    _ => ("200 OK", r#"{"available":1}"#.to_owned()),
+                };
+                let head = format!("HTTP/1.1 {line}\r\ncontent-length: {}\r\nconnection: close", body.len());
                 connection.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).unwrap();
             }
         });
-        let api = || Api::at(&url, &None).unwrap();
-        Smoke { orders: api(), inventory: api(), patience: Duration::from_millis(200) }
+        url
+    }
+
+    #[test]
+    fn an_order_comes_to_its_end_through_nothing_but_the_routes_that_the_templates_declare() {
+        system("PAID").test("smoke-1").unwrap();
     }
 
     #[test]

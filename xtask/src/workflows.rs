@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::yaml;
 
 /// Steps that are no command of ours: a toolchain has to be there before the first of them.
-const TOOLCHAIN: [&str; 3] = [
+const TOOLCHAIN: [&str; 4] = [
+    "rustup toolchain install 1.95.0 --profile minimal",
     "rustup toolchain install 1.95.0 --profile minimal --component rustfmt --component clippy",
     "rustup toolchain install 1.95.0 --profile minimal --component llvm-tools",
     "rustup toolchain install 1.95.0 --profile minimal --target aarch64-unknown-linux-gnu",
@@ -52,6 +53,7 @@ fn faults(text: &str, commands: &str, pins: &mut Pins) -> Vec<String> {
         Err(error) => return vec![format!("it cannot be read: {error:#}")],
     };
     let mut faults = rights_and_ends(&workflow);
+    faults.extend(hasty_deployments(&workflow));
     // The version behind a commit is a comment, which the tree does not hold, nor the order of its jobs.
     let lines: BTreeSet<&str> =
         text.lines().filter_map(|line| line.split_once("uses: ")).map(|(_, line)| line).collect();
@@ -105,6 +107,34 @@ fn rights_and_ends(workflow: &Value) -> Vec<String> {
     faults
 }
 
+/// Jobs that deploy what was pushed before CI has passed it. What a person starts by hand is theirs to answer for.
+fn hasty_deployments(workflow: &Value) -> Vec<String> {
+    if workflow["on"]["push"]["branches"].is_null() {
+        return Vec::new();
+    }
+    let runs = |job: &str, command: &str| {
+        let steps = workflow["jobs"][job]["steps"].as_array().into_iter().flatten();
+        steps.filter_map(|step| step["run"].as_str()).any(|line| line.trim().starts_with(command))
+    };
+    let jobs = workflow["jobs"].as_object().into_iter().flat_map(|jobs| jobs.keys());
+    let hasty = jobs.filter(|job| runs(job, "cargo xtask deploy ")).filter(|job| {
+        let before = jobs_before(workflow, job);
+        !before.iter().any(|job| runs(job, "cargo xtask await-ci \"$GITHUB_SHA\""))
+    });
+    hasty.map(|job| format!("job {job} deploys what CI may not have passed")).collect()
+}
+
+/// The jobs that have to succeed before a job begins.
+fn jobs_before(workflow: &Value, job: &str) -> BTreeSet<String> {
+    let (mut before, mut left) = (BTreeSet::new(), vec![job.to_owned()]);
+    while let Some(job) = left.pop() {
+        let needs = &workflow["jobs"][job.as_str()]["needs"];
+        let needs = needs.as_array().into_iter().flatten().chain([needs]).filter_map(Value::as_str);
+        left.extend(needs.map(str::to_owned).filter(|job| before.insert(job.clone())));
+    }
+    before
+}
+
 fn wrong_action(action: &str, comment: &str, step: &Value, pins: &mut Pins) -> Option<String> {
     let Some((name, commit)) = action.split_once('@') else {
         return Some(format!("{action} is pinned to nothing"));
@@ -145,13 +175,21 @@ fn wrong_command(line: &str, commands: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const COMMANDS: &str = "  test AREA  the tests\n  deploy oms|ims dev|prod  deploys";
+    const COMMANDS: &str =
+        "  test AREA  the tests\n  deploy oms|ims dev|prod  deploys\n  await-ci COMMIT  waits";
     const GOOD: &str = "\
 on: { push: { branches: [main] } }
 permissions: {}
 concurrency: { group: all }
 jobs:
+  ci:
+    runs-on: ubuntu-24.04
+    timeout-minutes: 120
+    permissions: { actions: read }
+    steps:
+      - run: cargo xtask await-ci \"$GITHUB_SHA\"
   test:
+    needs: ci
     runs-on: ubuntu-24.04
     timeout-minutes: 5
     permissions: { contents: read }
@@ -201,6 +239,9 @@ jobs:
             ("    timeout-minutes: 5\n", "", "no timeout-minutes"),
             ("concurrency: { group: all }\n", "", "no concurrency group"),
             ("push: {", "pull_request_target: {", "a stranger's code"),
+            ("    needs: ci\n", "", "job test deploys what CI may not have passed"),
+            ("    needs: ci\n", "    needs: [test]\n", "job test deploys what CI may not have passed"),
+            ("$GITHUB_SHA", "$TITLE", "job test deploys what CI may not have passed"),
             ("jobs:", "jobs: {}\nothers:", "it has no jobs"),
             ("steps:", "steps: [", "it cannot be read"),
         ];

@@ -46,6 +46,20 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
     assert_eq!(routes, expected);
 }
 
+#[test]
+fn every_function_serves_its_own_routes_and_both_apis_say_whether_they_are_ready() {
+    let (oms, ims) = (apis::routes_of("oms-api"), apis::routes_of("ims-api"));
+    let both: Vec<_> = oms.iter().filter(|route| ims.contains(route)).collect();
+    assert_eq!(both, [&("GET", "/livez"), &("GET", "/readyz")]);
+    let mut all = [oms, ims, apis::routes_of("chaos-api")].concat();
+    all.sort_unstable();
+    all.dedup();
+    let mut routes = apis::routes();
+    routes.sort_unstable();
+    assert_eq!(all, routes);
+    assert_eq!(apis::routes_of("orders-worker"), []);
+}
+
 #[tokio::test]
 async fn every_route_of_the_table_is_served() {
     let world = World::empty();

@@ -23,7 +23,7 @@ pub struct Table {
     pub indexes: &'static [[&'static str; 2]],
     /// What its stream shows of a change, if it has one that somebody follows: `NEW_IMAGE`. The orders of an account
     /// have one for whoever wants it; with it, DynamoDB Local of 2020 answers readers of the log's stream with
-    /// `TrimmedDataAccessException`.
+    /// `TrimmedDataAccessException` (docs/aws.md, "What the doubles do otherwise").
     pub stream: Option<&'static str>,
 }
 

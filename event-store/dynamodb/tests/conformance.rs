@@ -2,7 +2,8 @@
 //!
 //! `cargo xtask test` starts them and says where they are; without them there is nothing to ask.
 //!
-//! What the servers do otherwise than the service's documentation says, as far as a test has to know:
+//! What the servers do otherwise than the service's documentation says, as far as a test here has to know (docs/aws.md,
+//! "What the doubles do otherwise", lists all of it):
 //!
 //! - DynamoDB Local, in the version that can be had from a registry (of 2020), takes 10 items in a transaction
 //!   instead of 100, gives the taken event of a single put not back, and refuses empty texts. The first makes one

@@ -39,6 +39,12 @@ impl Evaluator<'_> {
             ("AWS::Events::Rule", "Arn") => self.arn("events", &self.rule_path(logical_id)?),
             ("AWS::Pipes::Pipe", "Arn") => self.arn("pipes", &format!("pipe/{}", name()?)),
             ("AWS::Serverless::Function", "Arn") => self.arn("lambda", &format!("function:{}", name()?)),
+            // SAM publishes a version with each change of a function that has an alias.
+            ("AWS::Serverless::Function", "Version.Version")
+                if self.stack.properties(logical_id).get("AutoPublishAlias").is_some() =>
+            {
+                format!("{}-{logical_id}.Version", self.pseudo("AWS::StackName"))
+            }
             (
                 "AWS::SQS::Queue"
                 | "AWS::DynamoDB::Table"

@@ -80,6 +80,11 @@ fn every_function_knows_exactly_the_tables_and_queues_that_it_may_touch() {
 }
 
 #[test]
+fn every_function_may_write_tables_as_the_store_writes_them_and_read_the_lists_that_it_reads() {
+    holds(rights_are_used);
+}
+
+#[test]
 fn every_function_may_read_exactly_the_queues_that_feed_it() {
     holds(functions_read_their_queues);
 }
@@ -87,6 +92,26 @@ fn every_function_may_read_exactly_the_queues_that_feed_it() {
 #[test]
 fn every_function_has_an_alarm_about_errors_and_one_about_throttling() {
     holds(failing_functions_ring);
+}
+
+#[test]
+fn every_table_and_index_that_a_function_reads_or_writes_has_an_alarm_about_throttling() {
+    holds(throttled_tables_ring);
+}
+
+#[test]
+fn every_route_that_wants_a_key_has_an_alarm_about_its_latency_and_no_alarm_is_about_all_of_them() {
+    holds(slow_routes_ring);
+}
+
+#[test]
+fn an_alarm_is_made_of_no_more_metrics_than_cloudwatch_takes() {
+    holds(alarms_are_small);
+}
+
+#[test]
+fn every_function_that_hands_messages_back_has_an_alarm_about_its_newest_version() {
+    holds(failed_messages_ring);
 }
 
 #[test]
@@ -120,6 +145,11 @@ fn every_log_is_kept_for_a_time_and_is_written_by_one_function() {
 }
 
 #[test]
+fn a_function_filters_its_own_log_so_that_what_it_measures_is_written_at_every_level() {
+    holds(metrics_pass);
+}
+
+#[test]
 fn every_api_is_throttled_and_wants_a_key_and_logs_nothing_about_a_person() {
     holds(apis_are_guarded);
 }
@@ -145,7 +175,7 @@ fn a_dashboard_can_be_read_and_shows_of_our_metrics_only_what_is_measured() {
 }
 
 /// A rule, what is replaced in the templates so that they break it, and who must be named for it.
-const BREAKS: [(Rule, &str, &str, &str); 41] = [
+const BREAKS: [(Rule, &str, &str, &str); 54] = [
     (dashboards_show_what_is_measured, "\"id\": \"settled\"}]", "\"id\": \"settled\"}],", "Dashboard"),
     (dashboards_show_what_is_measured, "\\\"OrdersSettled\\\"", "\\\"OrdersEnded\\\"", "Dashboard"),
     (
@@ -253,6 +283,24 @@ const BREAKS: [(Rule, &str, &str, &str); 41] = [
         "oms-log-sweeper",
     ),
     (
+        rights_are_used,
+        "Action: [dynamodb:BatchWriteItem, dynamodb:PutItem]",
+        "Action: [dynamodb:PutItem]",
+        "inventory-worker",
+    ),
+    (
+        rights_are_used,
+        "Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem]",
+        "Action: [dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem]",
+        "oms-api",
+    ),
+    (
+        rights_are_used,
+        "                Action: [dynamodb:BatchGetItem]\n                Resource:\n",
+        "                Action: [dynamodb:Query]\n                Resource:\n                  - !Sub ${PaymentTable.Arn}/index/GSI1\n",
+        "oms-sweeper",
+    ),
+    (
         functions_read_their_queues,
         "                  - !GetAtt PipeDLQ.Arn\n",
         "                  - !GetAtt PipeGivenUpDLQ.Arn\n",
@@ -287,6 +335,7 @@ const BREAKS: [(Rule, &str, &str, &str); 41] = [
     ),
     (tables_last, "    DeletionPolicy: Retain\n", "", "EventTable"),
     (logs_end, "LogGroup: !Ref PipeDlqLogGroup", "LogGroup: !Ref CatalogWorkerLogGroup", "PipeDlqFunction"),
+    (metrics_pass, "ApplicationLogLevel: TRACE", "ApplicationLogLevel: !Ref LogLevel", "OmsApiFunction"),
     (apis_are_guarded, "\"method\":\"$context.httpMethod\"", "\"ip\":\"$context.identity.sourceIp\"", "Api"),
     (
         apis_are_guarded,
@@ -296,9 +345,53 @@ const BREAKS: [(Rule, &str, &str, &str); 41] = [
     ),
     (
         versions_are_tried,
+        "        Alarms: [!Ref PipeDlqErrorsAlarm, !Ref PipeDlqFailuresAlarm]\n",
         "        Alarms: [!Ref PipeDlqErrorsAlarm]\n",
-        "        Alarms: []\n",
         "PipeDlqFunction",
+    ),
+    (
+        versions_are_tried,
+        "        Alarms: [!Ref OmsApiErrorsAlarm, !Ref ApiErrorsAlarm]\n",
+        "        Alarms: [!Ref OmsApiErrorsAlarm]\n",
+        "OmsApiFunction",
+    ),
+    (
+        failed_messages_ring,
+        "!GetAtt OrdersWorkerFunction.Version.Version",
+        "!GetAtt CatalogWorkerFunction.Version.Version",
+        "orders-worker",
+    ),
+    (
+        throttled_tables_ring,
+        "{ Name: TableName, Value: !Ref OrderTable }, { Name: GlobalSecondaryIndexName, Value: GSI2 }",
+        "{ Name: TableName, Value: !Ref OrderTable }",
+        "OrderTable/index/GSI2",
+    ),
+    (
+        throttled_tables_ring,
+        "{ Name: TableName, Value: !Ref DeliveryTable }",
+        "{ Name: TableName, Value: !Ref UserTable }",
+        "DeliveryTable",
+    ),
+    (
+        slow_routes_ring,
+        "                - { Name: Resource, Value: /products }\n",
+        "                - { Name: Resource, Value: /livez }\n",
+        "POST /products",
+    ),
+    (slow_routes_ring, "      MetricName: 5XXError\n", "      MetricName: Latency\n", "sagaline-oms-5xx"),
+    (
+        alarms_are_small,
+        "'MAX(FILL(METRICS(), 0))', ReturnData: true }\n        - Id: getOrders\n",
+        "'MAX(FILL(METRICS(), 0))', ReturnData: true }\n        - { Id: more, Expression: '1', ReturnData: false }\n        - Id: getOrders\n",
+        "sagaline-oms-OrdersSlow",
+    ),
+    (failed_messages_ring, "MetricName: MessagesFailed", "MetricName: MessagesLost", "orders-worker"),
+    (
+        versions_are_tried,
+        "      PassthroughCondition: true ",
+        "      PassthroughCondition: false ",
+        "OmsApiFunction",
     ),
     (
         traces_go_to_the_collector,
@@ -381,6 +474,14 @@ impl World {
             }
         }
         rights
+    }
+
+    /// A table, or an index of one, as the templates name it: `OrderTable/index/GSI1` for the ARN of an index.
+    fn table_path<'a>(&self, arn: &'a str) -> Option<&'a str> {
+        let path = arn.split_once(":table/")?.1.split("/stream/").next()?;
+        let table = path.split('/').next()?;
+        let table = self.topology.tables.iter().find(|it| it.name == table)?;
+        path.strip_prefix(table.name.strip_suffix(&table.logical_id)?)
     }
 
     /// What is watched by the alarms on a metric: the value of their first dimension.
@@ -499,14 +600,18 @@ fn messages_stay_hidden(world: &World) -> Broken {
 const UNTAGGED: [&str; 3] =
     ["AWS::ApiGateway::Account", "AWS::ApiGateway::UsagePlanKey", "AWS::SQS::QueuePolicy"];
 
+fn service_of(resource: &Resource) -> &'static str {
+    if resource.template == "template-oms.yaml" { "OMS" } else { "IMS" }
+}
+
 fn resources_are_tagged(world: &World) -> Broken {
     let taggable = world.resources.iter().filter(|it| !UNTAGGED.contains(&it.kind.as_str()));
     but(
         taggable,
         |it| &it.logical_id,
         |it| {
-            let own = if it.template == "template-oms.yaml" { "OMS" } else { "IMS" };
-            let service = if it.kind.starts_with("AWS::CloudWatch::") { "Observability" } else { own };
+            let service =
+                if it.kind.starts_with("AWS::CloudWatch::") { "Observability" } else { service_of(it) };
             let wanted = json!({"Environment": world.environment, "Service": service, "Version": "1.0.0"});
             let tags = match it.properties.get("Tags") {
                 Some(Value::Array(tags)) => {
@@ -633,6 +738,69 @@ fn functions_know_what_they_touch(world: &World) -> Broken {
     )
 }
 
+/// How functions write each table, by the calls in `event-store/dynamodb/src`: in transactions, in batches, alone.
+const WRITES: [(&str, &[&str]); 11] = [
+    ("EventTable", &["PutItem"]),
+    ("OrderTable", &["PutItem"]),
+    ("PaymentTable", &["PutItem"]),
+    ("DeliveryTable", &["PutItem"]),
+    ("CustomerTable", &["UpdateItem"]), // names and addresses stay when the rest is folded anew
+    ("ProductTable", &["PutItem"]),
+    ("StockTable", &["UpdateItem"]),
+    ("StockLedgerTable", &["BatchWriteItem", "PutItem"]), // in the transaction, and behind it what does not fit
+    ("PaymentIntentTable", &["PutItem"]),
+    ("IdempotencyTable", &["PutItem", "UpdateItem"]),
+    ("ShadowTable", &["PutItem"]),
+];
+
+/// Who lists what.
+const LISTS: [(&str, &[&str]); 3] = [
+    (
+        "oms-api",
+        &[
+            "CustomerTable/index/GSI1",
+            "OrderTable/index/GSI1",
+            "OrderTable/index/GSI2",
+            "PaymentTable/index/GSI1",
+            "ProductTable/index/GSI1",
+            "ProductTable/index/GSI2",
+            "ProductTable/index/GSI3",
+        ],
+    ),
+    ("ims-api", &["StockTable/index/GSI1"]),
+    ("oms-sweeper", &["OrderTable/index/GSI2"]),
+];
+
+/// What writes a table.
+fn is_write(action: &str) -> bool {
+    ["BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"].contains(&action)
+}
+
+fn rights_are_used(world: &World) -> Broken {
+    but(
+        world.functions(),
+        |it| &it.name,
+        |it| {
+            let rights = world.rights_of(it);
+            let mut written: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            let mut listed = Vec::new();
+            for (action, arn) in &rights {
+                let Some(action) = action.strip_prefix("dynamodb:") else { continue };
+                let Some(path) = world.table_path(arn) else { continue };
+                if path.contains("/index/") {
+                    listed.push(path);
+                } else if is_write(action) {
+                    written.entry(path).or_default().push(action);
+                }
+            }
+            let lists = LISTS.iter().find(|(name, _)| *name == it.name).map_or(&[][..], |(_, lists)| lists);
+            let unused = written.into_iter().find(|write| !WRITES.contains(&(write.0, &write.1)));
+            let fine = unused.is_none() && listed == lists;
+            (!fine).then(|| format!("writes {unused:?}, lists {listed:?}"))
+        },
+    )
+}
+
 fn functions_read_their_queues(world: &World) -> Broken {
     but(
         &world.topology.functions,
@@ -654,6 +822,131 @@ fn failing_functions_ring(world: &World) -> Broken {
         world.functions(),
         |it| &it.name,
         |it| unless(errors.contains(&*it.name) && throttles.contains(&*it.name), "has not both alarms"),
+    )
+}
+
+/// A metric that an alarm watches, alone or in a formula: its name, its dimensions, its statistic.
+type Watched<'a> = (&'a str, BTreeMap<&'a str, &'a str>, &'a str);
+
+/// What an alarm watches in a namespace.
+fn watched_by<'a>(alarm: &'a Resource, namespace: &str) -> Vec<Watched<'a>> {
+    let text = |value: &'a Value| value.as_str().unwrap_or_default();
+    let watched = |metric: &'a Value, statistic: &'a Value| {
+        let dimensions = metric["Dimensions"].as_array().into_iter().flatten();
+        let dimensions = dimensions.map(|it| (text(&it["Name"]), text(&it["Value"]))).collect();
+        (metric["Namespace"] == namespace).then(|| (text(&metric["MetricName"]), dimensions, text(statistic)))
+    };
+    let parts = alarm.properties.get("Metrics").and_then(Value::as_array).into_iter().flatten();
+    let parts = parts.map(|part| &part["MetricStat"]);
+    let mut all: Vec<Watched<'_>> = parts.filter_map(|it| watched(&it["Metric"], &it["Stat"])).collect();
+    if alarm.properties.get("Namespace").is_some_and(|own| own == namespace) {
+        let of = |name: &str| alarm.properties.get(name).unwrap_or(&Value::Null);
+        let dimensions = of("Dimensions").as_array().into_iter().flatten();
+        let dimensions = dimensions.map(|it| (text(&it["Name"]), text(&it["Value"]))).collect();
+        all.push((text(of("MetricName")), dimensions, text(of("Statistic"))));
+    }
+    all
+}
+
+fn throttled_tables_ring(world: &World) -> Broken {
+    let alarms = world.of_kind("AWS::CloudWatch::Alarm");
+    let watched: Vec<Watched<'_>> = alarms.flat_map(|alarm| watched_by(alarm, "AWS/DynamoDB")).collect();
+    let indexes_of = |table: &str| -> Vec<String> {
+        let table = world.of_kind("AWS::DynamoDB::Table").find(|it| it.logical_id == table).unwrap();
+        let indexes = table.properties.get("GlobalSecondaryIndexes").and_then(Value::as_array);
+        let names = indexes.into_iter().flatten().map(|index| index["IndexName"].as_str().unwrap());
+        names.map(|name| format!("{}/index/{name}", table.logical_id)).collect()
+    };
+    let mut used = BTreeSet::new();
+    for (action, arn) in world.functions().flat_map(|function| world.rights_of(function)) {
+        let (Some(action), Some(path)) = (action.strip_prefix("dynamodb:"), world.table_path(&arn)) else {
+            continue;
+        };
+        if is_write(action) {
+            used.insert((path.to_owned(), "WriteThrottleEvents"));
+            used.extend(indexes_of(path).into_iter().map(|index| (index, "WriteThrottleEvents")));
+        } else if !action.ends_with("Records") {
+            used.insert((path.to_owned(), "ReadThrottleEvents"));
+        }
+    }
+    assert!(used.len() > 20, "what functions do to tables is found");
+    but(
+        &used,
+        |(path, _)| path,
+        |(path, metric)| {
+            let (table, index) = path.split_once("/index/").map_or((&**path, None), |it| (it.0, Some(it.1)));
+            let table = world.topology.tables.iter().find(|it| it.logical_id == table).unwrap();
+            let dimensions = [("TableName", &*table.name)].into_iter();
+            let dimensions =
+                dimensions.chain(index.map(|index| ("GlobalSecondaryIndexName", index))).collect();
+            unless(watched.contains(&(metric, dimensions, "Sum")), "is throttled unheard")
+        },
+    )
+}
+
+fn slow_routes_ring(world: &World) -> Broken {
+    let alarms = || world.of_kind("AWS::CloudWatch::Alarm");
+    let watched: Vec<Watched<'_>> = alarms().flat_map(|alarm| watched_by(alarm, "AWS/ApiGateway")).collect();
+    let mut broken = Broken::new();
+    // What forges events is for dev, and nobody waits for it.
+    for function in world.topology.functions.iter().filter(|function| function.binary != "chaos-api") {
+        let api = if function.stack == "template-oms.yaml" { "sagaline-oms" } else { "sagaline-ims" };
+        for route in function.routes.iter().filter(|it| !["/livez", "/readyz"].contains(&&*it.path)) {
+            let dimensions = [
+                ("ApiName", api),
+                ("Stage", world.environment),
+                ("Method", &*route.method),
+                ("Resource", &*route.path),
+            ];
+            let is_watched = watched.contains(&("Latency", BTreeMap::from(dimensions), "p95"));
+            broken.extend((!is_watched).then(|| format!("{} {}: may be slow", route.method, route.path)));
+        }
+    }
+    let is_of_all =
+        |(metric, dimensions, _): &Watched<'_>| *metric == "Latency" && !dimensions.contains_key("Resource");
+    let whole = alarms().filter(|alarm| watched_by(alarm, "AWS/ApiGateway").iter().any(is_of_all));
+    broken.extend(whole.map(|alarm| format!("{}: is about every route at once", alarm.name)));
+    broken
+}
+
+/// Source: "CloudWatch service quotas", Amazon CloudWatch User Guide: ten metrics; whether the formula is one of them is
+/// not said.
+fn alarms_are_small(world: &World) -> Broken {
+    but(
+        world.of_kind("AWS::CloudWatch::Alarm"),
+        |it| &it.name,
+        |it| {
+            let metrics = it.properties.get("Metrics").and_then(Value::as_array).map_or(1, Vec::len);
+            (metrics > 10).then(|| format!("is made of {metrics}"))
+        },
+    )
+}
+
+/// Of the newest version alone: an older one that is still at work would take a good one back.
+fn failed_messages_ring(world: &World) -> Broken {
+    assert!(measured().contains("MessagesFailed"));
+    let workers = world.topology.functions.iter().filter(|function| function.sources().count() > 0);
+    but(
+        workers,
+        |it| &it.binary,
+        |it| {
+            let function = world.functions().find(|function| function.logical_id == it.logical_id).unwrap();
+            let name = format!("{}-Failures", function.name);
+            let stack = service_of(function).to_lowercase();
+            let version = format!("{stack}-{}.Version", function.logical_id);
+            let dimensions = json!([
+                {"Name": "FunctionName", "Value": function.name},
+                {"Name": "FunctionVersion", "Value": version},
+            ]);
+            let alarm = world.of_kind("AWS::CloudWatch::Alarm").find(|alarm| alarm.name == name);
+            let fine = alarm.is_some_and(|alarm| {
+                alarm.properties["Namespace"] == "Sagaline"
+                    && alarm.properties["MetricName"] == "MessagesFailed"
+                    && alarm.properties["Dimensions"] == dimensions
+                    && alarm.properties["Threshold"] == 0
+            });
+            unless(fine, "fails unheard")
+        },
     )
 }
 
@@ -750,6 +1043,19 @@ fn logs_end(world: &World) -> Broken {
     broken
 }
 
+/// A line of metrics says no level, and nobody wrote down what Lambda's filter makes of that.
+fn metrics_pass(world: &World) -> Broken {
+    but(
+        world.functions(),
+        |it| &it.logical_id,
+        |it| {
+            let fine = it.properties["LoggingConfig"]["ApplicationLogLevel"] == "TRACE"
+                && it.properties["Environment"]["Variables"]["LOG_LEVEL"].is_string();
+            unless(fine, "may lose what it measures")
+        },
+    )
+}
+
 /// What API Gateway may write about a request that says nothing about who sent it.
 const IMPERSONAL: [&str; 13] = [
     "$context.apiId",
@@ -806,10 +1112,20 @@ fn versions_are_tried(world: &World) -> Broken {
         world.functions(),
         |it| &it.logical_id,
         |it| {
-            let alarm = format!("{}-Errors", it.name);
+            // Lambda takes for a success what a worker hands back and what an API answers with 5xx.
+            let function =
+                world.topology.functions.iter().find(|function| function.logical_id == it.logical_id);
+            let mut alarms = vec![format!("{}-Errors", it.name)];
+            if function.is_some_and(|function| function.sources().count() > 0) {
+                alarms.push(format!("{}-Failures", it.name));
+            }
+            if function.is_some_and(|function| !function.routes.is_empty()) {
+                alarms.push(format!("sagaline-{}-5xx", service_of(it).to_lowercase()));
+            }
             let fine = it.properties.get("AutoPublishAlias") == Some(&json!("live"))
                 && it.properties.get("AutoPublishAliasAllProperties") == Some(&json!(true))
-                && it.properties["DeploymentPreference"] == json!({"Type": kind, "Alarms": [alarm]});
+                && it.properties["DeploymentPreference"]
+                    == json!({"Type": kind, "Alarms": alarms, "PassthroughCondition": true});
             (!fine).then(|| it.properties["DeploymentPreference"].to_string())
         },
     )

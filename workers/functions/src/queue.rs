@@ -13,6 +13,7 @@ use events::{Priority, RecordedEvent};
 use functions::required;
 use lambda_runtime::Error;
 use serde_json::json;
+use telemetry::metrics;
 use workers::{Nudges, Worker, WorkerError};
 
 /// A client that tries again for as long as an invocation has patience with a queue.
@@ -56,8 +57,11 @@ impl Failed {
     }
 }
 
-/// The answer to an invocation: what stays in the queue.
+/// The answer to an invocation: what stays in the queue, and is counted, because Lambda takes the answer for a success.
 pub(crate) fn response(failed: Vec<Failed>) -> SqsBatchResponse {
+    if !failed.is_empty() {
+        metrics::messages_failed(failed.len() as u64);
+    }
     let mut response = SqsBatchResponse::default();
     let failures = failed.into_iter().map(|failed| {
         let mut failure = BatchItemFailure::default();
