@@ -13,6 +13,7 @@ pub mod executor;
 pub mod figures;
 mod gateway;
 mod happening;
+mod panics;
 mod pipeline;
 pub mod planted;
 mod ports;

@@ -153,6 +153,7 @@ fn many(options: &Options) -> anyhow::Result<()> {
     }
     for (seed, why) in &report.failures {
         println!("seed {seed}: {why}");
+        println!("  again: {}", Plan { seed: *seed, ..Plan::default() }.command());
         let (smallest, why) = shrink(&Plan { seed: *seed, ..Plan::default() }, why.clone());
         println!("  shrunk: {}\n  {why}", smallest.command());
     }

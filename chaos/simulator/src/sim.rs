@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use event_store::StoreError;
@@ -129,9 +129,10 @@ impl Sim {
         self.planted == Some(bug)
     }
 
-    /// The core, locked. Never held while a task is polled or a waker is woken.
+    /// The core, locked. Never held while a task is polled or a waker is woken. A run in which somebody panicked with
+    /// it is over, and what it came to is read all the same.
     pub fn core(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().expect("no step panics while it holds the core")
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What time it is.

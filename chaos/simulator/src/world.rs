@@ -25,6 +25,7 @@ use crate::executor::{Micros, SECOND, TaskId, Tasks};
 use crate::figures::{Figures, Sometimes};
 use crate::gateway::OutsideGateway;
 use crate::happening::Happening;
+use crate::panics::caught;
 use crate::pipeline::Pipeline;
 use crate::ports::{Ports, at_once};
 use crate::sim::{Due, Row, Said, Sim};
@@ -69,7 +70,7 @@ pub struct Outcome {
     pub lines: String,
 }
 
-/// Runs a plan.
+/// Runs a plan. A panic of whatever runs in it is a failure like any other.
 pub fn run(plan: &Plan) -> Outcome {
     World::new(plan).run(plan)
 }
@@ -177,6 +178,13 @@ impl World {
     }
 
     fn run(mut self, plan: &Plan) -> Outcome {
+        if let Err(panic) = caught(|| self.take_its_course(plan)) {
+            self.failure.get_or_insert(panic);
+        }
+        self.outcome()
+    }
+
+    fn take_its_course(&mut self, plan: &Plan) {
         let mut workload = workload::draw(plan.seed, &self.sim.core().swarm);
         for ask in std::mem::take(&mut workload.before) {
             let wait = self.sim.core().pace.u64(..SECOND);
@@ -188,7 +196,6 @@ impl World {
         let storm = self.begin_storm(workload.storm);
         self.drive();
         self.look_at_rest(self.sim.now().saturating_sub(storm));
-        self.outcome()
     }
 
     fn begin_storm(&mut self, asks: Vec<(f32, Ask)>) -> Micros {
@@ -676,4 +683,26 @@ impl Instance {
 /// Whether a run's clients forged events.
 pub(crate) fn is_by_hand(world: &World) -> bool {
     world.book.entries.iter().any(|entry| entry.sent > 0 && matches!(entry.ask.wants, Wants::Raw { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_handler_is_the_failure_of_its_run() {
+        let plan = Plan { seed: 5, lines: true, ..Plan::default() };
+        let mut world = World::new(&plan);
+        let (sim, line) = (world.sim.clone(), line!() + 4);
+        let future = async move {
+            sim.sleep(SECOND).await;
+            let _core = sim.core();
+            panic!("nothing is left of {}", 0);
+        };
+        world.tasks.spawn(future, About { handler: Handler::Orders, what: What::Operator });
+        let outcome = world.run(&plan);
+        let place = format!("{}:{line}:13", file!());
+        assert_eq!(outcome.failure, Some(format!("panicked at {place}: nothing is left of 0")));
+        assert!(outcome.steps > 1 && !outcome.lines.is_empty(), "what came before it is told");
+    }
 }
