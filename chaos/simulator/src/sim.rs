@@ -217,7 +217,7 @@ impl Sim {
             after += core.pace.u64(1..40) * SECOND;
         }
         let at = self.now.load(Ordering::Relaxed);
-        core.trace.add(at, [handler as u64, call as u64, fault.map_or(9, |fault| fault as u64)], || {
+        core.trace.add(at, (handler, call, fault), || {
             let fault = fault.map_or(String::new(), |fault| format!("  !{fault}"));
             format!("{handler:<18} {call}{fault}")
         });

@@ -50,7 +50,7 @@ pub struct Plan {
 }
 
 /// What a run came to.
-#[derive(Debug)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Orders that were placed.
     pub orders: u64,
@@ -331,7 +331,7 @@ impl World {
         let mut core = self.sim.core();
         core.trace.add(
             self.sim.now(),
-            [77, event.event_id.0 as u64, (event.event_id.0 >> 64) as u64],
+            (event.event_id.0, &event.pk, &event.sk, &event.event_name, &event.data),
             || format!("    stored {event:?} because of {:?}", event.causation_id.map(|id| id.to_string())),
         );
         drop(core);
@@ -473,7 +473,7 @@ impl World {
         {
             let mut core = self.sim.core();
             let at = self.sim.now();
-            core.trace.add(at, [78, number as u64, 0], || {
+            core.trace.add(at, (&request_id, ask.method, &ask.path, &ask.body), || {
                 format!("{request_id} {} {} {}", ask.method, ask.path, ask.body)
             });
         }
@@ -604,7 +604,7 @@ impl World {
             let mut core = self.sim.core();
             let status = answer.map_or(0, |answer| answer.status);
             let at = self.sim.now();
-            core.trace.add(at, [79, number as u64, u64::from(status)], || {
+            core.trace.add(at, (request_id, status, answer.map(|answer| &*answer.body)), || {
                 let body = answer.map_or("".into(), |answer| String::from_utf8_lossy(&answer.body));
                 format!("{request_id} -> {status} {body}")
             });
