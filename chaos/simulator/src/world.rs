@@ -25,6 +25,7 @@ use crate::executor::{Micros, SECOND, TaskId, Tasks};
 use crate::figures::{Figures, Sometimes};
 use crate::gateway::OutsideGateway;
 use crate::happening::Happening;
+use crate::numbers::Numbers;
 use crate::panics::caught;
 use crate::pipeline::Pipeline;
 use crate::ports::{Ports, at_once};
@@ -38,8 +39,12 @@ use crate::workload;
 pub struct Plan {
     /// Decides everything.
     pub seed: u64,
-    /// At most so many requests of the storm, the earliest.
-    pub asks: Option<usize>,
+    /// Only these of its requests are sent; they are numbered as in the trace.
+    pub only: Option<Numbers>,
+    /// Only these of the faults that are drawn come to pass; they are numbered as in the trace.
+    pub faults: Option<Numbers>,
+    /// So many seconds for the storm, instead of what is drawn.
+    pub storm: Option<u64>,
     /// What is turned off.
     pub without: Vec<Switch>,
     /// Whether the trace's lines are kept.
@@ -52,6 +57,10 @@ pub struct Plan {
 /// What a run came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
+    /// Requests that its clients had in mind.
+    pub requests: u64,
+    /// Faults that were drawn.
+    pub faults: u64,
     /// Orders that were placed.
     pub orders: u64,
     /// Events that were stored.
@@ -95,6 +104,8 @@ pub(crate) struct World {
     routers: Vec<Router>,
     pub(crate) book: Book,
     pub(crate) checker: Checker,
+    /// The requests that are sent, if not all of them are.
+    only: Option<Numbers>,
     handling: FxHashMap<(usize, u64), u32>,
     pub(crate) streams: Vec<Arc<str>>,
     pub(crate) failure: Option<String>,
@@ -139,9 +150,10 @@ fn wiring() -> Arc<Wiring> {
 
 impl World {
     fn new(plan: &Plan) -> World {
-        let swarm = Swarm::draw(plan.seed, &plan.without);
+        let mut swarm = Swarm::draw(plan.seed, &plan.without);
+        swarm.storm = plan.storm.map_or(swarm.storm, |seconds| seconds * SECOND);
         let (instances, lags, built_in) = (swarm.instances, swarm.stale > 0, swarm.built_in_gateway);
-        let sim = Sim::new(plan.seed, swarm, plan.lines);
+        let sim = Sim::new(plan, swarm);
         #[cfg(feature = "planted")]
         let sim = sim.plant(plan.planted);
         let sim = Arc::new(sim);
@@ -165,6 +177,7 @@ impl World {
             routers: instances.into_iter().map(|instance| instance.router).collect(),
             book: Book::new(sim.clone(), store.clone()),
             checker: Checker::new(sim.clone(), store.clone()),
+            only: plan.only.clone(),
             handling: FxHashMap::default(),
             streams: Vec::new(),
             failure: None,
@@ -192,7 +205,6 @@ impl World {
         }
         self.drive();
         workload.storm.sort_by(|(one, _), (other, _)| one.total_cmp(other));
-        workload.storm.truncate(plan.asks.unwrap_or(usize::MAX));
         let storm = self.begin_storm(workload.storm);
         self.drive();
         self.look_at_rest(self.sim.now().saturating_sub(storm));
@@ -229,6 +241,8 @@ impl World {
         let orders = self.streams.iter().filter(placed).count() as u64;
         let mut core = self.sim.core();
         Outcome {
+            requests: self.book.entries.len() as u64,
+            faults: core.faults.drawn,
             orders,
             events: self.events,
             steps: self.steps,
@@ -455,8 +469,14 @@ impl World {
     }
 
     pub(crate) fn ask_after(&mut self, wait: Micros, ask: Ask) {
-        let number = self.book.enter(ask);
-        self.sim.after(wait, Happening::Ask(number));
+        let number = self.book.entries.len() as u64;
+        if self.only.as_ref().is_none_or(|only| only.contains(number)) {
+            let number = self.book.enter(ask);
+            self.sim.after(wait, Happening::Ask(number));
+        } else {
+            // What is left out keeps its number, and wants nothing.
+            self.book.enter(Ask::read(""));
+        }
     }
 
     fn ask(&mut self, number: usize) {
