@@ -20,7 +20,8 @@ pub fn ci() -> anyhow::Result<()> {
 }
 
 fn simulate(planted: bool, words: &[&str]) -> anyhow::Result<()> {
-    let mut command = cargo(&["run", "--quiet", "--release", "--package", "simulator", "--bin", "sim"]);
+    let mut command =
+        cargo(&["run", "--quiet", "--profile", "sim", "--package", "simulator", "--bin", "sim"]);
     if planted {
         command.args(["--features", "planted"]);
     }

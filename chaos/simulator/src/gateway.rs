@@ -33,7 +33,7 @@ impl OutsideGateway {
     fn fails(&self) -> bool {
         let mut core = self.ports.sim.core();
         let share = core.swarm.gateway_failures;
-        !core.peace && core.fate.f32() < share
+        !core.peace && core.fate.f32() < share && core.faults.strike().is_some()
     }
 }
 

@@ -13,6 +13,8 @@ pub mod executor;
 pub mod figures;
 mod gateway;
 mod happening;
+pub mod numbers;
+mod panics;
 mod pipeline;
 pub mod planted;
 mod ports;

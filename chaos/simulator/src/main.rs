@@ -4,11 +4,13 @@ use std::io::{IsTerminal, Write};
 use std::num::NonZero;
 use std::process::ExitCode;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Parser;
+use simulator::numbers::Numbers;
 use simulator::runs::{Campaign, Report, campaign};
-use simulator::shrink::shrink;
+use simulator::shrink::{Patience, shrink};
 use simulator::site::Fault;
 use simulator::swarm::{Swarm, Switch};
 use simulator::{Plan, run};
@@ -42,12 +44,21 @@ struct Options {
     /// … and print everything that happens in it.
     #[arg(long, requires = "seed")]
     trace: bool,
-    /// … with so many requests in its storm.
+    /// … with only these of its requests, by the numbers in the trace: `0-12,17`, or `none`.
     #[arg(long, requires = "seed")]
-    asks: Option<usize>,
+    only: Option<Numbers>,
+    /// … with only these of the faults that it draws, by the numbers in the trace.
+    #[arg(long, requires = "seed")]
+    faults: Option<Numbers>,
+    /// … with a storm of so many seconds.
+    #[arg(long, requires = "seed")]
+    storm: Option<u64>,
     /// … without these faults, separated by commas.
     #[arg(long, requires = "seed", value_delimiter = ',')]
     without: Vec<String>,
+    /// … and if it fails, find less that fails in the same way.
+    #[arg(long, requires = "seed")]
+    shrink: bool,
     /// Plant a bug in that run, or `all` of them in turn in the first 200 seeds each.
     #[cfg(feature = "planted")]
     #[arg(long)]
@@ -83,7 +94,9 @@ fn plan(options: &Options, seed: u64) -> anyhow::Result<Plan> {
     let without = options.without.iter().map(switch).collect::<anyhow::Result<_>>()?;
     Ok(Plan {
         seed,
-        asks: options.asks,
+        only: options.only.clone(),
+        faults: options.faults.clone(),
+        storm: options.storm,
         without,
         lines: options.trace,
         #[cfg(feature = "planted")]
@@ -117,10 +130,33 @@ fn one(options: &Options, seed: u64) -> anyhow::Result<()> {
         outcome.took / simulator::executor::SECOND,
         outcome.hash
     );
-    match outcome.failure {
-        None => Ok(()),
-        Some(why) => bail!("{why}"),
+    let Some(why) = outcome.failure else { return Ok(()) };
+    if options.shrink {
+        smaller(&plan, &why);
     }
+    bail!("{why}")
+}
+
+/// For one failing seed: most take a few seconds.
+const PATIENCE: Patience = Patience { attempts: 5_000, time: Duration::from_secs(60) };
+
+/// Makes a failing plan small and prints the line that runs it.
+fn smaller(plan: &Plan, why: &str) {
+    let plan = Plan { lines: false, ..plan.clone() };
+    let shown = std::io::stderr().is_terminal();
+    let shrunk = shrink(&plan, why, PATIENCE, run, |so_far| {
+        if shown {
+            let left =
+                |numbers: &Option<Numbers>| numbers.as_ref().map_or("all".into(), |of| of.len().to_string());
+            let (requests, faults) = (left(&so_far.plan.only), left(&so_far.plan.faults));
+            eprint!("\r{} attempts: {requests} requests, {faults} faults   ", so_far.attempts);
+        }
+    });
+    if shown {
+        eprintln!();
+    }
+    let end = if shrunk.is_smallest { "" } else { ", not to the end" };
+    println!("  shrunk in {} attempts{end}: {}\n  {}", shrunk.attempts, shrunk.plan.command(), shrunk.why);
 }
 
 /// Runs many seeds and adds them up.
@@ -154,8 +190,9 @@ fn many(options: &Options) -> anyhow::Result<()> {
     }
     for (seed, why) in &report.failures {
         println!("seed {seed}: {why}");
-        let (smallest, why) = shrink(&Plan { seed: *seed, ..Plan::default() }, why.clone());
-        println!("  shrunk: {}\n  {why}", smallest.command());
+        let plan = Plan { seed: *seed, ..Plan::default() };
+        println!("  again: {}", plan.command());
+        smaller(&plan, why);
     }
     if !report.failures.is_empty() {
         bail!("{} seeds failed", report.failures.len());

@@ -16,6 +16,7 @@ use crate::figures::Sometimes;
 use crate::happening::{Batch, Delivery, Happening};
 use crate::queue::Queue;
 use crate::sim::Sim;
+use crate::swarm::{Swarm, Switch};
 use crate::trace::number;
 
 /// Everything between the log and the workers.
@@ -101,7 +102,8 @@ impl Pipeline {
         let failed_at = {
             let mut core = self.sim.core();
             let share = core.swarm.pipe_failures;
-            let fails = !core.peace && core.fate.f32() < share;
+            let fails =
+                !core.peace && core.fate.f32() < share && core.strikes(self.sim.now(), Switch::PipeFailures);
             fails.then(|| core.fate.usize(..=batch.records.len()))
         };
         let Some(sent) = failed_at else {
@@ -137,7 +139,7 @@ impl Pipeline {
         let detail: Arc<str> = self.wiring.detail(event).into();
         for route in routes.iter() {
             let body = self.wiring.body(route, event, &detail);
-            let copies = 1 + usize::from(self.strikes(|swarm| swarm.duplicates));
+            let copies = 1 + usize::from(self.strikes(Switch::Duplicates, |swarm| swarm.duplicates));
             for _ in 0..copies {
                 let wait = self.bus_wait();
                 let delivery = Delivery { queue: route.queue, body: body.clone(), tries: 0 };
@@ -147,20 +149,20 @@ impl Pipeline {
     }
 
     fn bus_wait(&self) -> Micros {
-        let late = self.strikes(|swarm| swarm.delays);
+        let late = self.strikes(Switch::Delays, |swarm| swarm.delays);
         let mut core = self.sim.core();
         if late { core.pace.u64(10 * SECOND..600 * SECOND) } else { core.pace.u64(5_000..120_000) }
     }
 
-    fn strikes(&self, share: impl Fn(&crate::swarm::Swarm) -> f32) -> bool {
+    fn strikes(&self, what: Switch, share: impl Fn(&Swarm) -> f32) -> bool {
         let mut core = self.sim.core();
         let share = share(&core.swarm);
-        !core.peace && share > 0.0 && core.fate.f32() < share
+        !core.peace && share > 0.0 && core.fate.f32() < share && core.strikes(self.sim.now(), what)
     }
 
     /// A rule's target gets an event, or is tried again later, or gives it up.
     pub fn deliver(&mut self, delivery: Delivery) {
-        if !self.strikes(|swarm| swarm.bus_failures) {
+        if !self.strikes(Switch::BusFailures, |swarm| swarm.bus_failures) {
             return self.enqueue(delivery.queue, delivery.body);
         }
         let source = &self.wiring.queues[delivery.queue].queue.name;
@@ -219,7 +221,7 @@ impl Pipeline {
             let core = &mut *core;
             let (any, twice) = (core.swarm.reordering, if core.peace { 0.0 } else { core.swarm.duplicates });
             let pick = |of: usize| if any { core.pace.usize(..of) } else { 0 };
-            let stays = || twice > 0.0 && core.fate.f32() < twice / 4.0;
+            let stays = || twice > 0.0 && core.fate.f32() < twice / 4.0 && core.faults.strike().is_some();
             queue.receive(source.source.batch_size as usize, limits, pick, stays)
         };
         if queue.dead.len() > dead {
@@ -236,7 +238,7 @@ impl Pipeline {
             self.show_after(visibility, index, message.id, message.receive_count);
         }
         // Received by somebody who never got the answer: it is visible again when its time is up.
-        if self.strikes(|swarm| swarm.lost_messages) {
+        if self.strikes(Switch::LostMessages, |swarm| swarm.lost_messages) {
             return None;
         }
         self.queues[index].running += 1;
@@ -271,7 +273,7 @@ impl Pipeline {
         for (id, receive_count) in batch {
             let failure = failures.iter().find(|failure| failure.id == *id);
             let failure = if reports { failure } else { failure.or(failures.first()) };
-            if self.strikes(|swarm| swarm.lost_messages) {
+            if self.strikes(Switch::LostMessages, |swarm| swarm.lost_messages) {
                 continue;
             }
             match failure {

@@ -17,6 +17,7 @@ use payments::intent::Intent;
 use views::Pause;
 use workers::{Nudges, Worker, WorkerError};
 
+use crate::Plan;
 use crate::figures::Sometimes;
 use crate::sim::{Row, Said, Sim};
 use crate::site::Call;
@@ -40,7 +41,7 @@ impl Ports {
     /// that every adapter must meet.
     pub fn untroubled() -> Ports {
         let swarm = Swarm::draw(0, Switch::ALL);
-        let sim = Arc::new(Sim::new(0, swarm, false));
+        let sim = Arc::new(Sim::new(&Plan::default(), swarm));
         sim.core().instant = true;
         let store = Arc::new(MemoryStore::new());
         Ports { sim, indexes: store.clone(), store, next_version: false }

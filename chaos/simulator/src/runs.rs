@@ -27,7 +27,7 @@ pub struct Report {
     pub seeds: u64,
     /// The seed behind the last one that was run.
     pub until: u64,
-    /// Seeds that were run twice, with equal traces.
+    /// Seeds that were run twice: with equal traces, failures and figures.
     pub repeated: u64,
     /// Orders that were placed.
     pub orders: u64,
@@ -92,15 +92,15 @@ impl Report {
         self.steps += outcome.steps;
         self.virtual_time += outcome.took;
         self.figures.add(&outcome.figures);
-        if let Some(why) = outcome.failure {
-            self.failures.push((seed, why));
-        } else if seed.is_multiple_of(REPEAT_EVERY) {
-            self.repeated += 1;
-            let again = run(&plan);
-            if (again.hash, again.steps) != (outcome.hash, outcome.steps) {
+        // What fails must fail again, or nobody can look into it.
+        if outcome.failure.is_some() || seed.is_multiple_of(REPEAT_EVERY) {
+            if run(&plan) == outcome {
+                self.repeated += 1;
+            } else {
                 self.failures.push((seed, "run twice, it did not take the same course".into()));
             }
         }
+        self.failures.extend(outcome.failure.map(|why| (seed, why)));
         outcome.orders
     }
 
@@ -125,7 +125,7 @@ impl Report {
         let days = self.virtual_time / SECOND / 86_400;
         format!(
             "{} orders of {} seeds (to {}), {} events, {} steps, {days} days of virtual time in {:.1} s: \
-             {} orders a minute; {} seeds run twice with equal traces",
+             {} orders a minute; {} seeds run twice with equal outcomes",
             self.orders,
             self.seeds,
             self.until,

@@ -2,18 +2,20 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use event_store::StoreError;
 use events::RecordedEvent;
 use workers::{GatewayError, Worker, WorkerError};
 
+use crate::Plan;
 use crate::executor::{Agenda, Micros, SECOND};
 use crate::figures::{Figures, Sometimes};
 use crate::happening::Happening;
+use crate::numbers::Numbers;
 use crate::site::{Call, Fault, Handler};
-use crate::swarm::Swarm;
+use crate::swarm::{Swarm, Switch};
 use crate::trace::Trace;
 
 #[cfg(feature = "planted")]
@@ -67,6 +69,8 @@ pub struct Core {
     pub pace: fastrand::Rng,
     /// Draws what goes wrong.
     pub fate: fastrand::Rng,
+    /// Which of it comes to pass.
+    pub faults: Faults,
     /// What this run has turned on.
     pub swarm: Swarm,
     /// Whether the storm is over: nothing goes wrong any more.
@@ -87,6 +91,35 @@ pub struct Core {
     pub figures: Figures,
 }
 
+/// The faults that were drawn, counted from 0 on.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// How many.
+    pub drawn: u64,
+    /// Those that come to pass, if not all of them do.
+    only: Option<Numbers>,
+}
+
+impl Faults {
+    /// A fault was drawn. Gives its number, if it comes to pass.
+    pub fn strike(&mut self) -> Option<u64> {
+        let number = self.drawn;
+        self.drawn += 1;
+        self.only.as_ref().is_none_or(|only| only.contains(number)).then_some(number)
+    }
+}
+
+impl Core {
+    /// Whether a fault between the ports that was drawn comes to pass.
+    pub fn strikes(&mut self, at: Micros, what: Switch) -> bool {
+        let number = self.faults.strike();
+        if let Some(number) = number {
+            self.trace.add(at, what, || format!("{:<18} !{what} {number}", "pipeline"));
+        }
+        number.is_some()
+    }
+}
+
 /// What a call is in for.
 struct Drawn {
     fault: Option<Fault>,
@@ -99,14 +132,16 @@ const MOST: f32 = 0.45;
 
 impl Sim {
     /// A world at its beginning.
-    pub fn new(seed: u64, swarm: Swarm, lines: bool) -> Self {
-        let rng = |salt: u64| fastrand::Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt);
+    pub fn new(plan: &Plan, swarm: Swarm) -> Self {
+        let seed = plan.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let rng = |salt: u64| fastrand::Rng::with_seed(seed ^ salt);
         Sim {
             now: AtomicU64::new(0),
             core: Mutex::new(Core {
                 agenda: Agenda::default(),
                 pace: rng(1),
                 fate: rng(2),
+                faults: Faults { drawn: 0, only: plan.faults.clone() },
                 swarm,
                 peace: true,
                 instant: false,
@@ -114,7 +149,7 @@ impl Sim {
                 crashed: false,
                 replaying: [0; 6],
                 said: Vec::new(),
-                trace: Trace::new(lines),
+                trace: Trace::new(plan.lines),
                 figures: Figures::default(),
             }),
             #[cfg(feature = "planted")]
@@ -135,9 +170,10 @@ impl Sim {
         self.planted == Some(bug)
     }
 
-    /// The core, locked. Never held while a task is polled or a waker is woken.
+    /// The core, locked. Never held while a task is polled or a waker is woken. A run in which somebody panicked with
+    /// it is over, and what it came to is read all the same.
     pub fn core(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().expect("no step panics while it holds the core")
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What time it is.
@@ -200,7 +236,7 @@ impl Sim {
         let mut core = self.core();
         let core = &mut *core;
         let handler = core.handler;
-        let mut fault = None;
+        let mut fault: Option<(Fault, u64)> = None;
         if !core.peace {
             let shares: f32 = core.swarm.faults.iter().sum();
             let strikes = (shares * handler.bad_luck(call)).min(MOST);
@@ -210,12 +246,13 @@ impl Sim {
             for kind in Fault::ALL {
                 let share = core.swarm.of(*kind);
                 if at < share {
-                    fault = Some(*kind);
+                    fault = core.faults.strike().map(|number| (*kind, number));
                     break;
                 }
                 at -= share;
             }
         }
+        let (fault, number) = fault.unzip();
         if !core.peace {
             core.figures.called(handler, call, fault);
         }
@@ -226,8 +263,9 @@ impl Sim {
             after += core.pace.u64(1..40) * SECOND;
         }
         let at = self.now.load(Ordering::Relaxed);
-        core.trace.add(at, [handler as u64, call as u64, fault.map_or(9, |fault| fault as u64)], || {
-            let fault = fault.map_or(String::new(), |fault| format!("  !{fault}"));
+        core.trace.add(at, (handler, call, fault), || {
+            let fault =
+                fault.zip(number).map_or(String::new(), |(fault, number)| format!("  !{fault} {number}"));
             format!("{handler:<18} {call}{fault}")
         });
         let (before, after) = if core.instant { (0, 0) } else { (before, after) };

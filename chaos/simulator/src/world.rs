@@ -25,6 +25,8 @@ use crate::executor::{Micros, SECOND, TaskId, Tasks};
 use crate::figures::{Figures, Sometimes};
 use crate::gateway::OutsideGateway;
 use crate::happening::Happening;
+use crate::numbers::Numbers;
+use crate::panics::caught;
 use crate::pipeline::Pipeline;
 use crate::ports::{Ports, at_once};
 use crate::sim::{Due, Row, Said, Sim};
@@ -37,8 +39,12 @@ use crate::workload;
 pub struct Plan {
     /// Decides everything.
     pub seed: u64,
-    /// At most so many requests of the storm, the earliest.
-    pub asks: Option<usize>,
+    /// Only these of its requests are sent; they are numbered as in the trace.
+    pub only: Option<Numbers>,
+    /// Only these of the faults that are drawn come to pass; they are numbered as in the trace.
+    pub faults: Option<Numbers>,
+    /// So many seconds for the storm, instead of what is drawn.
+    pub storm: Option<u64>,
     /// What is turned off.
     pub without: Vec<Switch>,
     /// Whether the trace's lines are kept.
@@ -49,8 +55,12 @@ pub struct Plan {
 }
 
 /// What a run came to.
-#[derive(Debug)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
+    /// Requests that its clients had in mind.
+    pub requests: u64,
+    /// Faults that were drawn.
+    pub faults: u64,
     /// Orders that were placed.
     pub orders: u64,
     /// Events that were stored.
@@ -69,7 +79,7 @@ pub struct Outcome {
     pub lines: String,
 }
 
-/// Runs a plan.
+/// Runs a plan. A panic of whatever runs in it is a failure like any other.
 pub fn run(plan: &Plan) -> Outcome {
     World::new(plan).run(plan)
 }
@@ -94,6 +104,8 @@ pub(crate) struct World {
     routers: Vec<Router>,
     pub(crate) book: Book,
     pub(crate) checker: Checker,
+    /// The requests that are sent, if not all of them are.
+    only: Option<Numbers>,
     handling: FxHashMap<(usize, u64), u32>,
     pub(crate) streams: Vec<Arc<str>>,
     pub(crate) failure: Option<String>,
@@ -139,9 +151,10 @@ fn wiring() -> Arc<Wiring> {
 
 impl World {
     fn new(plan: &Plan) -> World {
-        let swarm = Swarm::draw(plan.seed, &plan.without);
+        let mut swarm = Swarm::draw(plan.seed, &plan.without);
+        swarm.storm = plan.storm.map_or(swarm.storm, |seconds| seconds * SECOND);
         let (instances, lags, built_in) = (swarm.instances, swarm.stale > 0, swarm.built_in_gateway);
-        let sim = Sim::new(plan.seed, swarm, plan.lines);
+        let sim = Sim::new(plan, swarm);
         #[cfg(feature = "planted")]
         let sim = sim.plant(plan.planted);
         let sim = Arc::new(sim);
@@ -165,6 +178,7 @@ impl World {
             routers: instances.into_iter().map(|instance| instance.router).collect(),
             book: Book::new(sim.clone(), store.clone()),
             checker: Checker::new(sim.clone(), store.clone()),
+            only: plan.only.clone(),
             handling: FxHashMap::default(),
             streams: Vec::new(),
             failure: None,
@@ -178,6 +192,13 @@ impl World {
     }
 
     fn run(mut self, plan: &Plan) -> Outcome {
+        if let Err(panic) = caught(|| self.take_its_course(plan)) {
+            self.failure.get_or_insert(panic);
+        }
+        self.outcome()
+    }
+
+    fn take_its_course(&mut self, plan: &Plan) {
         let mut workload = workload::draw(plan.seed, &self.sim.core().swarm);
         for ask in std::mem::take(&mut workload.before) {
             let wait = self.sim.core().pace.u64(..SECOND);
@@ -185,11 +206,9 @@ impl World {
         }
         self.drive();
         workload.storm.sort_by(|(one, _), (other, _)| one.total_cmp(other));
-        workload.storm.truncate(plan.asks.unwrap_or(usize::MAX));
         let storm = self.begin_storm(workload.storm);
         self.drive();
         self.look_at_rest(self.sim.now().saturating_sub(storm));
-        self.outcome()
     }
 
     fn begin_storm(&mut self, asks: Vec<(f32, Ask)>) -> Micros {
@@ -223,6 +242,8 @@ impl World {
         let orders = self.streams.iter().filter(placed).count() as u64;
         let mut core = self.sim.core();
         Outcome {
+            requests: self.book.entries.len() as u64,
+            faults: core.faults.drawn,
             orders,
             events: self.events,
             steps: self.steps,
@@ -329,7 +350,7 @@ impl World {
         let mut core = self.sim.core();
         core.trace.add(
             self.sim.now(),
-            [77, event.event_id.0 as u64, (event.event_id.0 >> 64) as u64],
+            (event.event_id.0, &event.pk, &event.sk, &event.event_name, &event.data),
             || format!("    stored {event:?} because of {:?}", event.causation_id.map(|id| id.to_string())),
         );
         drop(core);
@@ -454,8 +475,14 @@ impl World {
     }
 
     pub(crate) fn ask_after(&mut self, wait: Micros, ask: Ask) {
-        let number = self.book.enter(ask);
-        self.sim.after(wait, Happening::Ask(number));
+        let number = self.book.entries.len() as u64;
+        if self.only.as_ref().is_none_or(|only| only.contains(number)) {
+            let number = self.book.enter(ask);
+            self.sim.after(wait, Happening::Ask(number));
+        } else {
+            // What is left out keeps its number, and wants nothing.
+            self.book.enter(Ask::read(""));
+        }
     }
 
     fn ask(&mut self, number: usize) {
@@ -474,7 +501,7 @@ impl World {
         {
             let mut core = self.sim.core();
             let at = self.sim.now();
-            core.trace.add(at, [78, number as u64, 0], || {
+            core.trace.add(at, (&request_id, ask.method, &ask.path, &ask.body), || {
                 format!("{request_id} {} {} {}", ask.method, ask.path, ask.body)
             });
         }
@@ -633,7 +660,7 @@ impl World {
             let mut core = self.sim.core();
             let status = answer.map_or(0, |answer| answer.status);
             let at = self.sim.now();
-            core.trace.add(at, [79, number as u64, u64::from(status)], || {
+            core.trace.add(at, (request_id, status, answer.map(|answer| &*answer.body)), || {
                 let body = answer.map_or("".into(), |answer| String::from_utf8_lossy(&answer.body));
                 format!("{request_id} -> {status} {body}")
             });
@@ -708,5 +735,27 @@ impl Instance {
             environment: Environment::Dev,
         };
         Instance { workers: Arc::new(Workers::new(&workers, clock)), router: apis::router(Arc::new(api)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_handler_is_the_failure_of_its_run() {
+        let plan = Plan { seed: 5, lines: true, ..Plan::default() };
+        let mut world = World::new(&plan);
+        let (sim, line) = (world.sim.clone(), line!() + 4);
+        let future = async move {
+            sim.sleep(SECOND).await;
+            let _core = sim.core();
+            panic!("nothing is left of {}", 0);
+        };
+        world.tasks.spawn(future, About { handler: Handler::Orders, what: What::Operator });
+        let outcome = world.run(&plan);
+        let place = format!("{}:{line}:13", file!());
+        assert_eq!(outcome.failure, Some(format!("panicked at {place}: nothing is left of 0")));
+        assert!(outcome.steps > 1 && !outcome.lines.is_empty(), "what came before it is told");
     }
 }

@@ -1,5 +1,6 @@
 //! A seed is a run, the same every time, and nothing that a run promises is broken.
 
+use simulator::numbers::Numbers;
 use simulator::swarm::Switch;
 use simulator::{Plan, run};
 
@@ -37,5 +38,5 @@ fn a_run_without_faults_has_none() {
 
 #[test]
 fn a_run_of_no_requests_places_no_order() {
-    assert_eq!(run(&Plan { seed: 4, asks: Some(0), ..Plan::default() }).orders, 0);
+    assert_eq!(run(&Plan { seed: 4, only: Some(Numbers::default()), ..Plan::default() }).orders, 0);
 }
