@@ -2,8 +2,10 @@
 //!
 //! It is written in the transaction that moves the counters, as far as its entries fit: a transaction takes 100
 //! items, and an event with n counters fills 1 + 2n. Beyond that (an order of more than 49 lines) they are
-//! written right behind it. If the writer dies just then, the audit says that the ledger and the counters
-//! differ, and a replay of the log writes what is missing.
+//! written right behind it. If the writer dies just then, whoever comes to the event next writes them, under the
+//! same keys: an append that finds the slot taken, or a worker that finds nothing to do and has the event finished.
+//! If nobody comes, the audit says that the ledger and the counters differ, and a replay of the log writes what is
+//! missing.
 
 use aws_sdk_dynamodb::types::{Put, PutRequest, ReturnConsumedCapacity, TransactWriteItem, WriteRequest};
 use event_store::{LedgerEntry, StoreError};

@@ -39,6 +39,14 @@ impl EventLog for DynamoStore {
         let item = self.get(&self.tables.events, key).await?;
         item.as_ref().map(to_event).transpose().map(|event| event.map(Arc::new))
     }
+
+    async fn finish(&self, event: &RecordedEvent) -> Result<(), StoreError> {
+        let moves = sums(&event.counters);
+        if self.ledger_fits(&moves) {
+            return Ok(());
+        }
+        self.write_ledger(moves.iter().map(|delta| ledger::entry(delta, event)).collect()).await
+    }
 }
 
 impl DynamoStore {
@@ -74,11 +82,9 @@ impl DynamoStore {
         if items.len() > self.limits.transaction_items {
             return Err(StoreError::TooManyCounters { counters: moves.len() });
         }
-        let entries = moves.iter().map(|delta| ledger::entry(delta, &event)).collect::<Vec<_>>();
         // An order of more lines than fit has its ledger written behind the transaction: see `ledger`.
-        let fits = items.len() + entries.len() <= self.limits.transaction_items;
-        if fits {
-            items.extend(entries.iter().map(|entry| self.put_entry(entry.clone())));
+        if self.ledger_fits(&moves) {
+            items.extend(moves.iter().map(|delta| self.put_entry(ledger::entry(delta, &event))));
         }
         match self.transact(items).await {
             Ok(()) => {}
@@ -91,9 +97,7 @@ impl DynamoStore {
             }
             Err(refused) => return Err(refused.into()),
         }
-        if !fits {
-            self.write_ledger(entries).await?;
-        }
+        self.finish(&event).await?;
         Ok(Appended::Stored(Arc::new(event)))
     }
 
@@ -130,7 +134,16 @@ impl DynamoStore {
                 self.read_slot(&event.pk, &event.sk).await?.ok_or_else(|| unexplained("an empty slot"))?
             }
         };
+        if event.moved_counters() {
+            // Whoever appended it may have died before it wrote all of the ledger.
+            self.finish(&settled).await?;
+        }
         if again && *settled == event { Ok(Appended::Stored(settled)) } else { Ok(Appended::Taken(settled)) }
+    }
+
+    /// Whether the ledger of so many movements is written in the transaction that moves the counters.
+    fn ledger_fits(&self, moves: &[StockDelta]) -> bool {
+        1 + 2 * moves.len() <= self.limits.transaction_items
     }
 
     async fn shortage(&self, delta: &StockDelta, item: Option<Item>) -> Result<Shortage, StoreError> {
