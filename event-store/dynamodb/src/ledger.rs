@@ -62,21 +62,18 @@ impl DynamoStore {
     }
 
     /// Writes all of a batch, however often the service takes a part of it.
-    pub(crate) async fn write_batch(
-        &self,
-        table: &str,
-        mut left: Vec<WriteRequest>,
-    ) -> Result<(), StoreError> {
-        while !left.is_empty() {
+    pub(crate) async fn write_batch(&self, table: &str, batch: Vec<WriteRequest>) -> Result<(), StoreError> {
+        let write = async |requests| {
             let write = self
                 .client
                 .batch_write_item()
-                .request_items(table, left)
+                .request_items(table, requests)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let output = self.call(|| write.clone().send()).await?;
-            left = output.unprocessed_items.unwrap_or_default().remove(table).unwrap_or_default();
-        }
-        Ok(())
+            let left = output.unprocessed_items.unwrap_or_default().remove(table).unwrap_or_default();
+            Ok((Vec::<()>::new(), left))
+        };
+        self.in_parts(batch, write).await.map(drop)
     }
 
     /// Takes an entry out of the ledger, as if its writer had died before it: for tests.

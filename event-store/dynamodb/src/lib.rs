@@ -26,9 +26,12 @@ mod lists;
 mod log;
 mod meter;
 mod orders;
+mod pauses;
 mod row_item;
 mod scan;
 pub mod schema;
+#[cfg(test)]
+mod scripted;
 mod shadow;
 mod stock;
 #[cfg(feature = "stream")]
