@@ -15,7 +15,7 @@ use futures_util::future::try_join_all;
 
 use crate::DynamoStore;
 use crate::calls::Refused;
-use crate::catalog::{of_product, to_customer};
+use crate::catalog::{OfARepeat, of_product, to_customer};
 use crate::ledger;
 use crate::lists::{insert, place, shelf_of, shelves};
 use crate::log::sums;
@@ -268,7 +268,7 @@ impl DynamoStore {
                         .condition_expression("seen = :stored")
                         .expression_attribute_values(":stored", number(seen)),
                 };
-                if self.update(update).await? {
+                if self.update(update, OfARepeat::SaysNothing).await? {
                     return Ok(());
                 }
             },
@@ -360,7 +360,7 @@ impl DynamoStore {
     }
 
     /// Sets counters to what their ledger sums up to, unless they move meanwhile: then again.
-    async fn adopt_counters(&self, sku: &Sku) -> Result<(), StoreError> {
+    pub(crate) async fn adopt_counters(&self, sku: &Sku) -> Result<(), StoreError> {
         loop {
             let (live, sum) = self.of_one_moment(sku).await?;
             let Some(sum) = sum else { return Ok(()) };
@@ -387,7 +387,7 @@ impl DynamoStore {
                     .condition_expression("moves = :stood")
                     .expression_attribute_values(":stood", number(live.moves)),
             };
-            if self.update(update).await? {
+            if self.update(update, OfARepeat::SaysNothing).await? {
                 return Ok(());
             }
         }
