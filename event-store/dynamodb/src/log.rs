@@ -15,6 +15,7 @@ use futures_util::future::try_join_all;
 
 use crate::calls::{Refused, failed};
 use crate::event_item::{of_event, to_event};
+use crate::meter::units;
 use crate::row_item::{Item, number_of, text};
 use crate::{DynamoStore, ledger, stock};
 
@@ -29,7 +30,7 @@ impl EventLog for DynamoStore {
     }
 
     async fn read_stream(&self, pk: &str) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
-        let mut events = self.stream_behind(pk, None).await?;
+        let (mut events, _) = self.stream_behind(pk, None).await?;
         events.sort_by_key(|event| event.event_id);
         Ok(events.into_iter().map(Arc::new).collect())
     }
@@ -158,13 +159,13 @@ impl DynamoStore {
         Ok(Shortage { sku: delta.sku.clone(), requested, available })
     }
 
-    /// A stream behind a slot, in the order of its slots.
+    /// A stream behind a slot, in the order of its slots, and the read units that it took.
     pub(crate) async fn stream_behind(
         &self,
         pk: &str,
         mut from: Option<Item>,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        let mut events = Vec::new();
+    ) -> Result<(Vec<RecordedEvent>, f64), StoreError> {
+        let (mut events, mut taken) = (Vec::new(), 0.0);
         loop {
             let query = self
                 .client
@@ -176,12 +177,13 @@ impl DynamoStore {
                 .set_exclusive_start_key(from)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let page = self.call(|| query.clone().send()).await?;
+            taken += units(page.consumed_capacity.as_ref());
             for item in page.items.unwrap_or_default() {
                 events.push(to_event(&item)?);
             }
             from = page.last_evaluated_key.filter(|key| !key.is_empty());
             if from.is_none() {
-                return Ok(events);
+                return Ok((events, taken));
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::catalog::{OfARepeat, of_product, to_customer};
 use crate::ledger;
 use crate::lists::{insert, place, shelf_of, shelves};
 use crate::log::sums;
+use crate::meter::units;
 use crate::orders::{of_delivery, of_order, of_payment};
 use crate::row_item::{Item, json, json_of, key, number, number_of, text, text_of};
 use crate::stock::to_counters;
@@ -328,7 +329,9 @@ impl DynamoStore {
                 .expression_attribute_values(":pk", text(pk))
                 .set_exclusive_start_key(from)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            self.pace.wait().await?;
             let page = self.call(|| query.clone().send()).await?;
+            self.pace.took(units(page.consumed_capacity.as_ref()));
             length += page.count.max(0) as u64;
             from = page.last_evaluated_key.filter(|key| !key.is_empty());
             if from.is_none() {
