@@ -187,13 +187,13 @@ mod tests {
     use std::time::Duration;
 
     use event_store::{Appended, EventLog};
-    use events::{Causes, Priority, RecordedEvent, Stamp, Timestamp, Ulid};
     use serde_json::json;
     use tokio::time::Instant;
 
     use super::*;
     use crate::Limits;
-    use crate::scripted::{Answer, Server};
+    use crate::event_item::of_event;
+    use crate::scripted::{Answer, Server, as_sent, noted};
 
     #[test]
     fn what_is_tried_again_is_what_may_go_through_later() {
@@ -209,18 +209,6 @@ mod tests {
         }
     }
 
-    fn noted() -> RecordedEvent {
-        let at = Timestamp::from_millis(1_735_689_600_000);
-        let stamp = Stamp { event_id: Ulid(7), occurred_at: at, producer: "test".into() };
-        let causes = Causes {
-            priority: Priority::Standard,
-            correlation_id: "request-1".into(),
-            causation_id: None,
-            traceparent: None,
-        };
-        RecordedEvent::raw(("PK", "SK"), ("Noted", 1, "{}"), Vec::new(), stamp, causes)
-    }
-
     #[tokio::test]
     async fn a_server_that_fails_in_words_of_its_own_is_asked_again() {
         let html = || Answer::Says(503, "<html>Service Unavailable</html>".into());
@@ -231,13 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_server_that_failed_had_done_all_the_same_is_known_again() {
-        let item: serde_json::Map<_, _> = crate::event_item::of_event(&noted())
-            .into_iter()
-            .map(|(name, value)| match value {
-                aws_sdk_dynamodb::types::AttributeValue::N(digits) => (name, json!({ "N": digits })),
-                other => (name, json!({ "S": other.as_s().unwrap() })),
-            })
-            .collect();
+        let item = as_sent(&of_event(&noted()));
         let taken = json!({ "__type": "ConditionalCheckFailedException", "Item": item });
         let server = Server::that([Answer::Says(500, "<html>".into()), Answer::Says(400, taken.to_string())]);
         let appended = server.store(Limits::default()).append(noted()).await;

@@ -114,3 +114,41 @@ fn streams(events: Vec<RecordedEvent>) -> Vec<Vec<RecordedEvent>> {
     streams.iter_mut().for_each(|stream| stream.sort_by_key(|event| event.event_id));
     streams
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::Limits;
+    use crate::event_item::of_event;
+    use crate::scripted::{Answer, Server, as_sent, noted};
+
+    fn taking(units: f64, mut said: Value) -> Answer {
+        said["ConsumedCapacity"] = json!({ "TableName": "EventTable", "CapacityUnits": units });
+        Answer::ok(said)
+    }
+
+    #[tokio::test]
+    async fn what_is_read_behind_a_page_and_what_is_counted_is_paid_for_too() {
+        let item = as_sent(&of_event(&noted()));
+        let key = json!({ "pk": item["pk"], "sk": item["sk"] });
+        let server = Server::that([
+            taking(0.0, json!({ "Items": [item], "LastEvaluatedKey": key })),
+            taking(20.0, json!({ "Items": [] })),
+            taking(30.0, json!({ "Count": 3 })),
+            taking(0.0, json!({ "Items": [] })),
+        ]);
+        let store = server.store(Limits { scan_units: Some(100.0), ..Limits::default() });
+        let whole = Segment { index: 0, of: 1 };
+        let began = Instant::now();
+        let page = store.scan(whole, None, 1).await.unwrap();
+        assert_eq!(store.length_of("PK").await, Ok(3));
+        assert!(began.elapsed() >= Duration::from_millis(200), "{:?}", began.elapsed());
+        store.scan(whole, page.next.as_deref(), 1).await.unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(500), "{:?}", began.elapsed());
+    }
+}

@@ -6,8 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use events::{Causes, Priority, RecordedEvent, Stamp, Timestamp, Ulid};
 use serde_json::{Value, json};
 
+use crate::row_item::Item;
 use crate::{Connection, DynamoStore, Limits, Tables};
 
 /// What the server does with one request.
@@ -124,4 +127,26 @@ fn read(lines: &mut BufReader<TcpStream>) -> Option<Asked> {
     let mut body = vec![0; length];
     lines.read_exact(&mut body).ok()?;
     Some(Asked { operation, body: serde_json::from_slice(&body).unwrap() })
+}
+
+/// An item as the service sends it.
+pub(crate) fn as_sent(item: &Item) -> Value {
+    let attribute = |value: &AttributeValue| match value {
+        AttributeValue::N(digits) => json!({ "N": digits }),
+        other => json!({ "S": other.as_s().unwrap() }),
+    };
+    item.iter().map(|(name, value)| (name.clone(), attribute(value))).collect()
+}
+
+/// An event.
+pub(crate) fn noted() -> RecordedEvent {
+    let at = Timestamp::from_millis(1_735_689_600_000);
+    let stamp = Stamp { event_id: Ulid(7), occurred_at: at, producer: "test".into() };
+    let causes = Causes {
+        priority: Priority::Standard,
+        correlation_id: "request-1".into(),
+        causation_id: None,
+        traceparent: None,
+    };
+    RecordedEvent::raw(("PK", "SK"), ("Noted", 1, "{}"), Vec::new(), stamp, causes)
 }

@@ -316,7 +316,7 @@ impl DynamoStore {
         Ok((u64::from(seen) > events).then_some(seen))
     }
 
-    async fn length_of(&self, pk: &str) -> Result<u64, StoreError> {
+    pub(crate) async fn length_of(&self, pk: &str) -> Result<u64, StoreError> {
         let (mut length, mut from) = (0, None);
         loop {
             let query = self
