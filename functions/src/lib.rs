@@ -1,6 +1,7 @@
 //! What every function does around its handler: reads its variables, makes its clients, logs, keeps its deadline.
 
 mod emf;
+mod log;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -44,17 +45,9 @@ impl Function {
             .map(|endpoint| Exporter::new(name, &endpoint, COLLECTOR_PATIENCE))
             .transpose()?;
         let emf = Emf::default();
-        let log = tracing_subscriber::fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .with_target(false)
-            .with_filter(filter_fn(move |about| {
-                about.target() != metrics::TARGET && *about.level() <= level
-            }));
+        let log = log::layer(level, std::io::stdout);
         let spans = exporter.as_ref().map(|exporter| {
-            let is_span = filter_fn(move |about| about.is_span() && *about.level() <= level);
+            let is_span = filter_fn(move |about| about.is_span() && log::is_wanted(about, level));
             exporter.layer().with_filter(is_span)
         });
         let measured = emf.clone().with_filter(filter_fn(|about| about.target() == metrics::TARGET));
