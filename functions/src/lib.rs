@@ -76,7 +76,12 @@ impl Function {
 
     /// The store over the tables that the variables name. Nothing is connected to yet.
     pub fn store(&self) -> DynamoStore {
-        DynamoStore::new(&self.connection, Tables::of_variables(variable), Limits::default())
+        self.store_within(Limits::default())
+    }
+
+    /// The same, for a function whose calls may take more or less than others'.
+    pub fn store_within(&self, limits: Limits) -> DynamoStore {
+        DynamoStore::new(&self.connection, Tables::of_variables(variable), limits)
     }
 }
 
@@ -96,12 +101,22 @@ pub fn required(name: &str) -> Result<String, Error> {
 /// The share of an invocation's time after which nothing new is begun: what is left is for handing back what was
 /// not done.
 const SHARE: f64 = 0.8;
+/// The share after which what was begun is waited for no longer, where it may be.
+const LAST_SHARE: f64 = 0.9;
 
 /// When an invocation stops, and hands back the rest.
 pub fn deadline(context: &Context) -> Instant {
+    Instant::now() + left(context).mul_f64(SHARE)
+}
+
+/// When an invocation that begins nothing new after its [`deadline`], but comes to the end of what it began, gives up.
+pub fn last_deadline(context: &Context) -> Instant {
+    Instant::now() + left(context).mul_f64(LAST_SHARE)
+}
+
+fn left(context: &Context) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let left = Duration::from_millis(context.deadline).saturating_sub(now);
-    Instant::now() + left.mul_f64(SHARE)
+    Duration::from_millis(context.deadline).saturating_sub(now)
 }
 
 #[cfg(test)]
@@ -115,7 +130,9 @@ mod tests {
         context.deadline = (now + Duration::from_secs(10)).as_millis() as u64;
         let left = deadline(&context) - Instant::now();
         assert!(left <= Duration::from_secs(8) && left > Duration::from_secs(7), "{left:?}");
+        let left = last_deadline(&context) - Instant::now();
+        assert!(left <= Duration::from_secs(9) && left > Duration::from_secs(8), "{left:?}");
         context.deadline = 0;
-        assert!(deadline(&context) <= Instant::now());
+        assert!(deadline(&context) <= Instant::now() && last_deadline(&context) <= Instant::now());
     }
 }
