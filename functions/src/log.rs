@@ -10,12 +10,13 @@ use telemetry::metrics;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::Record;
-use tracing::{Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FormatFields, FormattedFields, MakeWriter};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
 
 /// What our crates that a function may have call their lines.
@@ -37,6 +38,9 @@ const OURS: [&str; 15] = [
     "workers",
 ];
 
+/// What says in a line which request it is about.
+const REQUEST_ID: &str = "request_id";
+
 /// Whether a line or a span is wanted where ours are logged down to `level`. A span of the runtime has the invocation's
 /// id, and is allowed for that.
 pub(crate) fn is_wanted(about: &Metadata<'_>, level: LevelFilter) -> bool {
@@ -55,22 +59,49 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_target(false)
-        .fmt_fields(OfALine)
-        .with_writer(writer)
-        .with_filter(filter_fn(move |about| about.target() != metrics::TARGET && is_wanted(about, level)))
+    let lines = tracing_subscriber::fmt::layer().event_format(Line).fmt_fields(Line).with_writer(writer);
+    lines.with_filter(filter_fn(move |about| about.target() != metrics::TARGET && is_wanted(about, level)))
 }
 
-/// What of a span's fields is in the lines within it: a line costs by its length, and what a trace says of its spans
-/// is found there, by the line's `trace_id`.
-struct OfALine;
+/// A line: when, how severe, what, and of the spans around it what it is about. A line costs by its length, so whatever
+/// else a trace says of its spans is found there, by the line's `trace_id`.
+struct Line;
 
-impl<'writer> FormatFields<'writer> for OfALine {
+impl<S, N> FormatEvent<S, N> for Line
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut line = Kept::default();
+        event.record(&mut line);
+        for span in context.event_scope().into_iter().flatten() {
+            // The runtime's says which invocation it is, where nobody of us says which request.
+            if line.0.contains_key(REQUEST_ID) && !is_ours(span.metadata().target()) {
+                continue;
+            }
+            let kept = span.extensions();
+            let of_span = kept.get::<FormattedFields<N>>().map_or("", |fields| &fields.fields);
+            for (name, value) in serde_json::from_str::<Map<String, Value>>(of_span).unwrap_or_default() {
+                line.0.entry(name).or_insert(value);
+            }
+        }
+        let mut now = String::new();
+        SystemTime.format_time(&mut Writer::new(&mut now))?;
+        // Down to the millisecond, which is as exact as CloudWatch keeps it.
+        now.truncate("2026-01-01T00:00:00.000".len());
+        line.0.insert("timestamp".to_owned(), format!("{now}Z").into());
+        line.0.insert("level".to_owned(), event.metadata().level().as_str().into());
+        writeln!(writer, "{}", Value::Object(line.0))
+    }
+}
+
+impl<'writer> FormatFields<'writer> for Line {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
         let mut kept = Kept::default();
         fields.record(&mut kept);
@@ -134,6 +165,8 @@ mod tests {
 
     use super::*;
 
+    const A_TIME: &str = "0000-00-00T00:00:00.000Z";
+
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -148,7 +181,7 @@ mod tests {
         }
     }
 
-    /// What `work` logs, without the times.
+    /// What `work` logs, without the times, which every line has.
     fn lines_of(level: LevelFilter, work: impl FnOnce()) -> Vec<Value> {
         let written = Written::default();
         let writer = written.clone();
@@ -158,7 +191,8 @@ mod tests {
         let lines = String::from_utf8(bytes).unwrap();
         let without_time = |line: &str| {
             let mut line: Value = serde_json::from_str(line).unwrap();
-            line.as_object_mut().unwrap().remove("timestamp");
+            let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+            assert_eq!(time.as_str().unwrap().replace(|sign: char| sign.is_ascii_digit(), "0"), A_TIME);
             line
         };
         lines.lines().map(without_time).collect()
@@ -190,6 +224,9 @@ mod tests {
     #[test]
     fn a_line_has_what_it_is_about_and_the_ids_of_its_request() {
         let lines = lines_of(LevelFilter::INFO, || {
+            let invoked = tracing::info_span!(target: "lambda_runtime::layers::trace", "Lambda runtime invoke", requestId = "invocation-1");
+            let _invoked = invoked.enter();
+            tracing::warn!(target: "worker_functions::queue", "about no request");
             let span = tracing::info_span!(
                 target: "workers::batch",
                 "look",
@@ -200,13 +237,18 @@ mod tests {
             );
             span.record("request_id", "request-1");
             span.record("trace_id", "trace-1");
-            span.in_scope(|| tracing::info!(target: "workers::reconcile", event = "OrderPlaced", "decided"));
+            let _look = span.enter();
+            let _call = tracing::info_span!(target: "event_store_dynamodb::calls", "dynamodb").entered();
+            tracing::info!(target: "workers::reconcile", event = "OrderPlaced", "decided");
         });
-        let expected = json!({
-            "level": "INFO", "message": "decided", "event": "OrderPlaced",
-            "span": { "name": "look", "request_id": "request-1", "trace_id": "trace-1" },
-        });
-        assert_eq!(lines, [expected]);
+        let expected = json!([
+            { "level": "WARN", "message": "about no request", "requestId": "invocation-1" },
+            {
+                "level": "INFO", "message": "decided", "event": "OrderPlaced", "request_id": "request-1",
+                "trace_id": "trace-1",
+            },
+        ]);
+        assert_eq!(json!(lines), expected);
     }
 
     /// A crate that is not named here would be silent.
