@@ -144,7 +144,8 @@ impl DynamoStore {
 
     /// Whether the ledger of so many movements is written in the transaction that moves the counters.
     fn ledger_fits(&self, moves: &[StockDelta]) -> bool {
-        1 + 2 * moves.len() <= self.limits.transaction_items
+        let (event, counters, entries) = (1, moves.len(), moves.len());
+        event + counters + entries <= self.limits.transaction_items
     }
 
     async fn shortage(&self, delta: &StockDelta, item: Option<Item>) -> Result<Shortage, StoreError> {
