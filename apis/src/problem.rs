@@ -113,6 +113,12 @@ impl Problem {
         problem
     }
 
+    /// 503: time was up before there was an answer. What was asked for may have been done.
+    pub fn late() -> Self {
+        let detail = "there was no answer in time; repeat the same request, which is safe";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    }
+
     /// Adds a member that programs can read.
     pub(crate) fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.0.extra.insert(member.to_owned(), value.into());

@@ -6,6 +6,7 @@ mod server;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use serde_json::Value;
 use server::{BINARY, Server};
@@ -20,23 +21,27 @@ struct Ends {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_orders_end_over_dynamodb_as_they_do_over_the_embedded_store() {
-    let lines = std::env::var("LINES_OF_ORDERS").ok().and_then(|lines| lines.parse().ok()).unwrap_or(400);
+    let asked = std::env::var("REAL_ORDERS").ok().map(|orders| orders.parse::<usize>().unwrap());
+    let part = asked.map_or(PARTS.first(), |asked| PARTS.iter().find(|part| part.orders == asked));
+    let part = part.unwrap_or_else(|| panic!("REAL_ORDERS is none of {PARTS:?}"));
     let endpoint = std::env::var("SAGALINE_DYNAMODB_LOCAL")
         .expect("SAGALINE_DYNAMODB_LOCAL names a server; `cargo xtask test aws` starts it");
     let [embedded, beside, file] = [(); 3].map(|()| TempDir::new().unwrap());
     let file = file.path().join("orders.csv");
-    write(&file, lines);
+    write(&file, part.lines);
     let server = Server::start(embedded.path(), &[]);
     import(&server, &file);
     let expected = ends(&server).await;
     server.stop();
-    assert!(expected.orders.len() >= lines / 20, "{} orders", expected.orders.len());
+    assert_eq!(expected.orders.len(), part.orders);
+    let began = Instant::now();
 
     let prefix = format!("run-{}-", std::process::id());
     let store = ["--store", "dynamodb", "--endpoint-url", &endpoint, "--table-prefix", &prefix];
     let server = Server::start(beside.path(), &store);
     import(&server, &file);
     assert_eq!(ends(&server).await, expected);
+    println!("{} orders over DynamoDB: {:.0} s", part.orders, began.elapsed().as_secs_f64());
     let audit = server.audit_at_rest().await;
     assert_eq!((&audit["clean"], &audit["open"]), (&true.into(), &0.into()), "{audit}");
     for report in server.replay_all().await {
@@ -58,6 +63,7 @@ async fn real_orders_end_over_dynamodb_as_they_do_over_the_embedded_store() {
     let rows = expected.orders.len();
     assert_eq!((&replay["difference_count"], &replay["rows"]), (&0.into(), &rows.into()), "{replay}");
     assert_eq!(replay["events"], audit["events"]);
+    println!("{} events, read with {} units", replay["events"], replay["read_units"]);
 }
 
 /// What the command answers about tables.
@@ -69,8 +75,18 @@ fn of_tables(words: &[&str], endpoint: &str, prefix: &str) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The first lines of the real orders. The whole file takes a server in Java on two cores far longer than a test
-/// may: `LINES_OF_ORDERS=10000` asks for it.
+/// So many lines of the file, and the orders of at most nine lines each that they are.
+#[derive(Debug)]
+struct Part {
+    lines: usize,
+    orders: usize,
+}
+
+/// What is played: as much as a server in Java on two cores does within a minute or so, or, with `REAL_ORDERS=1000`, a
+/// thousand orders, which take it a quarter of an hour.
+const PARTS: [Part; 2] = [Part { lines: 400, orders: 66 }, Part { lines: 7_570, orders: 1_000 }];
+
+/// The first lines of the real orders.
 fn write(file: &Path, lines: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let all = std::fs::read_to_string(root.join("examples/online-retail/online-retail-2010-12.csv")).unwrap();

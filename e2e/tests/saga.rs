@@ -2,8 +2,9 @@
 //! its functions, its queues driving them, and what clients see through its API Gateway.
 //!
 //! `cargo xtask test e2e` starts the double and says where it is; without it there is nothing to ask. It deploys the
-//! programs that were built with it, and asks it with the command `sagaline` from beside them; with `SAGALINE_FUNCTIONS=target/functions`, what `cargo xtask functions --host`
-//! left there.
+//! programs that were built with it, which is soon done, and asks it with the command `sagaline` from beside them.
+//! `cargo xtask test`, which is what CI runs, has `cargo xtask functions --host` build them as they are deployed, and
+//! says in `SAGALINE_FUNCTIONS` where their zips are.
 //!
 //! What the double does otherwise than the service, as far as this has to know (docs/aws.md, "What the doubles do
 //! otherwise", lists all of it):

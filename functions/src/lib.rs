@@ -1,6 +1,7 @@
 //! What every function does around its handler: reads its variables, makes its clients, logs, keeps its deadline.
 
 mod emf;
+mod log;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -46,17 +47,9 @@ impl Function {
             .map(|endpoint| Exporter::new(name, &endpoint, COLLECTOR_PATIENCE))
             .transpose()?;
         let emf = Emf::default();
-        let log = tracing_subscriber::fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .with_target(false)
-            .with_filter(filter_fn(move |about| {
-                about.target() != metrics::TARGET && *about.level() <= level
-            }));
+        let log = log::layer(level, std::io::stdout);
         let spans = exporter.as_ref().map(|exporter| {
-            let is_span = filter_fn(move |about| about.is_span() && *about.level() <= level);
+            let is_span = filter_fn(move |about| about.is_span() && log::is_wanted(about, level));
             exporter.layer().with_filter(is_span)
         });
         let measured = emf.clone().with_filter(filter_fn(|about| about.target() == metrics::TARGET));
@@ -86,7 +79,12 @@ impl Function {
 
     /// The store over the tables that the variables name. Nothing is connected to yet.
     pub fn store(&self) -> DynamoStore {
-        DynamoStore::new(&self.connection, Tables::of_variables(variable), Limits::default())
+        self.store_within(Limits::default())
+    }
+
+    /// The same, for a function whose calls may take more or less than others'.
+    pub fn store_within(&self, limits: Limits) -> DynamoStore {
+        DynamoStore::new(&self.connection, Tables::of_variables(variable), limits)
     }
 }
 
@@ -106,12 +104,22 @@ pub fn required(name: &str) -> Result<String, Error> {
 /// The share of an invocation's time after which nothing new is begun: what is left is for handing back what was
 /// not done.
 const SHARE: f64 = 0.8;
+/// The share after which what was begun is waited for no longer, where it may be.
+const LAST_SHARE: f64 = 0.9;
 
 /// When an invocation stops, and hands back the rest.
 pub fn deadline(context: &Context) -> Instant {
+    Instant::now() + left(context).mul_f64(SHARE)
+}
+
+/// When an invocation that begins nothing new after its [`deadline`], but comes to the end of what it began, gives up.
+pub fn last_deadline(context: &Context) -> Instant {
+    Instant::now() + left(context).mul_f64(LAST_SHARE)
+}
+
+fn left(context: &Context) -> Duration {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let left = Duration::from_millis(context.deadline).saturating_sub(now);
-    Instant::now() + left.mul_f64(SHARE)
+    Duration::from_millis(context.deadline).saturating_sub(now)
 }
 
 #[cfg(test)]
@@ -125,7 +133,9 @@ mod tests {
         context.deadline = (now + Duration::from_secs(10)).as_millis() as u64;
         let left = deadline(&context) - Instant::now();
         assert!(left <= Duration::from_secs(8) && left > Duration::from_secs(7), "{left:?}");
+        let left = last_deadline(&context) - Instant::now();
+        assert!(left <= Duration::from_secs(9) && left > Duration::from_secs(8), "{left:?}");
         context.deadline = 0;
-        assert!(deadline(&context) <= Instant::now());
+        assert!(deadline(&context) <= Instant::now() && last_deadline(&context) <= Instant::now());
     }
 }

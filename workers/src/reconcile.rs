@@ -47,6 +47,7 @@ pub(crate) async fn append(
     causes.traceparent = trace::current().map(Arc::from).or(causes.traceparent);
     let item = RecordedEvent::new(event, counters, stamper.stamp(latest), causes);
     let (pk, name) = (item.pk.clone(), item.event_name.clone());
+    let is_a_claim = matches!(item.event(), Ok(Event::PaymentAttempted(_)));
     let appended = log.append(item).await?;
     let outcome = match &appended {
         Appended::Stored(stored) => {
@@ -63,7 +64,12 @@ pub(crate) async fn append(
             "taken"
         }
     };
-    tracing::info!(stream = %pk, event = %name, outcome, "decided");
+    if is_a_claim {
+        // What comes of it is told by the next line, of this look or of the one that takes over.
+        tracing::debug!(stream = %pk, event = %name, outcome, "claimed");
+    } else {
+        tracing::info!(stream = %pk, event = %name, outcome, "decided");
+    }
     Ok(appended)
 }
 

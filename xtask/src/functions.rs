@@ -40,18 +40,33 @@ pub fn run(words: &[&str]) -> anyhow::Result<()> {
     if let ["--check", folder] = words {
         return check_built(&functions, &root().join(folder));
     }
-    let workspace = Workspace::read()?;
-    let binaries = match words {
-        [] => build_for_lambda(&functions, &workspace)?,
-        ["--host"] => build_for_host(&functions, &workspace)?,
+    match words {
+        [] => {
+            let workspace = Workspace::read()?;
+            zip(&build_for_lambda(&functions, &workspace)?, &workspace).map(drop)
+        }
+        ["--host"] => zips_for_host().map(drop),
         _ => bail!("functions takes --host, or --check and a folder, or nothing"),
-    };
+    }
+}
+
+/// Builds and packs all for this machine, and gives the folder of the zips.
+///
+/// # Errors
+/// As [`run`].
+pub fn zips_for_host() -> anyhow::Result<PathBuf> {
+    let workspace = Workspace::read()?;
+    zip(&build_for_host(&declared(&root())?, &workspace)?, &workspace)
+}
+
+fn zip(binaries: &BTreeMap<String, PathBuf>, workspace: &Workspace) -> anyhow::Result<PathBuf> {
     let folder = empty(&workspace.target.join("functions"))?;
     let packed = binaries.iter().map(|(name, binary)| {
         let out = folder.join(format!("{name}.zip"));
         pack(&out, &[("bootstrap", binary)])
     });
-    write_checksums(&folder, packed.collect::<anyhow::Result<Vec<_>>>()?)
+    write_checksums(&folder, packed.collect::<anyhow::Result<Vec<_>>>()?)?;
+    Ok(folder)
 }
 
 /// The functions of both templates.

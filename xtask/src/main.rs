@@ -112,9 +112,12 @@ fn test_everything() -> anyhow::Result<()> {
     lint()?;
     // Building takes far longer than the doubles like to wait.
     step("build of the tests", cargo(&["test", "--workspace", "--all-features", "--no-run"]))?;
+    // What is deployed into the double is what is deployed: optimised, stripped, and zipped.
+    let functions = functions::zips_for_host()?;
     {
         let doubles = Doubles::start(&root())?;
         let mut test = cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]);
+        test.env("SAGALINE_FUNCTIONS", functions);
         doubles.tell(&mut test);
         step("test", test)?;
     }

@@ -75,6 +75,9 @@ pub async fn an_order_takes_the_units_that_are_written_down(world: &World) {
     for outcome in &OUTCOMES {
         for batch in BATCHES {
             let mut count = count(&by_hand, outcome, &shops, batch).await;
+            let logged = ["log_bytes", "log_bytes_of_lambda", "log_bytes_of_the_api"];
+            let logged: f64 = logged.iter().map(|name| count[*name].as_f64().unwrap()).sum();
+            assert!(logged < MOST_LOGGED, "{}, {batch} at once: {logged} bytes are logged", outcome.name);
             let mut of = Map::from_iter([
                 ("outcome".to_owned(), json!(outcome.name)),
                 ("batch".to_owned(), json!(batch)),
@@ -99,6 +102,9 @@ pub async fn an_order_takes_the_units_that_are_written_down(world: &World) {
         compare(written, counted);
     }
 }
+
+/// Bytes that may be logged about an order, whatever becomes of it.
+const MOST_LOGGED: f64 = 4_096.0;
 
 /// Lines of the log hold numbers, some longer than others; milliseconds are whatever this machine makes of them.
 const NOT_TO_THE_UNIT: [(&str, f64); 2] = [("log_bytes", 1.25), ("megabyte_milliseconds", 20.0)];

@@ -86,6 +86,7 @@ macro_rules! conformance {
                 a_payload_may_be_as_large_as_is_allowed_and_no_larger
                 as_many_counters_as_are_allowed_move_at_once_and_no_more
                 a_stream_that_nobody_wrote_to_is_empty
+                an_event_that_is_finished_again_moves_nothing_again
             }
             scan {
                 an_empty_log_is_scanned_to_its_end

@@ -51,6 +51,7 @@ pub enum Appended {
 ///   A SKU without counters counts as zero for what is added to it, and is short of anything taken.
 /// - [`Appended::Stored`] is returned only when the event survives a crash of everything.
 /// - Reads see every append that was acknowledged before they began.
+/// - Event and counters never wait for [`EventLog::finish`], and finishing an event that is finished changes nothing.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Stores the event and moves its counters, if its slot is empty and no counter is short.
@@ -61,6 +62,13 @@ pub trait EventLog: Send + Sync {
 
     /// The event of one slot.
     async fn read_slot(&self, pk: &str, sk: &str) -> Result<Option<Arc<RecordedEvent>>, StoreError>;
+
+    /// Completes what is written behind a stored event where not all of it fits into one atomic write: its ledger, if
+    /// whoever appended it died too soon. There is nothing to complete where one write takes everything.
+    async fn finish(&self, event: &RecordedEvent) -> Result<(), StoreError> {
+        let _ = event;
+        Ok(())
+    }
 }
 
 /// What every adapter refuses before it stores anything.

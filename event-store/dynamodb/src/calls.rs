@@ -3,18 +3,16 @@
 use std::any::type_name;
 use std::fmt::Debug;
 use std::future::Future;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 use event_store::StoreError;
-use telemetry::metrics;
-use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
 use crate::meter::Measured;
+use crate::pauses::Pauses;
 use crate::{DynamoStore, deadline};
 
 /// Why a call came to nothing.
@@ -46,12 +44,8 @@ pub(crate) enum Meaning {
     No,
 }
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
 impl DynamoStore {
-    /// Calls until there is an answer. Pauses are drawn from a range that doubles, so that those who collided
-    /// do not collide again.
+    /// Calls until there is an answer, or until the deadline.
     pub(crate) async fn call<Output, Error, Call>(
         &self,
         call: impl Fn() -> Call,
@@ -91,22 +85,31 @@ impl DynamoStore {
         Error: ProvideErrorMetadata + Debug + std::error::Error + 'static,
         Call: Future<Output = Result<Output, SdkError<Error, HttpResponse>>>,
     {
-        let deadline = deadline::of_a_call(self.limits.patience);
-        let (mut longest, mut may_be_a_repeat) = (FIRST_PAUSE, false);
+        let mut pauses = Pauses::until(deadline::of_a_call(self.limits.patience));
+        let mut may_be_a_repeat = false;
         loop {
-            let why = match call().await {
+            // Whether a try was done that is cut short is as unknown as of any that was not answered.
+            let Some(answer) = deadline::in_time(call()).await else {
+                let late = "there is no time left to wait for an answer";
+                return Err(Refused::Unavailable(StoreError::Unavailable(late.into())));
+            };
+            let why = match answer {
                 Ok(output) => {
                     self.meter.count(&output);
                     return Ok(output);
                 }
-                Err(SdkError::ServiceError(context)) => match meaning(context.err()) {
-                    Meaning::No => return Err(Refused::ByService(context.into_err(), may_be_a_repeat)),
-                    Meaning::NotNow => DisplayErrorContext(context.into_err()).to_string(),
-                    Meaning::Unknown => {
-                        may_be_a_repeat = true;
-                        DisplayErrorContext(context.into_err()).to_string()
+                Err(SdkError::ServiceError(context)) => {
+                    let failed_inside = context.raw().status().is_server_error();
+                    match meaning(context.err()) {
+                        // What stands between may say that in words of its own.
+                        Meaning::No if !failed_inside => {
+                            return Err(Refused::ByService(context.into_err(), may_be_a_repeat));
+                        }
+                        Meaning::NotNow => {}
+                        Meaning::No | Meaning::Unknown => may_be_a_repeat = true,
                     }
-                },
+                    DisplayErrorContext(context.into_err()).to_string()
+                }
                 Err(SdkError::ConstructionFailure(never_sent)) => {
                     return Err(Refused::Unavailable(StoreError::Unavailable(format!("{never_sent:?}"))));
                 }
@@ -115,13 +118,7 @@ impl DynamoStore {
                     DisplayErrorContext(no_answer).to_string()
                 }
             };
-            let pause = longest.mul_f64(fastrand::f64());
-            if Instant::now() + pause >= deadline {
-                return Err(Refused::Unavailable(StoreError::Unavailable(why)));
-            }
-            metrics::call_retried();
-            sleep(pause).await;
-            longest = (longest * 2).min(LONGEST_PAUSE);
+            pauses.pause(|| why).await.map_err(Refused::Unavailable)?;
         }
     }
 }
@@ -187,7 +184,16 @@ pub(crate) fn meaning_of_code(code: Option<&str>) -> Meaning {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use event_store::{Appended, EventLog};
+    use serde_json::json;
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::Limits;
+    use crate::event_item::of_event;
+    use crate::scripted::{Answer, Server, as_sent, noted};
 
     #[test]
     fn what_is_tried_again_is_what_may_go_through_later() {
@@ -201,5 +207,35 @@ mod tests {
         ] {
             assert_eq!(meaning_of_code(code), meaning, "{code:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_fails_in_words_of_its_own_is_asked_again() {
+        let html = || Answer::Says(503, "<html>Service Unavailable</html>".into());
+        let server = Server::that([html(), html(), Answer::ok(json!({}))]);
+        let appended = server.store(Limits::default()).append(noted()).await;
+        assert!(matches!(appended, Ok(Appended::Stored(_))), "{appended:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_server_that_failed_had_done_all_the_same_is_known_again() {
+        let item = as_sent(&of_event(&noted()));
+        let taken = json!({ "__type": "ConditionalCheckFailedException", "Item": item });
+        let server = Server::that([Answer::Says(500, "<html>".into()), Answer::Says(400, taken.to_string())]);
+        let appended = server.store(Limits::default()).append(noted()).await;
+        assert!(matches!(appended, Ok(Appended::Stored(_))), "{appended:?}");
+    }
+
+    #[tokio::test]
+    async fn a_try_that_was_begun_in_time_is_not_waited_for_beyond_the_deadline() {
+        let server = Server::that([Answer::error("ThrottlingException"), Answer::Waits]);
+        let store = server.store(Limits::default());
+        let began = Instant::now();
+        let appended = deadline::until(began + Duration::from_millis(300), store.append(noted())).await;
+        assert!(matches!(appended, Err(StoreError::Unavailable(_))), "{appended:?}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        let appended = deadline::until(Instant::now(), store.append(noted())).await;
+        assert!(matches!(appended, Err(StoreError::Unavailable(_))), "{appended:?}");
+        assert_eq!(server.operations(), ["PutItem", "PutItem"], "nothing is begun when time is up");
     }
 }

@@ -38,6 +38,16 @@ pub(crate) fn of_product(row: &ProductRow) -> Item {
     item
 }
 
+/// What it means that a condition no longer holds when an update is tried again whose first answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OfARepeat {
+    /// The update is done, or something newer is: it makes its own condition false.
+    WasDone,
+    /// Somebody else made it false, or it never held. Whether the update was done or undone, what it wrote may be
+    /// gone: whoever wants it looks again.
+    SaysNothing,
+}
+
 #[async_trait]
 impl CatalogViews for DynamoStore {
     async fn put_customer(&self, row: CustomerRow) -> Result<bool, StoreError> {
@@ -45,7 +55,7 @@ impl CatalogViews for DynamoStore {
             .update_customer(&row)
             .condition_expression(HAS_SEEN_LESS)
             .expression_attribute_values(":seen", number(row.seen));
-        self.update(update).await
+        self.update(update, OfARepeat::WasDone).await
     }
 
     async fn put_personal(&self, id: &CustomerId, personal: Personal) -> Result<bool, StoreError> {
@@ -69,7 +79,7 @@ impl CatalogViews for DynamoStore {
             .set_key(Some(key("id", id.as_str())))
             .update_expression(expression.join(" "))
             .condition_expression("attribute_exists(seen) AND attribute_not_exists(erased)");
-        self.update(update).await
+        self.update(update, OfARepeat::SaysNothing).await
     }
 
     async fn customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, StoreError> {
@@ -134,11 +144,17 @@ impl DynamoStore {
     }
 
     /// Updates an item if its condition holds; says whether it did.
-    pub(crate) async fn update(&self, update: UpdateItemFluentBuilder) -> Result<bool, StoreError> {
+    pub(crate) async fn update(
+        &self,
+        update: UpdateItemFluentBuilder,
+        refusal: OfARepeat,
+    ) -> Result<bool, StoreError> {
         let update = update.return_consumed_capacity(ReturnConsumedCapacity::Total);
         match self.call(|| update.clone().send()).await {
             Ok(_) => Ok(true),
-            Err(Refused::ByService(UpdateItemError::ConditionalCheckFailedException(_), again)) => Ok(again),
+            Err(Refused::ByService(UpdateItemError::ConditionalCheckFailedException(_), again)) => {
+                Ok(again && refusal == OfARepeat::WasDone)
+            }
             Err(refused) => Err(refused.into()),
         }
     }
@@ -157,5 +173,78 @@ impl DynamoStore {
             Ok((!row.withdrawn && is(&row)).then_some(row))
         };
         Ok(self.list(&list, &window, (None, None), wanted).await?.rows.pop())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::Limits;
+    use crate::scripted::{Answer, Server};
+
+    #[tokio::test]
+    async fn what_is_known_of_a_person_who_was_erased_while_an_answer_was_lost_is_not_stored() {
+        let refused = || Answer::error("ConditionalCheckFailedException");
+        let server = Server::that([Answer::HangsUp, refused()]);
+        let id = CustomerId::recorded("anna").unwrap();
+        let personal = Personal { name: Some("Anna".into()), ..Personal::default() };
+        assert_eq!(server.store(Limits::default()).put_personal(&id, personal).await, Ok(false));
+        assert_eq!(server.operations(), ["UpdateItem", "UpdateItem"]);
+    }
+
+    #[tokio::test]
+    async fn a_row_that_was_written_while_its_answer_was_lost_is_written() {
+        let server = Server::that([Answer::HangsUp, Answer::error("ConditionalCheckFailedException")]);
+        let row = CustomerRow {
+            customer_id: CustomerId::recorded("anna").unwrap(),
+            personal: Personal::default(),
+            created_at: Timestamp::from_millis(0),
+            updated_at: Timestamp::from_millis(0),
+            erased: false,
+            seen: 1,
+        };
+        assert_eq!(server.store(Limits::default()).put_customer(row).await, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn counters_that_somebody_moved_while_an_answer_was_lost_are_looked_at_again() {
+        let counters = |moves: &str, available: &str| {
+            let time = "1970-01-01T00:00:00.000Z";
+            Answer::ok(json!({ "Item": {
+                "id": { "S": "lamp" }, "moves": { "N": moves }, "available": { "N": available },
+                "reserved": { "N": "0" }, "sold": { "N": "0" }, "updated_at": { "S": time },
+                "created_at": { "S": format!("{time}#lamp") },
+            } }))
+        };
+        let ledger = |entries: usize| {
+            let entry = |n| {
+                json!({
+                    "sku": { "S": "lamp" }, "event_id": { "S": format!("{n:026}") }, "pk": { "S": "PK" },
+                    "occurred_at": { "S": "1970-01-01T00:00:00.000Z" }, "available": { "N": "1" },
+                    "reserved": { "N": "0" }, "sold": { "N": "0" },
+                })
+            };
+            Answer::ok(json!({ "Items": (0..entries).map(entry).collect::<Vec<_>>() }))
+        };
+        let server = Server::that([
+            // They are wrong, and set right; the answer to that is lost, and then somebody moves them.
+            counters("1", "9"),
+            ledger(1),
+            counters("1", "9"),
+            Answer::HangsUp,
+            Answer::error("ConditionalCheckFailedException"),
+            counters("2", "10"),
+            ledger(2),
+            counters("2", "10"),
+            Answer::ok(json!({})),
+        ]);
+        let store = server.store(Limits::default());
+        assert_eq!(store.adopt_counters(&Sku::recorded("lamp").unwrap()).await, Ok(()));
+        let asked = server.asked();
+        assert_eq!(asked.len(), 9, "{:?}", server.operations());
+        assert_eq!(asked[8].body["ExpressionAttributeValues"][":available"]["N"], "2");
     }
 }

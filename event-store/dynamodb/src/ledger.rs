@@ -2,8 +2,10 @@
 //!
 //! It is written in the transaction that moves the counters, as far as its entries fit: a transaction takes 100
 //! items, and an event with n counters fills 1 + 2n. Beyond that (an order of more than 49 lines) they are
-//! written right behind it. If the writer dies just then, the audit says that the ledger and the counters
-//! differ, and a replay of the log writes what is missing.
+//! written right behind it. If the writer dies just then, whoever comes to the event next writes them, under the
+//! same keys: an append that finds the slot taken, or a worker that finds nothing to do and has the event finished.
+//! If nobody comes, the audit says that the ledger and the counters differ, and a replay of the log writes what is
+//! missing.
 
 use aws_sdk_dynamodb::types::{Put, PutRequest, ReturnConsumedCapacity, TransactWriteItem, WriteRequest};
 use event_store::{LedgerEntry, StoreError};
@@ -60,21 +62,18 @@ impl DynamoStore {
     }
 
     /// Writes all of a batch, however often the service takes a part of it.
-    pub(crate) async fn write_batch(
-        &self,
-        table: &str,
-        mut left: Vec<WriteRequest>,
-    ) -> Result<(), StoreError> {
-        while !left.is_empty() {
+    pub(crate) async fn write_batch(&self, table: &str, batch: Vec<WriteRequest>) -> Result<(), StoreError> {
+        let write = async |requests| {
             let write = self
                 .client
                 .batch_write_item()
-                .request_items(table, left)
+                .request_items(table, requests)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let output = self.call(|| write.clone().send()).await?;
-            left = output.unprocessed_items.unwrap_or_default().remove(table).unwrap_or_default();
-        }
-        Ok(())
+            let left = output.unprocessed_items.unwrap_or_default().remove(table).unwrap_or_default();
+            Ok((Vec::<()>::new(), left))
+        };
+        self.in_parts(batch, write).await.map(drop)
     }
 
     /// Takes an entry out of the ledger, as if its writer had died before it: for tests.

@@ -26,9 +26,13 @@ mod lists;
 mod log;
 mod meter;
 mod orders;
+mod pace;
+mod pauses;
 mod row_item;
 mod scan;
 pub mod schema;
+#[cfg(test)]
+mod scripted;
 mod shadow;
 mod stock;
 #[cfg(feature = "stream")]
@@ -54,6 +58,7 @@ pub struct DynamoStore {
     tables: Arc<Tables>,
     limits: Limits,
     meter: Arc<meter::Meter>,
+    pace: Arc<pace::Pace>,
     live_keys: Arc<shadow::LiveKeys>,
 }
 
@@ -64,7 +69,7 @@ pub struct Limits {
     pub transaction_items: usize,
     /// How long a call is tried again, where [`deadline`] sets no earlier end.
     pub patience: Duration,
-    /// Read units a second that a scan of the log may take; as many as there are if `None`.
+    /// Read units a second that reading the whole log may take, all segments together; as many as there are if `None`.
     pub scan_units: Option<f64>,
 }
 
@@ -82,6 +87,7 @@ impl DynamoStore {
             tables: Arc::new(tables),
             limits,
             meter: Arc::default(),
+            pace: Arc::new(pace::Pace::of(limits.scan_units)),
             live_keys: Arc::default(),
         }
     }

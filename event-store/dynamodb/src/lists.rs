@@ -166,21 +166,19 @@ impl DynamoStore {
     }
 
     async fn get_batch(&self, table: &str, ids: &[String]) -> Result<Vec<Item>, StoreError> {
-        let (mut found, mut left) = (Vec::new(), ids.iter().map(|id| key("id", id)).collect::<Vec<_>>());
-        while !left.is_empty() {
-            let keys = KeysAndAttributes::builder().set_keys(Some(left)).consistent_read(true);
+        let get = async |keys| {
+            let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
             let get = self
                 .client
                 .batch_get_item()
                 .request_items(table, keys.build().expect("keys are given"))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let mut output = self.call(|| get.clone().send()).await?;
-            let items = output.responses.as_mut().and_then(|tables| tables.remove(table));
-            found.extend(items.unwrap_or_default());
-            let unprocessed = output.unprocessed_keys.unwrap_or_default().remove(table);
-            left = unprocessed.map(|keys| keys.keys).unwrap_or_default();
-        }
-        Ok(found)
+            let found = output.responses.as_mut().and_then(|tables| tables.remove(table));
+            let left = output.unprocessed_keys.unwrap_or_default().remove(table);
+            Ok((found.unwrap_or_default(), left.map(|keys| keys.keys).unwrap_or_default()))
+        };
+        self.in_parts(ids.iter().map(|id| key("id", id)).collect(), get).await
     }
 }
 

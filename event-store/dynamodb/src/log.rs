@@ -15,6 +15,7 @@ use futures_util::future::try_join_all;
 
 use crate::calls::{Refused, failed};
 use crate::event_item::{of_event, to_event};
+use crate::meter::units;
 use crate::row_item::{Item, number_of, text};
 use crate::{DynamoStore, ledger, stock};
 
@@ -29,7 +30,7 @@ impl EventLog for DynamoStore {
     }
 
     async fn read_stream(&self, pk: &str) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
-        let mut events = self.stream_behind(pk, None).await?;
+        let (mut events, _) = self.stream_behind(pk, None).await?;
         events.sort_by_key(|event| event.event_id);
         Ok(events.into_iter().map(Arc::new).collect())
     }
@@ -38,6 +39,14 @@ impl EventLog for DynamoStore {
         let key = Item::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))]);
         let item = self.get(&self.tables.events, key).await?;
         item.as_ref().map(to_event).transpose().map(|event| event.map(Arc::new))
+    }
+
+    async fn finish(&self, event: &RecordedEvent) -> Result<(), StoreError> {
+        let moves = sums(&event.counters);
+        if self.ledger_fits(&moves) {
+            return Ok(());
+        }
+        self.write_ledger(moves.iter().map(|delta| ledger::entry(delta, event)).collect()).await
     }
 }
 
@@ -74,11 +83,9 @@ impl DynamoStore {
         if items.len() > self.limits.transaction_items {
             return Err(StoreError::TooManyCounters { counters: moves.len() });
         }
-        let entries = moves.iter().map(|delta| ledger::entry(delta, &event)).collect::<Vec<_>>();
         // An order of more lines than fit has its ledger written behind the transaction: see `ledger`.
-        let fits = items.len() + entries.len() <= self.limits.transaction_items;
-        if fits {
-            items.extend(entries.iter().map(|entry| self.put_entry(entry.clone())));
+        if self.ledger_fits(&moves) {
+            items.extend(moves.iter().map(|delta| self.put_entry(ledger::entry(delta, &event))));
         }
         match self.transact(items).await {
             Ok(()) => {}
@@ -91,9 +98,7 @@ impl DynamoStore {
             }
             Err(refused) => return Err(refused.into()),
         }
-        if !fits {
-            self.write_ledger(entries).await?;
-        }
+        self.finish(&event).await?;
         Ok(Appended::Stored(Arc::new(event)))
     }
 
@@ -130,7 +135,17 @@ impl DynamoStore {
                 self.read_slot(&event.pk, &event.sk).await?.ok_or_else(|| unexplained("an empty slot"))?
             }
         };
+        if event.moved_counters() {
+            // Whoever appended it may have died before it wrote all of the ledger.
+            self.finish(&settled).await?;
+        }
         if again && *settled == event { Ok(Appended::Stored(settled)) } else { Ok(Appended::Taken(settled)) }
+    }
+
+    /// Whether the ledger of so many movements is written in the transaction that moves the counters.
+    fn ledger_fits(&self, moves: &[StockDelta]) -> bool {
+        let (event, counters, entries) = (1, moves.len(), moves.len());
+        event + counters + entries <= self.limits.transaction_items
     }
 
     async fn shortage(&self, delta: &StockDelta, item: Option<Item>) -> Result<Shortage, StoreError> {
@@ -145,13 +160,13 @@ impl DynamoStore {
         Ok(Shortage { sku: delta.sku.clone(), requested, available })
     }
 
-    /// A stream behind a slot, in the order of its slots.
+    /// A stream behind a slot, in the order of its slots, and the read units that it took.
     pub(crate) async fn stream_behind(
         &self,
         pk: &str,
         mut from: Option<Item>,
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        let mut events = Vec::new();
+    ) -> Result<(Vec<RecordedEvent>, f64), StoreError> {
+        let (mut events, mut taken) = (Vec::new(), 0.0);
         loop {
             let query = self
                 .client
@@ -163,12 +178,13 @@ impl DynamoStore {
                 .set_exclusive_start_key(from)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let page = self.call(|| query.clone().send()).await?;
+            taken += units(page.consumed_capacity.as_ref());
             for item in page.items.unwrap_or_default() {
                 events.push(to_event(&item)?);
             }
             from = page.last_evaluated_key.filter(|key| !key.is_empty());
             if from.is_none() {
-                return Ok(events);
+                return Ok((events, taken));
             }
         }
     }

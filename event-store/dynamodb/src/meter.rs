@@ -46,6 +46,11 @@ impl Meter {
     }
 }
 
+/// What one answer says it took.
+pub(crate) fn units(consumed: Option<&ConsumedCapacity>) -> f64 {
+    consumed.and_then(ConsumedCapacity::capacity_units).unwrap_or_default()
+}
+
 /// An answer that says what it took.
 pub(crate) trait Measured {
     fn consumed(&self) -> &[ConsumedCapacity];

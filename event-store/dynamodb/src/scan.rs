@@ -4,16 +4,15 @@
 //! Amazon DynamoDB Developer Guide). A page may end in the middle of a stream: what is left of it is read at
 //! once, and the next page passes over it.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use event_store::{LogScan, ScanPage, Segment, StoreError};
 use events::RecordedEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::DynamoStore;
 use crate::event_item::to_event;
+use crate::meter::units;
 use crate::row_item::{Item, text};
 
 /// Where a segment is read to: the last item that was given.
@@ -47,6 +46,7 @@ impl LogScan for DynamoStore {
             .map_err(|error| StoreError::Unavailable(format!("not a cursor of this log: {error}")))?;
         let (mut events, mut from) = (Vec::new(), after.as_ref().map(Cursor::key));
         let ends = loop {
+            self.pace.wait().await?;
             let page = self.page(segment, from, limit.max(1) - events.len()).await?;
             for item in page.0 {
                 let event = to_event(&item)?;
@@ -61,7 +61,9 @@ impl LogScan for DynamoStore {
             }
         };
         if !ends && let Some(last) = events.last().map(Cursor::of) {
-            events.extend(self.stream_behind(&last.pk, Some(last.key())).await?);
+            let (rest, units) = self.stream_behind(&last.pk, Some(last.key())).await?;
+            self.pace.took(units);
+            events.extend(rest);
         }
         let next = events.last().filter(|_| !ends).map(Cursor::of);
         let next = next.map(|cursor| serde_json::to_string(&cursor).expect("a cursor has only text keys"));
@@ -95,12 +97,7 @@ impl DynamoStore {
             .set_exclusive_start_key(from)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let page = self.call(|| scan.clone().send()).await?;
-        let units = page.consumed_capacity.as_ref().and_then(ConsumedCapacity::capacity_units);
-        if let (Some(units), Some(budget)) = (units, self.limits.scan_units) {
-            // Each segment has its share; what it took too much is waited for.
-            let seconds = units * f64::from(segment.of) / budget;
-            tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
-        }
+        self.pace.took(units(page.consumed_capacity.as_ref()));
         let from = page.last_evaluated_key.filter(|key| !key.is_empty());
         Ok((page.items.unwrap_or_default(), from))
     }
@@ -116,4 +113,42 @@ fn streams(events: Vec<RecordedEvent>) -> Vec<Vec<RecordedEvent>> {
     }
     streams.iter_mut().for_each(|stream| stream.sort_by_key(|event| event.event_id));
     streams
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::Limits;
+    use crate::event_item::of_event;
+    use crate::scripted::{Answer, Server, as_sent, noted};
+
+    fn taking(units: f64, mut said: Value) -> Answer {
+        said["ConsumedCapacity"] = json!({ "TableName": "EventTable", "CapacityUnits": units });
+        Answer::ok(said)
+    }
+
+    #[tokio::test]
+    async fn what_is_read_behind_a_page_and_what_is_counted_is_paid_for_too() {
+        let item = as_sent(&of_event(&noted()));
+        let key = json!({ "pk": item["pk"], "sk": item["sk"] });
+        let server = Server::that([
+            taking(0.0, json!({ "Items": [item], "LastEvaluatedKey": key })),
+            taking(20.0, json!({ "Items": [] })),
+            taking(30.0, json!({ "Count": 3 })),
+            taking(0.0, json!({ "Items": [] })),
+        ]);
+        let store = server.store(Limits { scan_units: Some(100.0), ..Limits::default() });
+        let whole = Segment { index: 0, of: 1 };
+        let began = Instant::now();
+        let page = store.scan(whole, None, 1).await.unwrap();
+        assert_eq!(store.length_of("PK").await, Ok(3));
+        assert!(began.elapsed() >= Duration::from_millis(200), "{:?}", began.elapsed());
+        store.scan(whole, page.next.as_deref(), 1).await.unwrap();
+        assert!(began.elapsed() >= Duration::from_millis(500), "{:?}", began.elapsed());
+    }
 }

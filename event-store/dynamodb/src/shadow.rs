@@ -15,10 +15,11 @@ use futures_util::future::try_join_all;
 
 use crate::DynamoStore;
 use crate::calls::Refused;
-use crate::catalog::{of_product, to_customer};
+use crate::catalog::{OfARepeat, of_product, to_customer};
 use crate::ledger;
 use crate::lists::{insert, place, shelf_of, shelves};
 use crate::log::sums;
+use crate::meter::units;
 use crate::orders::{of_delivery, of_order, of_payment};
 use crate::row_item::{Item, json, json_of, key, number, number_of, text, text_of};
 use crate::stock::to_counters;
@@ -268,7 +269,7 @@ impl DynamoStore {
                         .condition_expression("seen = :stored")
                         .expression_attribute_values(":stored", number(seen)),
                 };
-                if self.update(update).await? {
+                if self.update(update, OfARepeat::SaysNothing).await? {
                     return Ok(());
                 }
             },
@@ -315,7 +316,7 @@ impl DynamoStore {
         Ok((u64::from(seen) > events).then_some(seen))
     }
 
-    async fn length_of(&self, pk: &str) -> Result<u64, StoreError> {
+    pub(crate) async fn length_of(&self, pk: &str) -> Result<u64, StoreError> {
         let (mut length, mut from) = (0, None);
         loop {
             let query = self
@@ -328,7 +329,9 @@ impl DynamoStore {
                 .expression_attribute_values(":pk", text(pk))
                 .set_exclusive_start_key(from)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            self.pace.wait().await?;
             let page = self.call(|| query.clone().send()).await?;
+            self.pace.took(units(page.consumed_capacity.as_ref()));
             length += page.count.max(0) as u64;
             from = page.last_evaluated_key.filter(|key| !key.is_empty());
             if from.is_none() {
@@ -360,7 +363,7 @@ impl DynamoStore {
     }
 
     /// Sets counters to what their ledger sums up to, unless they move meanwhile: then again.
-    async fn adopt_counters(&self, sku: &Sku) -> Result<(), StoreError> {
+    pub(crate) async fn adopt_counters(&self, sku: &Sku) -> Result<(), StoreError> {
         loop {
             let (live, sum) = self.of_one_moment(sku).await?;
             let Some(sum) = sum else { return Ok(()) };
@@ -387,7 +390,7 @@ impl DynamoStore {
                     .condition_expression("moves = :stood")
                     .expression_attribute_values(":stood", number(live.moves)),
             };
-            if self.update(update).await? {
+            if self.update(update, OfARepeat::SaysNothing).await? {
                 return Ok(());
             }
         }

@@ -60,6 +60,8 @@ pub struct StreamReader {
     shards: BTreeMap<String, Shard>,
     /// Every shard has been read up to its end at least once since somebody asked for the list of them.
     list_is_old: bool,
+    /// What went wrong with one shard in a call that had records of others to give.
+    untold: Option<StoreError>,
 }
 
 struct Shard {
@@ -98,7 +100,13 @@ impl StreamReader {
         let stream = described.and_then(|table| table.latest_stream_arn);
         let stream =
             stream.ok_or_else(|| StoreError::Unavailable(format!("the table {table} has no stream")))?;
-        Ok(StreamReader { client: client(connection), stream, shards: BTreeMap::new(), list_is_old: true })
+        Ok(StreamReader {
+            client: client(connection),
+            stream,
+            shards: BTreeMap::new(),
+            list_is_old: true,
+            untold: None,
+        })
     }
 
     /// The stream that is followed.
@@ -109,8 +117,12 @@ impl StreamReader {
     /// What has changed since the last call; nothing if nothing has.
     ///
     /// # Errors
-    /// A server that does not answer. What was not given is given by the next call.
+    /// A server that does not answer. What was not given is given by the next call. An error about one shard comes
+    /// behind what the others gave.
     pub async fn poll(&mut self) -> Result<Vec<Record>, StoreError> {
+        if let Some(error) = self.untold.take() {
+            return Err(error);
+        }
         if self.list_is_old {
             self.list_shards().await?;
             self.list_is_old = false;
@@ -119,8 +131,16 @@ impl StreamReader {
         let ids: Vec<String> = self.shards.keys().cloned().collect();
         for id in ids {
             if self.may_be_read(&id) {
-                records.extend(self.read(&id).await?);
+                match self.read(&id).await {
+                    Ok(some) => records.extend(some),
+                    Err(error) => self.untold = Some(error),
+                }
             }
+        }
+        if records.is_empty()
+            && let Some(error) = self.untold.take()
+        {
+            return Err(error);
         }
         // A quiet moment is when new shards are looked for: those that are closed say so themselves.
         self.list_is_old |= records.is_empty();
@@ -283,60 +303,72 @@ fn failed(what: &str, error: impl Into<Box<dyn std::error::Error>>) -> StoreErro
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
-    use std::net::TcpListener;
-    use std::thread;
-
     use super::*;
+    use crate::scripted::{Answer, Server};
 
-    /// What a server says to one request after the other, and what it was asked.
-    fn serve(answers: Vec<(u16, Value)>) -> (Connection, thread::JoinHandle<Vec<String>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let connection = Connection::to_a_double(&format!("http://{}", listener.local_addr().unwrap()));
-        let server = thread::spawn(move || {
-            let (mut socket, _) = listener.accept().unwrap();
-            let answer = |(status, body): (u16, Value)| {
-                let mut asked = Vec::new();
-                while !asked.ends_with(b"}") {
-                    let mut some = [0; 4096];
-                    let length = socket.read(&mut some).unwrap();
-                    asked.extend(&some[..length]);
-                }
-                let body = body.to_string();
-                let head = format!("HTTP/1.1 {status} Said\r\ncontent-length: {}\r\n\r\n", body.len());
-                socket.write_all(format!("{head}{body}").as_bytes()).unwrap();
-                let asked = String::from_utf8(asked).unwrap();
-                asked.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned()
-            };
-            answers.into_iter().map(answer).collect()
-        });
-        (connection, server)
+    fn reader(server: &Server) -> StreamReader {
+        StreamReader {
+            client: client(&server.connection),
+            stream: "stream".into(),
+            shards: BTreeMap::new(),
+            list_is_old: true,
+            untold: None,
+        }
+    }
+
+    fn shards(ids: &[&str]) -> Answer {
+        let shards: Vec<Value> = ids.iter().map(|id| json!({ "ShardId": id })).collect();
+        Answer::ok(json!({ "StreamDescription": { "Shards": shards } }))
+    }
+
+    fn iterator(name: &str) -> Answer {
+        Answer::ok(json!({ "ShardIterator": name }))
+    }
+
+    fn record(sequence_number: &str) -> Answer {
+        let record = json!({ "eventName": "INSERT", "dynamodb": { "SequenceNumber": sequence_number } });
+        Answer::ok(json!({ "Records": [record], "NextShardIterator": format!("after-{sequence_number}") }))
+    }
+
+    fn numbers(records: Vec<Record>) -> Vec<String> {
+        records.into_iter().map(|record| record.sequence_number).collect()
     }
 
     #[tokio::test]
     async fn where_the_stream_has_forgotten_what_came_next_it_is_followed_from_the_oldest_that_is_left() {
-        let iterator = |name: &str| (200, json!({ "ShardIterator": name }));
-        let record = |sequence_number: &str| json!({ "eventName": "INSERT", "dynamodb": { "SequenceNumber": sequence_number } });
-        let records = |number| (200, json!({ "Records": [record(number)], "NextShardIterator": "next" }));
-        let forgotten = json!({ "__type": "com.amazonaws.dynamodb.v20120810#TrimmedDataAccessException" });
-        let (connection, server) = serve(vec![
-            (200, json!({ "StreamDescription": { "Shards": [{ "ShardId": "shard-1" }] } })),
+        let server = Server::that([
+            shards(&["shard-1"]),
             iterator("first"),
-            records("1"),
-            (400, forgotten),
+            record("1"),
+            Answer::error("TrimmedDataAccessException"),
             iterator("second"),
-            records("7"),
+            record("7"),
         ]);
-        let mut reader = StreamReader {
-            client: client(&connection),
-            stream: "stream".into(),
-            shards: BTreeMap::new(),
-            list_is_old: true,
-        };
-        assert_eq!(reader.poll().await.unwrap()[0].sequence_number, "1");
+        let mut reader = reader(&server);
+        assert_eq!(numbers(reader.poll().await.unwrap()), ["1"]);
         assert!(reader.poll().await.is_err(), "it is said that something is missing");
-        assert_eq!(reader.poll().await.unwrap()[0].sequence_number, "7");
-        let asked = server.join().unwrap();
-        assert!(asked[4].contains("TRIM_HORIZON") && !asked[4].contains("SequenceNumber"), "{}", asked[4]);
+        assert_eq!(numbers(reader.poll().await.unwrap()), ["7"]);
+        let again = &server.asked()[4];
+        assert_eq!(again.body["ShardIteratorType"], "TRIM_HORIZON");
+        assert_eq!(again.body["SequenceNumber"], Value::Null);
+    }
+
+    #[tokio::test]
+    async fn what_one_shard_gave_is_not_lost_because_another_does_not_answer() {
+        let server = Server::that([
+            shards(&["shard-a", "shard-b"]),
+            iterator("a"),
+            record("1"),
+            iterator("b"),
+            Answer::error("TrimmedDataAccessException"),
+            record("2"),
+            iterator("b"),
+            record("7"),
+        ]);
+        let mut reader = reader(&server);
+        assert_eq!(numbers(reader.poll().await.unwrap()), ["1"]);
+        assert!(reader.poll().await.is_err(), "it is said that something is missing");
+        assert_eq!(numbers(reader.poll().await.unwrap()), ["2", "7"]);
+        assert_eq!(server.asked()[5].body["ShardIterator"], "after-1");
     }
 }

@@ -10,12 +10,18 @@
 //!   claim untestable there: `cargo xtask test` leaves it out (`KNOWN_GAPS` in `xtask/src/doubles.rs`).
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use event_store::{Appended, EventLog, ShadowViews, Stamper, StockViews, SystemStamper, View, ViewRow};
 use event_store_dynamodb::{Connection, DynamoStore, Limits, Tables};
-use events::{Causes, Priority, Quantity, RecordedEvent, Sku, StockDelta};
+use events::{
+    Causes, CustomerId, Event, OrderId, Priority, Quantity, RecordedEvent, ReserveInventory, Sku, Stamp,
+    StockDelta, StockLine, StreamKey,
+};
+use workers::inventory::InventoryWorker;
+use workers::{Nudge, Reconcile};
 
 static WORLDS: AtomicU32 = AtomicU32::new(0);
 
@@ -33,31 +39,91 @@ async fn a_store_at(variable: &str, transaction_items: usize) -> DynamoStore {
     store
 }
 
-/// An order of so many lines has its ledger written behind the transaction; a writer may die in between.
-#[tokio::test]
-async fn a_ledger_that_its_writer_left_behind_is_completed_from_the_log_and_no_counter_is_touched() {
+/// So many counters that their ledger is written behind the transaction that moves them; a writer may die in between.
+async fn a_store_with_many_skus() -> (DynamoStore, RecordedEvent) {
     let store = a_store_at("SAGALINE_MINISTACK", 100).await;
-    let sku = |n: u32| Sku::recorded(&format!("sku-{n}")).unwrap();
-    let one = Quantity::new(1).unwrap();
-    let counters = (0..60).map(|n| StockDelta::receive(&sku(n), one)).collect();
-    let stamp = SystemStamper::new("test").stamp(None);
-    let causes = Causes {
+    let counters = (0..60).map(|n| StockDelta::receive(&sku(n), units(5))).collect();
+    let event = RecordedEvent::raw(("MANY", "EVENT#Moved"), ("Moved", 1, "{}"), counters, stamp(), causes());
+    assert!(matches!(store.append(event.clone()).await, Ok(Appended::Stored(_))));
+    (store, event)
+}
+
+fn sku(n: u32) -> Sku {
+    Sku::recorded(&format!("sku-{n}")).unwrap()
+}
+
+fn units(units: u64) -> Quantity {
+    Quantity::new(units).unwrap()
+}
+
+fn stamp() -> Stamp {
+    SystemStamper::new("test").stamp(None)
+}
+
+fn causes() -> Causes {
+    Causes {
         priority: Priority::Standard,
         correlation_id: "request-1".into(),
         causation_id: None,
         traceparent: None,
-    };
-    let event = RecordedEvent::raw(("MANY", "EVENT#Moved"), ("Moved", 1, "{}"), counters, stamp, causes);
-    assert!(matches!(store.append(event.clone()).await, Ok(Appended::Stored(_))));
-    let (live, sum) = store.counted(&sku(7)).await.unwrap();
-    assert!(live.is_some() && live == sum, "the ledger is written before the append is acknowledged");
+    }
+}
 
-    store.forget_entry(&sku(7), event.event_id).await.unwrap();
-    let (stays, sum) = store.counted(&sku(7)).await.unwrap();
-    assert_eq!((&stays, sum), (&live, None));
+/// Takes an entry out of the ledger, as if its writer had died before it.
+async fn lose_entry(store: &DynamoStore, n: u32, event: &RecordedEvent) {
+    let (live, sum) = store.counted(&sku(n)).await.unwrap();
+    assert!(live.is_some() && live == sum, "the ledger is written before the append is acknowledged");
+    store.forget_entry(&sku(n), event.event_id).await.unwrap();
+    let (stays, sum) = store.counted(&sku(n)).await.unwrap();
+    assert_eq!(stays, live);
+    assert_ne!(sum, live);
+}
+
+async fn assert_complete(store: &DynamoStore, n: u32) {
+    let (live, sum) = store.counted(&sku(n)).await.unwrap();
+    assert_eq!(live, sum);
+}
+
+#[tokio::test]
+async fn a_ledger_that_its_writer_left_behind_is_completed_from_the_log_and_no_counter_is_touched() {
+    let (store, event) = a_store_with_many_skus().await;
+    let live = store.stock(&sku(7)).await.unwrap();
+    lose_entry(&store, 7, &event).await;
     let rebuilt = ViewRow::Stock(live.clone().unwrap());
     store.adopt(vec![rebuilt], View::Stock, Vec::new()).await.unwrap();
     assert_eq!(store.counted(&sku(7)).await, Ok((live.clone(), live)));
+}
+
+#[tokio::test]
+async fn a_ledger_that_its_writer_left_behind_is_completed_by_who_finds_the_slot_taken() {
+    let (store, event) = a_store_with_many_skus().await;
+    lose_entry(&store, 7, &event).await;
+    let mut later = event.clone();
+    later.event_id = stamp().event_id;
+    assert_eq!(store.append(later).await, Ok(Appended::Taken(Arc::new(event))));
+    assert_complete(&store, 7).await;
+}
+
+#[tokio::test]
+async fn a_ledger_that_a_worker_left_behind_is_completed_when_its_message_comes_back() {
+    let (store, _) = a_store_with_many_skus().await;
+    let store = Arc::new(store);
+    let worker = InventoryWorker { log: store.clone(), stamper: Arc::new(SystemStamper::new("test")) };
+    let order = OrderId::recorded("large").unwrap();
+    let stream = StreamKey::Order(order.clone());
+    let items = (0..60).map(|n| StockLine { sku: sku(n), quantity: units(2) }).collect();
+    let customer_id = CustomerId::recorded("anna").unwrap();
+    let asked = Event::ReserveInventory(ReserveInventory { order_id: order, customer_id, items });
+    let nudge = Nudge { pk: stream.pk(), sk: asked.slot().sk() };
+    let asked = RecordedEvent::new(asked, Vec::new(), stamp(), causes());
+    assert!(matches!(store.append(asked).await, Ok(Appended::Stored(_))));
+    worker.reconcile(&stream, &nudge).await.unwrap();
+    let reserved = store.read_stream(&stream.pk()).await.unwrap().pop().unwrap();
+    assert_eq!(&*reserved.event_name, "InventoryReserved");
+
+    lose_entry(&store, 7, &reserved).await;
+    worker.reconcile(&stream, &nudge).await.unwrap();
+    assert_complete(&store, 7).await;
 }
 
 mod dynamodb_local {

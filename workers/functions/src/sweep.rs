@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_store::SystemStamper;
-use event_store_dynamodb::{DynamoStore, deadline};
+use event_store_dynamodb::{DynamoStore, Limits, deadline};
 use functions::{Function, variable};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
@@ -17,6 +17,9 @@ use crate::queue::SqsNudges;
 
 /// How long an order may stand still, if `PATIENCE_SECONDS` says nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Read units a second that a sweep of the log may take, if `SCAN_UNITS` says nothing: a third of what a partition of the
+/// table can give, which whoever places orders there has to share.
+const SCAN_UNITS: f64 = 1_000.0;
 /// The sweepers, and their bookmarks.
 const SWEEPER: &str = "oms-sweeper";
 const LOG_SWEEPER: &str = "oms-log-sweeper";
@@ -40,6 +43,7 @@ pub async fn sweep() -> Result<(), Error> {
     let (store, sweeper) = (&*store, &sweeper);
     let answer = |tick: LambdaEvent<Value>| {
         let swept = sweep_until(functions::deadline(&tick.context), sweeper, store);
+        let swept = deadline::until(functions::last_deadline(&tick.context), swept);
         // On the heap: what is awaited in it is nested deeper than the compiler likes to lay out.
         function.invocation(Box::pin(swept).instrument(tracing::info_span!("sweep")))
     };
@@ -50,7 +54,7 @@ async fn sweep_until(until: Instant, sweeper: &Sweeper, store: &DynamoStore) -> 
     let behind = store.bookmark(SWEEPER).await?.flatten();
     let goes_on = behind.is_some();
     let time_is_left = || Instant::now() < until;
-    let (report, next) = deadline::until(until, sweeper.sweep_behind(behind, &time_is_left)).await?;
+    let (report, next) = sweeper.sweep_behind(behind, &time_is_left).await?;
     if goes_on || next.is_some() {
         store.put_bookmark(SWEEPER, &next).await?;
     }
@@ -66,7 +70,7 @@ async fn sweep_until(until: Instant, sweeper: &Sweeper, store: &DynamoStore) -> 
 /// A variable that is missing, or a runtime that cannot be reached.
 pub async fn sweep_log() -> Result<(), Error> {
     let function = Function::start(LOG_SWEEPER)?;
-    let store = Arc::new(function.store());
+    let store = Arc::new(function.store_within(Limits { scan_units: scan_units(), ..Limits::default() }));
     let sweeper = LogSweeper {
         scan: store.clone(),
         orders: store.clone(),
@@ -77,6 +81,7 @@ pub async fn sweep_log() -> Result<(), Error> {
     };
     let (store, sweeper) = (&*store, &sweeper);
     let answer = |tick: LambdaEvent<Value>| {
+        let last = functions::last_deadline(&tick.context);
         let swept = async move {
             let kept = if is_of_the_clock(&tick.payload) { store.bookmark(LOG_SWEEPER).await? } else { None };
             match LogSweep::at_tick(kept, sweeper.stamper.now()) {
@@ -87,7 +92,8 @@ pub async fn sweep_log() -> Result<(), Error> {
             }
         };
         // On the heap: what is awaited in it is nested deeper than the compiler likes to lay out.
-        function.invocation(Box::pin(swept).instrument(tracing::info_span!("sweep")))
+        let swept = Box::pin(deadline::until(last, swept));
+        function.invocation(swept.instrument(tracing::info_span!("sweep")))
     };
     lambda_runtime::run(service_fn(answer)).await
 }
@@ -99,8 +105,12 @@ async fn sweep_log_until(
     store: &DynamoStore,
 ) -> Result<LogReport, Error> {
     while !sweep.has_ended && Instant::now() < until {
-        deadline::until(until, sweeper.go_on(&mut sweep)).await?;
-        store.put_bookmark(LOG_SWEEPER, &sweep).await?;
+        match sweeper.go_on(&mut sweep).await {
+            Ok(()) => store.put_bookmark(LOG_SWEEPER, &sweep).await?,
+            // What was read of the last page is read again at the next tick.
+            Err(_) if Instant::now() >= until => break,
+            Err(error) => return Err(error.into()),
+        }
     }
     let LogReport { events, orders, open, stuck, longest, swept } = &sweep.report;
     if !sweep.has_ended {
@@ -117,6 +127,12 @@ async fn sweep_log_until(
 /// Whether a rule of the bus started the function by the clock. Source: "Scheduled Events", Amazon EventBridge User Guide.
 fn is_of_the_clock(payload: &Value) -> bool {
     payload["detail-type"] == "Scheduled Event"
+}
+
+/// What reading the log may take of the table in a second.
+fn scan_units() -> Option<f64> {
+    let units = variable("SCAN_UNITS").and_then(|units| units.parse().ok());
+    Some(units.filter(|units| *units > 0.0).unwrap_or(SCAN_UNITS))
 }
 
 fn patience() -> Duration {

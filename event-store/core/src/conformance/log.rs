@@ -12,6 +12,7 @@ use super::given::{
     causes, id, in_time, moved, moving, noted, random_append, received, reserve, second, sku, stock_row,
     store, units,
 };
+use super::stock_views::{entry, soon_ledger};
 use crate::log::{Appended, EventLog, MAX_COUNTERS, StoreError};
 use crate::memory::MemoryStore;
 use crate::views::StockViews;
@@ -384,6 +385,20 @@ pub async fn a_stream_that_nobody_wrote_to_is_empty(log: &dyn EventLog) {
     assert_eq!(log.read_stream("EVENTS#ORDER_ID#o").await, Ok(Vec::new()));
     assert_eq!(log.read_slot(PK, "EVENT#Payment").await, Ok(None));
     assert_eq!(log.read_slot("EVENTS#ORDER_ID#o", SK).await, Ok(None));
+}
+
+pub async fn an_event_that_is_finished_again_moves_nothing_again(log: &dyn AllPorts) {
+    let fruits = ["apple", "banana", "cherry", "damson", "elder"];
+    let lot = |fruit| StockDelta::receive(&sku(fruit), units(3));
+    let lots = store(log, moving(1, fruits.map(lot).into())).await;
+    let reserved = store(log, moving(2, fruits.map(|fruit| reserve(fruit, 2)).into())).await;
+    for event in [&lots, &reserved, &lots] {
+        assert_eq!(log.finish(event).await, Ok(()));
+    }
+    for fruit in fruits {
+        assert_eq!(log.stock(&sku(fruit)).await, Ok(stock_row(fruit, [1, 2, 0], [1, 2])));
+        soon_ledger(log, fruit, vec![entry(&lots, [3, 0, 0]), entry(&reserved, [-2, 2, 0])]).await;
+    }
 }
 
 /// Events that differ from each other in every attribute: absent and there, smallest and largest.
