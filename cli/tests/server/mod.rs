@@ -4,7 +4,6 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
@@ -19,10 +18,13 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_sagaline");
 
 /// A running server. Dropped, it is killed.
 pub struct Server {
-    process: Mutex<Child>,
+    process: Child,
     pub url: String,
     client: Client<HttpConnector, Full<Bytes>>,
 }
+
+/// How long an audit or a replay may take: of a thousand orders over a server in Java it takes minutes.
+const LONG_ENOUGH: Duration = Duration::from_secs(900);
 
 impl Server {
     pub fn start(data: &Path, more: &[&str]) -> Server {
@@ -40,26 +42,20 @@ impl Server {
             process.kill().ok();
             panic!("the server did not start: {said:?}");
         };
-        Server {
-            process: Mutex::new(process),
-            url,
-            client: Client::builder(TokioExecutor::new()).build_http(),
-        }
+        Server { process, url, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
-    /// kill -9: nothing is finished, nothing is closed. Whoever is asking it something may still be waiting.
-    pub fn kill(&self) {
-        let mut process = self.process.lock().unwrap();
-        process.kill().unwrap();
-        process.wait().unwrap();
+    /// kill -9: nothing is finished, nothing is closed.
+    pub fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 
     /// Ctrl-C, and waiting until it has ended by itself.
-    pub fn stop(self) {
-        let mut process = self.process.lock().unwrap();
-        let id = process.id().to_string();
+    pub fn stop(mut self) {
+        let id = self.process.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-        assert!(process.wait().unwrap().success());
+        assert!(self.process.wait().unwrap().success());
     }
 
     /// A request; `None` when the server is gone.
@@ -109,7 +105,11 @@ impl Server {
 
     /// Asks until the answer is as it should be, for a while.
     pub async fn until(&self, path: &str, is_right: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        self.within(Duration::from_secs(60), path, is_right).await
+    }
+
+    async fn within(&self, patience: Duration, path: &str, is_right: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + patience;
         loop {
             let (_, value) = self.ask(Method::GET, path, None).await;
             if is_right(&value) {
@@ -120,7 +120,7 @@ impl Server {
         }
     }
 
-    /// Waits until nothing is under way, and gives the report of an audit that takes everything for being at rest.
+    /// Waits until nothing is under way, and gives the audit's report.
     pub async fn audit_at_rest(&self) -> Value {
         let idle = |queues: &Value| {
             let queues = queues["queues"].as_array().into_iter().flatten();
@@ -130,7 +130,7 @@ impl Server {
                 .all(|queue| busy.iter().all(|field| queue[field] == 0))
         };
         self.until("/ops/queues", idle).await;
-        self.finished("audits", json!({ "patience": 0 })).await
+        self.finished("audits", json!({})).await
     }
 
     /// Rebuilds and compares every read model.
@@ -144,14 +144,14 @@ impl Server {
 
     pub async fn finished(&self, kind: &str, body: Value) -> Value {
         let started = self.post(&format!("/ops/{kind}"), body).await;
-        self.until(&format!("/ops/{kind}/{}", started["id"]), |run| run["state"] != "running").await
+        let path = format!("/ops/{kind}/{}", started["id"]);
+        self.within(LONG_ENOUGH, &path, |run| run["state"] != "running").await
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let process = self.process.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-        process.kill().ok();
-        process.wait().ok();
+        self.process.kill().ok();
+        self.process.wait().ok();
     }
 }
