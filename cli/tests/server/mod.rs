@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
@@ -18,7 +19,7 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_sagaline");
 
 /// A running server. Dropped, it is killed.
 pub struct Server {
-    process: Child,
+    process: Mutex<Child>,
     pub url: String,
     client: Client<HttpConnector, Full<Bytes>>,
 }
@@ -42,20 +43,26 @@ impl Server {
             process.kill().ok();
             panic!("the server did not start: {said:?}");
         };
-        Server { process, url, client: Client::builder(TokioExecutor::new()).build_http() }
+        Server {
+            process: Mutex::new(process),
+            url,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+        }
     }
 
-    /// kill -9: nothing is finished, nothing is closed.
-    pub fn kill(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+    /// kill -9: nothing is finished, nothing is closed. Whoever is asking it something may still be waiting.
+    pub fn kill(&self) {
+        let mut process = self.process.lock().unwrap();
+        process.kill().unwrap();
+        process.wait().unwrap();
     }
 
     /// Ctrl-C, and waiting until it has ended by itself.
-    pub fn stop(mut self) {
-        let id = self.process.id().to_string();
+    pub fn stop(self) {
+        let mut process = self.process.lock().unwrap();
+        let id = process.id().to_string();
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-        assert!(self.process.wait().unwrap().success());
+        assert!(process.wait().unwrap().success());
     }
 
     /// A request; `None` when the server is gone.
@@ -120,7 +127,7 @@ impl Server {
         }
     }
 
-    /// Waits until nothing is under way, and gives the audit's report.
+    /// Waits until nothing is under way, and gives the report of an audit that takes everything for being at rest.
     pub async fn audit_at_rest(&self) -> Value {
         let idle = |queues: &Value| {
             let queues = queues["queues"].as_array().into_iter().flatten();
@@ -130,7 +137,7 @@ impl Server {
                 .all(|queue| busy.iter().all(|field| queue[field] == 0))
         };
         self.until("/ops/queues", idle).await;
-        self.finished("audits", json!({})).await
+        self.finished("audits", json!({ "patience": 0 })).await
     }
 
     /// Rebuilds and compares every read model.
@@ -151,7 +158,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
+        let process = self.process.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        process.kill().ok();
+        process.wait().ok();
     }
 }
