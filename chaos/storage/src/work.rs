@@ -18,6 +18,8 @@ pub(crate) struct Work {
     /// All that were ever placed, whether that is stored or not.
     pub(crate) orders: Vec<OrderId>,
     lots: u32,
+    /// The latest lot that was sent and not counted: its stream and slot.
+    sent: Option<(String, String)>,
 }
 
 const SKUS: [&str; 4] = ["apple", "pear", "plum", "quince"];
@@ -25,7 +27,7 @@ pub(crate) const QUEUES: [&str; 2] = ["orders", "inventory"];
 
 impl Work {
     pub(crate) fn new(seed: u64) -> Self {
-        Work { rng: Rng::with_seed(seed), clock: 0, orders: Vec::new(), lots: 0 }
+        Work { rng: Rng::with_seed(seed), clock: 0, orders: Vec::new(), lots: 0, sent: None }
     }
 
     /// The next write, by somebody who sees the world so.
@@ -41,7 +43,7 @@ impl Work {
         };
         match (self.rng.u8(0..20), order) {
             (0..=3, _) | (_, None) => self.placed(),
-            (4..=5, _) => self.received(),
+            (4..=5, _) => self.received(world),
             (6, _) => self.repeated(world),
             (7, Some(order)) => self.rows(world, &order),
             (8..=9, _) => self.queue(world),
@@ -49,7 +51,7 @@ impl Work {
         }
     }
 
-    fn record(&mut self, event: Event, counters: Vec<StockDelta>) -> Write {
+    fn record(&mut self, event: Event, counters: Vec<StockDelta>, because_of: Option<Ulid>) -> Write {
         let at = Timestamp::from_millis(1_735_689_600_000 + 1000 * self.clock as i64);
         let stamp = Stamp {
             event_id: Ulid::from_parts(at.millis().unsigned_abs(), self.rng.u128(..)),
@@ -59,7 +61,7 @@ impl Work {
         let causes = Causes {
             priority: Priority::Standard,
             correlation_id: format!("request-{}", self.clock).into(),
-            causation_id: None,
+            causation_id: because_of,
             traceparent: None,
         };
         Write::Event(Arc::new(RecordedEvent::new(event, counters, stamp, causes)))
@@ -97,25 +99,35 @@ impl Work {
         let (total, currency) = (price, Currency::default());
         let priority = Priority::Standard;
         let placed = OrderPlaced { order_id, customer_id, items, total, currency, priority };
-        self.record(Event::OrderPlaced(placed), Vec::new())
+        self.record(Event::OrderPlaced(placed), Vec::new(), None)
     }
 
-    fn received(&mut self) -> Write {
+    /// A lot is sent, or one that was sent is counted.
+    fn received(&mut self, world: &World) -> Write {
+        let counted = self.sent.take().filter(|_| self.rng.u8(0..8) > 0);
+        let sent = counted.as_ref().and_then(|(pk, sk)| world.slot(pk, sk));
+        if let Some(Ok(Event::SkuRestocked(lot))) = sent.map(|sent| sent.event()) {
+            let SkuRestocked { sku, units, lot_id } = lot.clone();
+            let counters = vec![StockDelta::receive(&sku, units)];
+            let because_of = sent.map(|sent| sent.event_id);
+            return self.record(
+                Event::StockReceived(StockReceived { sku, units, lot_id }),
+                counters,
+                because_of,
+            );
+        }
         // Now and then the same lot again.
         self.lots += u32::from(self.lots == 0 || self.rng.u8(0..8) > 0);
         let lot_id = LotId::recorded(&format!("lot-{}", self.lots)).expect("it is a plain word");
         let (sku, units) = (self.sku(), self.units(20));
-        if self.rng.bool() {
-            return self.record(Event::SkuRestocked(SkuRestocked { sku, units, lot_id }), Vec::new());
-        }
-        let counters = vec![StockDelta::receive(&sku, units)];
-        self.record(Event::StockReceived(StockReceived { sku, units, lot_id }), counters)
+        self.sent = Some((StreamKey::Sku(sku.clone()).pk(), Slot::SkuRestocked(lot_id.clone()).sk()));
+        self.record(Event::SkuRestocked(SkuRestocked { sku, units, lot_id }), Vec::new(), None)
     }
 
     /// An event that is there already: the same, or another one in its slot.
     fn repeated(&mut self, world: &World) -> Write {
         if world.events.is_empty() {
-            return self.received();
+            return self.received(world);
         }
         let event = &world.events[self.rng.usize(..world.events.len())];
         if self.rng.bool() {
@@ -132,9 +144,11 @@ impl Work {
         let pk = StreamKey::Order(order.clone()).pk();
         let has = |slot: Slot| world.slot(&pk, &slot.sk());
         let order_id = order.clone();
-        let Some(Ok(Event::OrderPlaced(placed))) = has(Slot::OrderPlaced).map(|placed| placed.event()) else {
+        let first = has(Slot::OrderPlaced);
+        let Some(Ok(Event::OrderPlaced(placed))) = first.map(|placed| placed.event()) else {
             return self.placed();
         };
+        let because_of = first.map(|placed| placed.event_id);
         let lines = || -> Vec<StockLine> {
             let line = |line: &OrderLine| StockLine { sku: line.sku.clone(), quantity: line.quantity };
             placed.items.iter().map(line).collect()
@@ -147,16 +161,16 @@ impl Work {
         if has(Slot::ReserveInventory).is_none() {
             let customer_id = placed.customer_id.clone();
             let asked = ReserveInventory { order_id, customer_id, items };
-            return self.record(Event::ReserveInventory(asked), Vec::new());
+            return self.record(Event::ReserveInventory(asked), Vec::new(), because_of);
         }
         let Some(reservation) = has(Slot::Reservation) else {
             if self.rng.u8(0..6) == 0 {
                 let (reason, shortages) = ("out_of_stock".to_owned(), Vec::new());
                 let failed = InventoryReservationFailed { order_id, reason, shortages };
-                return self.record(Event::InventoryReservationFailed(failed), Vec::new());
+                return self.record(Event::InventoryReservationFailed(failed), Vec::new(), because_of);
             }
             let reserved = Event::InventoryReserved(InventoryReserved { order_id, items });
-            return self.record(reserved, moves(StockDelta::reserve));
+            return self.record(reserved, moves(StockDelta::reserve), because_of);
         };
         if !reservation.moved_counters() {
             return self.placed();
@@ -164,18 +178,18 @@ impl Work {
         if !pays {
             if has(Slot::Closing).is_none() {
                 let cancelled = OrderCancelled { order_id, reason: "changed".into(), by: "customer".into() };
-                return self.record(Event::OrderCancelled(cancelled), Vec::new());
+                return self.record(Event::OrderCancelled(cancelled), Vec::new(), because_of);
             }
             let reason = "order_cancelled".to_owned();
             let released = Event::InventoryReleased(InventoryReleased { order_id, items, reason });
-            return self.record(released, moves(StockDelta::release));
+            return self.record(released, moves(StockDelta::release), because_of);
         }
         let attempts = (1..).take_while(|n| has(Slot::PaymentAttempt(*n)).is_some()).count() as u32;
         let (version, mut intent) = world.intents.get(order).cloned().unwrap_or_default();
         if intent.state != State::Charged {
             if intent.calls == attempts {
                 let attempted = PaymentAttempted { order_id, attempt: attempts + 1 };
-                return self.record(Event::PaymentAttempted(attempted), Vec::new());
+                return self.record(Event::PaymentAttempted(attempted), Vec::new(), because_of);
             }
             intent.charge(placed.total, self.rng.bool());
             // Somebody may have been faster.
@@ -190,14 +204,14 @@ impl Work {
                 currency: placed.currency.clone(),
                 by: PaidBy::Gateway,
             };
-            return self.record(Event::OrderPaymentAccepted(accepted), Vec::new());
+            return self.record(Event::OrderPaymentAccepted(accepted), Vec::new(), because_of);
         }
         if has(Slot::Settlement).is_none() {
             let committed = Event::InventoryCommitted(InventoryCommitted { order_id, items });
-            return self.record(committed, moves(StockDelta::commit));
+            return self.record(committed, moves(StockDelta::commit), because_of);
         }
         let shipped = OrderShipped { order_id, carrier: None, tracking: None };
-        self.record(Event::OrderShipped(shipped), Vec::new())
+        self.record(Event::OrderShipped(shipped), Vec::new(), because_of)
     }
 
     fn rows(&mut self, world: &World, order: &OrderId) -> Write {

@@ -151,6 +151,8 @@ fn the_moment_of_an_audit_is_as_long_before_now_as_its_patience_says() {
 fn at(millis: i64, name: EventName, id: u128) -> RecordedEvent {
     let mut item = item(event(name), id);
     item.occurred_at = Timestamp::from_millis(millis);
+    // Whatever comes behind the first is an answer to it.
+    item.causation_id = (id > 1).then_some(events::Ulid(1));
     item
 }
 
