@@ -68,18 +68,25 @@ const DOMAINS: &[&str] = &["events", "orders", "inventory", "payments", "catalog
 /// # Errors
 /// A wrong arrow, or a crate that the table does not name.
 pub fn check(root: &Path) -> anyhow::Result<()> {
-    let output = Command::new("cargo")
-        .args(["metadata", "--format-version", "1", "--no-deps"])
-        .current_dir(root)
-        .output()
-        .context("failed to run cargo metadata")?;
-    let metadata: Value = serde_json::from_slice(&output.stdout).context("failed to read cargo metadata")?;
-    let wrong = wrong_arrows(&metadata)?;
+    let wrong = wrong_arrows(&metadata(root)?)?;
     if !wrong.is_empty() {
         bail!("wrong arrows, see ARCHITECTURE.md:\n  {}", wrong.join("\n  "));
     }
     println!("--- every arrow points inward ({} crates)", ARROWS.len());
     Ok(())
+}
+
+/// What `cargo metadata` says of the crates of the workspace.
+///
+/// # Errors
+/// Cargo does not run, or says something else than JSON.
+pub fn metadata(root: &Path) -> anyhow::Result<Value> {
+    let output = Command::new("cargo")
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .current_dir(root)
+        .output()
+        .context("failed to run cargo metadata")?;
+    serde_json::from_slice(&output.stdout).context("failed to read cargo metadata")
 }
 
 fn wrong_arrows(metadata: &Value) -> anyhow::Result<Vec<String>> {

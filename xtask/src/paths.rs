@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::yaml;
+use crate::{arrows, yaml};
 
 /// The crates whose programs are deployed; each stack has programs of both.
 const DEPLOYED: [&str; 2] = ["worker-functions", "api-functions"];
@@ -31,13 +30,7 @@ const AROUND: [&str; 9] = [
 /// # Errors
 /// A change that would not be deployed, or a path that is none.
 pub fn check(root: &Path) -> anyhow::Result<()> {
-    let output = Command::new("cargo")
-        .args(["metadata", "--format-version", "1", "--no-deps"])
-        .current_dir(root)
-        .output()
-        .context("failed to run cargo metadata")?;
-    let metadata = serde_json::from_slice(&output.stdout).context("failed to read cargo metadata")?;
-    let crates = folders(&metadata, root)?;
+    let crates = folders(&arrows::metadata(root)?, root)?;
     let mut wrong = Vec::new();
     for stack in ["oms", "ims"] {
         let workflow = format!(".github/workflows/deploy-{stack}.yml");
