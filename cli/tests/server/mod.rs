@@ -127,8 +127,8 @@ impl Server {
         }
     }
 
-    /// Waits until nothing is under way, and gives the report of an audit that takes everything for being at rest.
-    pub async fn audit_at_rest(&self) -> Value {
+    /// Waits until no message is under way.
+    pub async fn at_rest(&self) {
         let idle = |queues: &Value| {
             let queues = queues["queues"].as_array().into_iter().flatten();
             let busy = ["visible", "in_flight", "delayed", "behind"];
@@ -137,7 +137,24 @@ impl Server {
                 .all(|queue| busy.iter().all(|field| queue[field] == 0))
         };
         self.until("/ops/queues", idle).await;
+    }
+
+    /// Waits until nothing is under way, and gives the report of an audit that takes everything for being at rest.
+    pub async fn audit_at_rest(&self) -> Value {
+        self.at_rest().await;
         self.finished("audits", json!({ "patience": 0 })).await
+    }
+
+    /// Does the same until nobody owes anything any more, for as long as a sweep may be away.
+    pub async fn audit_once_nothing_is_stuck(&self) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(150);
+        loop {
+            let report = self.audit_at_rest().await;
+            let mut differences = report["differences"].as_array().into_iter().flatten();
+            if differences.all(|one| one["what"] != "stuck") || Instant::now() > deadline {
+                return report;
+            }
+        }
     }
 
     /// Rebuilds and compares every read model.
