@@ -7,10 +7,11 @@ use axum::response::{IntoResponse, Response};
 use events::OrderId;
 use serde::Serialize;
 
+use crate::idempotency::KeptBody;
 use crate::preconditions::etag;
 use crate::prefer::Wait;
 
-const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// An answer with a JSON body.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct Answer {
     location: Option<String>,
     waited: u64,
     order: Option<OrderId>,
+    kept: Option<Vec<u8>>,
 }
 
 /// The order that an answer is about, for the log: travels as an extension of the response.
@@ -32,11 +34,12 @@ impl Answer {
     pub fn ok(body: &impl Serialize) -> Self {
         Answer {
             status: StatusCode::OK,
-            body: serde_json::to_vec(body).expect("rows have only text keys and finite numbers"),
+            body: json(body),
             seen: None,
             location: None,
             waited: 0,
             order: None,
+            kept: None,
         }
     }
 
@@ -60,10 +63,19 @@ impl Answer {
         Answer { waited, ..self }
     }
 
+    /// What whoever asks again under the same `Idempotency-Key` is shown in place of a body that is shown once.
+    pub(crate) fn kept_as(self, body: &impl Serialize) -> Self {
+        Answer { kept: Some(json(body)), ..self }
+    }
+
     /// Names the order it is about, for the log.
     pub(crate) fn about(self, order: &OrderId) -> Self {
         Answer { order: Some(order.clone()), ..self }
     }
+}
+
+fn json(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("rows have only text keys and finite numbers")
 }
 
 impl IntoResponse for Answer {
@@ -84,6 +96,9 @@ impl IntoResponse for Answer {
         }
         if let Some(order) = self.order {
             response.extensions_mut().insert(AboutOrder(order));
+        }
+        if let Some(kept) = self.kept {
+            response.extensions_mut().insert(KeptBody(kept));
         }
         response
     }

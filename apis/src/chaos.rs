@@ -9,6 +9,7 @@ use events::recorded::RAW_PRODUCER;
 use events::{Priority, RecordedEvent, Stamp};
 use serde_json::{Value, json};
 
+use crate::access::Needs;
 use crate::answer::Answer;
 use crate::fields::{Bad, Fields, whole};
 use crate::problem::Problem;
@@ -18,7 +19,7 @@ use crate::table::Table;
 use crate::{Api, Environment};
 
 pub(crate) fn routes(table: Table) -> Table {
-    table.post("/chaos/raw-events", append)
+    table.post(Needs::ADMIN, "/chaos/raw-events", append)
 }
 
 /// An item of the log as somebody wants it.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use event_store::{CustomerRow, Personal};
-use events::{CustomerId, CustomerRegistered, Event, Priority, RecordedEvent, StreamKey};
+use events::{CustomerId, CustomerRegistered, Event, Priority, RecordedEvent, Stamp, StreamKey, Ulid};
 use serde_json::Value;
 
 use crate::Api;
+use crate::access::Needs;
 use crate::answer::Answer;
 use crate::fields::{Bad, Fields, id, lines_of_text, text};
 use crate::paging::{self, Listing, fingerprint};
@@ -19,10 +20,10 @@ use crate::table::Table;
 
 pub(crate) fn routes(table: Table) -> Table {
     table
-        .post("/customers", register)
-        .list("/customers", list)
-        .get("/customers/{id}", customer)
-        .list("/customers/{id}/orders", crate::orders::of_customer)
+        .post(Needs::OPERATOR, "/customers", register)
+        .list(Needs::OPERATOR, "/customers", list)
+        .get(Needs::CUSTOMER, "/customers/{id}", customer)
+        .list(Needs::CUSTOMER, "/customers/{id}/orders", crate::orders::of_customer)
 }
 
 impl Api {
@@ -43,29 +44,45 @@ impl Api {
 /// `POST /customers` {customer_id?, name?, email?, address?}.
 async fn register(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> Result<Answer, Problem> {
     let customer_id = body.optional("customer_id", id(CustomerId::parse));
-    let personal = Personal {
+    let personal = personal(&mut body);
+    body.finish(Some(()))?;
+    let stamp = api.stamper.stamp(None);
+    let customer_id = customer_id.unwrap_or_else(|| made(caller.made(&stamp)));
+    let location = format!("/customers/{customer_id}");
+    let (row, is_new) = register_as(&api, &caller, stamp, &customer_id, personal).await?;
+    let answer = if is_new { Answer::created(&row, location) } else { Answer::ok(&row) };
+    Ok(answer.seen(row.seen))
+}
+
+/// The fields of a person: all that is known of a customer, and none of it in the log.
+pub(crate) fn personal(body: &mut Fields) -> Personal {
+    Personal {
         name: body.optional("name", text(200)),
         email: body.optional("email", email),
         address: body.optional("address", lines_of_text(1_000)),
-    };
-    body.finish(Some(()))?;
-    let stamp = api.stamper.stamp(None);
-    let customer_id = customer_id.unwrap_or_else(|| {
-        let id = format!("cus-{}", stamp.event_id.to_string().to_ascii_lowercase());
-        CustomerId::parse(&id).expect("a ULID has only letters and digits")
-    });
+    }
+}
+
+/// The id of a customer who chose none.
+pub(crate) fn made(from: Ulid) -> CustomerId {
+    let id = format!("cus-{}", from.to_string().to_ascii_lowercase());
+    CustomerId::parse(&id).expect("a ULID has only letters and digits")
+}
+
+/// Registers a customer; says whether that is new.
+pub(crate) async fn register_as(
+    api: &Api,
+    caller: &Caller,
+    stamp: Stamp,
+    customer_id: &CustomerId,
+    personal: Personal,
+) -> Result<(CustomerRow, bool), Problem> {
     let event = Event::CustomerRegistered(CustomerRegistered { customer_id: customer_id.clone() });
     let item = RecordedEvent::new(event, Vec::new(), stamp, caller.causes(Priority::Standard));
     // The log first: a customer without personal data is a customer, personal data without a customer is a leak.
     match api.append(item).await? {
-        Settled::Now(_) => {
-            let row = keep(&api, &customer_id, personal).await?;
-            Ok(Answer::created(&row, format!("/customers/{customer_id}")).seen(row.seen))
-        }
-        Settled::Before(_) => {
-            let row = repeated(&api, &customer_id, personal).await?;
-            Ok(Answer::ok(&row).seen(row.seen))
-        }
+        Settled::Now(_) => Ok((keep(api, customer_id, personal).await?, true)),
+        Settled::Before(_) => Ok((repeated(api, customer_id, personal).await?, false)),
     }
 }
 
@@ -108,7 +125,12 @@ fn erased() -> Problem {
     )
 }
 
-async fn customer(State(api): State<Arc<Api>>, Named(id): Named<CustomerId>) -> Result<Answer, Problem> {
+async fn customer(
+    State(api): State<Arc<Api>>,
+    Named(id): Named<CustomerId>,
+    caller: Caller,
+) -> Result<Answer, Problem> {
+    caller.sees(&id, unknown::<CustomerId>)?;
     let row = api.customer(&id).await?.ok_or_else(unknown::<CustomerId>)?;
     Ok(Answer::ok(&row).seen(row.seen))
 }

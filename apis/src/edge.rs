@@ -15,7 +15,9 @@ use axum::response::{IntoResponse, Response};
 use tracing::{Instrument, Span, field};
 
 use crate::Api;
+use crate::access::challenge;
 use crate::answer::AboutOrder;
+use crate::idempotency::Once;
 use crate::params::Params;
 use crate::preconditions::Known;
 use crate::problem::{Cause, Problem};
@@ -24,13 +26,13 @@ use crate::table::{Query, Route, Table};
 
 /// The router of a table, with the edge around it.
 pub(crate) fn around(table: Table, api: Arc<Api>) -> Router {
-    let edge = Arc::new(Edge { api: api.clone(), routes: table.routes });
-    table
-        .router
-        .fallback(no_such_route)
-        .method_not_allowed_fallback(no_such_method)
-        .with_state(api)
-        .layer(from_fn_with_state(edge, pass))
+    let router = table.router.fallback(no_such_route).method_not_allowed_fallback(no_such_method);
+    enclose(router.with_state(api.clone()), table.routes, api)
+}
+
+/// Routes, with the edge around them.
+pub(crate) fn enclose(router: Router, routes: Vec<Route>, api: Arc<Api>) -> Router {
+    router.layer(from_fn_with_state(Arc::new(Edge { api, routes }), pass))
 }
 
 struct Edge {
@@ -49,15 +51,14 @@ async fn no_such_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 
-async fn pass(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
+async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let asked = Asked { method: request.method().clone(), path };
     let span = asked.span();
     let caller = Caller::of(request.headers(), &span, &*edge.api.stamper);
     span.record("trace_id", caller.trace_id());
-    request.extensions_mut().insert(caller.clone());
     async {
-        let response = edge.answer(&asked, &caller, request, next).await;
+        let response = edge.answer(&asked, caller, request, next).await;
         Span::current().record("http.response.status_code", response.status().as_u16());
         if response.status().is_server_error() {
             Span::current().record("otel.status_code", "ERROR");
@@ -93,20 +94,19 @@ impl Asked {
 }
 
 impl Edge {
-    async fn answer(&self, asked: &Asked, caller: &Caller, request: Request, next: Next) -> Response {
+    async fn answer(&self, asked: &Asked, mut caller: Caller, request: Request, next: Next) -> Response {
         let shared = is_compat(request.uri().path());
         let mut response = if shared && asked.method == Method::OPTIONS {
             preflight(request.headers())
-        } else if let Err(problem) = self.check_query(&request, asked.path.as_ref()) {
-            problem.into_response()
         } else {
-            let known = Known::to(&request);
-            known.spare(next.run(request).await)
+            let answer = self.admitted(asked, &mut caller, request, next).await;
+            answer.unwrap_or_else(Problem::into_response)
         };
 
         let problem = response.extensions_mut().remove::<Problem>();
         if let Some(problem) = &problem {
-            response = with_instance(problem, caller, response);
+            response = with_instance(problem, &caller, response);
+            challenge(&mut response);
         }
         let headers = response.headers_mut();
         if shared {
@@ -116,19 +116,45 @@ impl Edge {
         if let Ok(id) = HeaderValue::from_str(&caller.request_id) {
             headers.insert(REQUEST_ID, id);
         }
-        log(asked, caller, &response, problem.as_ref());
+        log(asked, &caller, &response, problem.as_ref());
         response
     }
 
-    /// Refuses a query string where the route takes none.
-    fn check_query(&self, request: &Request, path: Option<&MatchedPath>) -> Result<(), Problem> {
-        let (Some(path), Some(1..)) = (path, request.uri().query().map(str::len)) else { return Ok(()) };
-        let method = if request.method() == Method::HEAD { "GET" } else { request.method().as_str() };
-        let route = self.routes.iter().find(|route| route.path == path.as_str() && route.method == method);
-        match route.map(|route| route.query) {
-            Some(Query::Refused) => Params::of(request.uri())?.finish(),
-            Some(Query::Read | Query::Ignored) | None => Ok(()),
+    /// The answer to a request, if whoever sends it may.
+    async fn admitted(
+        &self,
+        asked: &Asked,
+        caller: &mut Caller,
+        mut request: Request,
+        next: Next,
+    ) -> Result<Response, Problem> {
+        let route = self.route(asked);
+        // What is nowhere is nobody's secret.
+        if let Some(route) = route {
+            let admitted = self.api.access.admit(route.needs, request.headers(), request.extensions());
+            caller.principal = admitted.await?;
+            check_query(route, &request)?;
         }
+        let known = Known::to(&request);
+        let Some(once) = Once::of(&request, caller)?.filter(|_| route.is_some_and(Route::is_kept)) else {
+            request.extensions_mut().insert(caller.clone());
+            return Ok(known.spare(next.run(request).await));
+        };
+        once.answer(&self.api, caller, request, next).await
+    }
+
+    fn route(&self, asked: &Asked) -> Option<&Route> {
+        let path = asked.path.as_ref()?.as_str();
+        let method = if asked.method == Method::HEAD { "GET" } else { asked.method.as_str() };
+        self.routes.iter().find(|route| route.path == path && route.method == method)
+    }
+}
+
+/// Refuses a query string where the route takes none.
+fn check_query(route: &Route, request: &Request) -> Result<(), Problem> {
+    match (route.query, request.uri().query()) {
+        (Query::Refused, Some(query)) if !query.is_empty() => Params::of(request.uri())?.finish(),
+        (Query::Refused | Query::Read | Query::Ignored, _) => Ok(()),
     }
 }
 

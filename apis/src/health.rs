@@ -6,12 +6,13 @@ use axum::extract::State;
 use serde_json::json;
 
 use crate::Api;
+use crate::access::Needs;
 use crate::answer::Answer;
 use crate::problem::Problem;
 use crate::table::Table;
 
 pub(crate) fn routes(table: Table) -> Table {
-    table.get("/livez", livez).get("/readyz", readyz)
+    table.get(Needs::Nothing, "/livez", livez).get(Needs::Nothing, "/readyz", readyz)
 }
 
 async fn livez() -> Answer {

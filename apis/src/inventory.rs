@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
 use crate::Api;
+use crate::access::Needs;
 use crate::answer::Answer;
 use crate::fields::{Fields, id, whole};
 use crate::lines::items;
@@ -20,11 +21,11 @@ use crate::table::Table;
 
 pub(crate) fn routes(table: Table) -> Table {
     table
-        .post("/inventory/restocks", restock)
-        .list("/inventory/skus", list)
-        .get("/inventory/skus/{sku}", stock)
-        .list("/inventory/skus/{sku}/ledger", ledger)
-        .post("/inventory/check", check)
+        .post(Needs::OPERATOR, "/inventory/restocks", restock)
+        .list(Needs::OPERATOR, "/inventory/skus", list)
+        .get(Needs::OPERATOR, "/inventory/skus/{sku}", stock)
+        .list(Needs::OPERATOR, "/inventory/skus/{sku}/ledger", ledger)
+        .post(Needs::CUSTOMER, "/inventory/check", check)
 }
 
 /// `POST /inventory/restocks` {sku, units, lot_id}: the inventory worker counts the lot onto the shelf.

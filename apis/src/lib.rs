@@ -4,6 +4,7 @@
 //! in `fields`, and what is answered when something is wrong in [`problem`]. `compat` translates
 //! an older system's routes onto the same commands and rows.
 
+pub mod access;
 pub mod answer;
 mod chaos;
 mod compat;
@@ -11,8 +12,10 @@ mod customers;
 mod edge;
 mod fields;
 mod health;
+mod idempotency;
 mod inventory;
 mod json;
+mod keys;
 mod lines;
 mod orders;
 mod paging;
@@ -24,15 +27,17 @@ mod products;
 mod request;
 mod settle;
 mod table;
+mod users;
 
 use std::sync::Arc;
 
 use axum::Router;
-use event_store::{CatalogViews, EventLog, OrderViews, Stamper, StockViews};
+use event_store::{CatalogViews, EventLog, Idempotency, OrderViews, Stamper, StockViews};
 
 use views::Pause;
 
-use table::Table;
+use access::{Access, Needs};
+use table::{Query, Route, Table};
 
 /// What the API needs of the world.
 pub struct Api {
@@ -44,6 +49,10 @@ pub struct Api {
     pub stock: Arc<dyn StockViews>,
     /// Customers and products.
     pub catalog: Arc<dyn CatalogViews>,
+    /// Answers that were given already.
+    pub kept: Arc<dyn Idempotency>,
+    /// Who may ask.
+    pub access: Access,
     /// Waiting for an order to settle, for a client that would rather wait than ask again.
     pub pause: Arc<dyn Pause>,
     /// The clock, and the source of every id made here.
@@ -66,6 +75,13 @@ pub fn router(api: Arc<Api>) -> Router {
     edge::around(table(), api)
 }
 
+/// Somebody else's routes, each with who may ask for it, with the same around them as around the API's own.
+pub fn around(router: Router, routes: &[(&'static str, &'static str, Needs)], api: Arc<Api>) -> Router {
+    let routes =
+        routes.iter().map(|&(method, path, needs)| Route { method, path, query: Query::Read, needs });
+    edge::enclose(router, routes.collect(), api)
+}
+
 /// The routes of orders, customers and products: what the function `oms-api` serves.
 pub fn oms_router(api: Arc<Api>) -> Router {
     edge::around(table_of(OMS), api)
@@ -79,6 +95,11 @@ pub fn ims_router(api: Arc<Api>) -> Router {
 /// The routes that forge events: what the function `chaos-api` serves, where there is one.
 pub fn chaos_router(api: Arc<Api>) -> Router {
     edge::around(table_of(CHAOS), api)
+}
+
+/// Who may ask for a route; `None` if there is no such route.
+pub fn needs(method: &str, path: &str) -> Option<Needs> {
+    table().routes.iter().find(|route| route.method == method && route.path == path).map(|route| route.needs)
 }
 
 /// Every route as (method, path template): the table that [`router`] is built from.
@@ -114,7 +135,9 @@ fn listed(table: &Table) -> Vec<(&'static str, &'static str)> {
 }
 
 fn oms(table: Table) -> Table {
-    compat::order_routes(products::routes(customers::routes(orders::routes(table))))
+    compat::order_routes(keys::routes(users::routes(products::routes(customers::routes(orders::routes(
+        table,
+    ))))))
 }
 
 fn ims(table: Table) -> Table {

@@ -26,6 +26,8 @@ struct Parts {
     extra: Map<String, Value>,
     order: Option<OrderId>,
     cause: Option<String>,
+    /// After how many seconds it may be worth asking again.
+    retry_after: Option<u64>,
 }
 
 /// What went wrong inside, for the log alone: travels as an extension of the response.
@@ -68,6 +70,7 @@ impl Problem {
             extra: Map::new(),
             order: None,
             cause: None,
+            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         }))
     }
 
@@ -125,6 +128,12 @@ impl Problem {
         self
     }
 
+    /// Says after how many seconds it may be worth asking again.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
+        self
+    }
+
     /// Names the order it is about, for the log.
     pub(crate) fn about(mut self, order: &OrderId) -> Self {
         self.0.order = Some(order.clone());
@@ -148,7 +157,7 @@ impl Problem {
 
     /// The answer to a request; `instance` is its id.
     pub(crate) fn response(&self, instance: Option<&str>) -> Response {
-        let Parts { status, code, detail, errors, extra, .. } = &*self.0;
+        let Parts { status, code, detail, errors, extra, retry_after, .. } = &*self.0;
         let body = Rendered {
             r#type: format!("urn:sagaline:problem:{code}"),
             title: title(code),
@@ -164,8 +173,8 @@ impl Problem {
         *response.status_mut() = *status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if *status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
         }
         response
     }

@@ -7,6 +7,7 @@ use event_store::ProductRow;
 use events::{Event, Priority, ProductId, ProductListed, ProductWithdrawn, Sku, StreamKey};
 
 use crate::Api;
+use crate::access::Needs;
 use crate::answer::Answer;
 use crate::fields::{Fields, currency, id, money, text};
 use crate::paging::{self, Listing, fingerprint};
@@ -18,11 +19,11 @@ use crate::table::Table;
 
 pub(crate) fn routes(table: Table) -> Table {
     table
-        .post("/products", add)
-        .list("/products", list)
-        .get("/products/{id}", product)
-        .delete("/products/{id}", withdraw)
-        .get("/products/name/{name}", by_name)
+        .post(Needs::OPERATOR, "/products", add)
+        .list(Needs::Nothing, "/products", list)
+        .get(Needs::Nothing, "/products/{id}", product)
+        .delete(Needs::OPERATOR, "/products/{id}", withdraw)
+        .get(Needs::Nothing, "/products/name/{name}", by_name)
 }
 
 /// `POST /products` {product_id?, sku, name, price, currency?}. It can be ordered as soon as this answers.

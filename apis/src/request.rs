@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use auth::Principal;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use event_store::Stamper;
-use events::{Causes, CustomerId, OrderId, Priority, ProductId, Sku};
+use events::{Causes, CustomerId, OrderId, Priority, ProductId, Sku, Stamp, Ulid};
 use http_body_util::LengthLimitError;
 use serde_json::Value;
 use telemetry::trace;
@@ -28,6 +29,10 @@ pub(crate) struct Caller {
     pub(crate) request_id: Arc<str>,
     /// Names the span that answers; where nothing is exported, the span of whoever asks.
     traceparent: Arc<str>,
+    /// Who asks.
+    pub(crate) principal: Principal,
+    /// What ids are made from, where the request may be carried out again under its `Idempotency-Key`.
+    pub(crate) seed: Option<Ulid>,
 }
 
 impl Caller {
@@ -40,13 +45,22 @@ impl Caller {
         trace::join(span, theirs.as_deref().unwrap_or_default());
         let traceparent = trace::of(span).or(theirs);
         if let (Some(request_id), Some(traceparent)) = (request_id, &traceparent) {
-            return Caller { request_id: request_id.into(), traceparent: traceparent.as_str().into() };
+            return Caller::new(request_id.into(), traceparent.as_str().into());
         }
         // One ULID serves as both: whoever has the request's id finds its trace.
         let made = stamper.stamp(None).event_id;
         let request_id = request_id.map_or_else(|| made.to_string().into(), Arc::from);
         let traceparent = traceparent.unwrap_or_else(|| new_trace(made.0));
-        Caller { request_id, traceparent: traceparent.into() }
+        Caller::new(request_id, traceparent.into())
+    }
+
+    fn new(request_id: Arc<str>, traceparent: Arc<str>) -> Caller {
+        Caller { request_id, traceparent, principal: Principal::nobody(), seed: None }
+    }
+
+    /// What an id is made from where the client gave none: of a request that is carried out again, the same.
+    pub(crate) fn made(&self, stamp: &Stamp) -> Ulid {
+        self.seed.unwrap_or(stamp.event_id)
     }
 
     /// The id of the trace.
@@ -92,6 +106,21 @@ pub(crate) enum Unread {
     Broken,
 }
 
+impl From<Unread> for Problem {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => {
+                let detail = format!("a body has at most {MAX_BODY} bytes");
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+            }
+            Unread::Broken => {
+                let detail = "the body ended before its announced end";
+                Problem::new(StatusCode::BAD_REQUEST, "broken_body", detail)
+            }
+        }
+    }
+}
+
 /// The whole body.
 pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Unread> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -114,17 +143,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
             let detail = "send the body as JSON, with content-type: application/json";
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
         }
-        let text = read_body(&parts.headers, body).await.map_err(|unread| match unread {
-            Unread::TooLarge => {
-                let detail = format!("a body has at most {MAX_BODY} bytes");
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
-            }
-            Unread::Broken => Problem::new(
-                StatusCode::BAD_REQUEST,
-                "broken_body",
-                "the body ended before its announced end",
-            ),
-        })?;
+        let text = read_body(&parts.headers, body).await?;
         match json::parse(&text, Twice::Refused) {
             Ok(Value::Object(object)) => Ok(Fields::new(object, text)),
             Ok(_) => {

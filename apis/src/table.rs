@@ -7,6 +7,7 @@ use axum::handler::Handler;
 use axum::routing::{MethodRouter, delete, get, patch, post};
 
 use crate::Api;
+use crate::access::Needs;
 
 /// Routes, and the router that serves them.
 #[derive(Default)]
@@ -21,6 +22,7 @@ pub(crate) struct Route {
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) query: Query,
+    pub(crate) needs: Needs,
 }
 
 /// What becomes of a query string.
@@ -34,42 +36,85 @@ pub(crate) enum Query {
     Ignored,
 }
 
+impl Route {
+    /// Whether its answers are kept for those who ask again under the same `Idempotency-Key`. Routes of the
+    /// compatibility API have natural keys of their own and answer as the older system did; a login changes nothing,
+    /// and what it answers must not lie about.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.query != Query::Ignored && self.path != LOGIN
+    }
+}
+
+/// Where people log in.
+pub(crate) const LOGIN: &str = "/login";
+
 impl Table {
-    pub(crate) fn get<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
-        self.on("GET", path, Query::Refused, get(handler))
+    pub(crate) fn get<H: Handler<T, Arc<Api>>, T: 'static>(
+        self,
+        needs: Needs,
+        path: &'static str,
+        handler: H,
+    ) -> Self {
+        self.on(needs, "GET", path, Query::Refused, get(handler))
     }
 
     /// A GET whose handler takes [`crate::params::Params`].
-    pub(crate) fn list<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
-        self.on("GET", path, Query::Read, get(handler))
+    pub(crate) fn list<H: Handler<T, Arc<Api>>, T: 'static>(
+        self,
+        needs: Needs,
+        path: &'static str,
+        handler: H,
+    ) -> Self {
+        self.on(needs, "GET", path, Query::Read, get(handler))
     }
 
-    pub(crate) fn post<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
-        self.on("POST", path, Query::Refused, post(handler))
+    pub(crate) fn post<H: Handler<T, Arc<Api>>, T: 'static>(
+        self,
+        needs: Needs,
+        path: &'static str,
+        handler: H,
+    ) -> Self {
+        self.on(needs, "POST", path, Query::Refused, post(handler))
     }
 
     /// A POST of the compatibility API.
-    pub(crate) fn compat<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
-        self.on("POST", path, Query::Ignored, post(handler))
+    pub(crate) fn compat<H: Handler<T, Arc<Api>>, T: 'static>(
+        self,
+        needs: Needs,
+        path: &'static str,
+        handler: H,
+    ) -> Self {
+        self.on(needs, "POST", path, Query::Ignored, post(handler))
     }
 
-    pub(crate) fn patch<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
-        self.on("PATCH", path, Query::Refused, patch(handler))
+    pub(crate) fn patch<H: Handler<T, Arc<Api>>, T: 'static>(
+        self,
+        needs: Needs,
+        path: &'static str,
+        handler: H,
+    ) -> Self {
+        self.on(needs, "PATCH", path, Query::Refused, patch(handler))
     }
 
-    pub(crate) fn delete<H: Handler<T, Arc<Api>>, T: 'static>(self, path: &'static str, handler: H) -> Self {
-        self.on("DELETE", path, Query::Refused, delete(handler))
+    pub(crate) fn delete<H: Handler<T, Arc<Api>>, T: 'static>(
+        self,
+        needs: Needs,
+        path: &'static str,
+        handler: H,
+    ) -> Self {
+        self.on(needs, "DELETE", path, Query::Refused, delete(handler))
     }
 
     fn on(
         mut self,
+        needs: Needs,
         method: &'static str,
         path: &'static str,
         query: Query,
         handler: MethodRouter<Arc<Api>>,
     ) -> Self {
         self.router = self.router.route(path, handler);
-        self.routes.push(Route { method, path, query });
+        self.routes.push(Route { method, path, query, needs });
         self
     }
 }

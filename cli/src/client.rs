@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONTENT_TYPE};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -76,6 +76,38 @@ impl fmt::Display for BaseUrl {
     }
 }
 
+/// What is shown with every request: `sgl_…`. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(HeaderValue);
+
+impl ApiKey {
+    /// As it goes into the header `x-api-key`.
+    pub fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey")
+    }
+}
+
+impl FromStr for ApiKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let value = HeaderValue::from_str(text).ok().filter(|_| is_plain);
+        let mut value = value.ok_or("write an API key as it was shown, such as sgl_…")?;
+        value.set_sensitive(true);
+        Ok(ApiKey(value))
+    }
+}
+
+/// The header that shows a key.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
 /// What a server answered when it did not refuse.
 #[derive(Debug)]
 pub struct Answer {
@@ -89,14 +121,15 @@ pub struct Answer {
 pub struct Client {
     http: legacy::Client<HttpConnector, Full<Bytes>>,
     url: BaseUrl,
+    key: Option<ApiKey>,
 }
 
 impl Client {
-    pub fn new(url: BaseUrl) -> Self {
+    pub fn new(url: BaseUrl, key: Option<ApiKey>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT));
-        Client { http: legacy::Client::builder(TokioExecutor::new()).build(connector), url }
+        Client { http: legacy::Client::builder(TokioExecutor::new()).build(connector), url, key }
     }
 
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
@@ -139,6 +172,9 @@ impl Client {
             .method(method)
             .uri(format!("{}{path}", self.url))
             .header(ACCEPT, "application/json");
+        if let Some(key) = &self.key {
+            request = request.header(X_API_KEY, key.header());
+        }
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }

@@ -72,6 +72,12 @@ impl fmt::Display for Refusal {
             "" => write!(f, "the server refused with status {}", self.status)?,
             detail => f.write_str(detail)?,
         }
+        if self.status == 401 {
+            f.write_str(
+                "\nname a key with --key or SAGALINE_API_KEY; `sagaline up` printed the first one, and \
+                 `sagaline key create --data FOLDER` makes one while no server has the folder open",
+            )?;
+        }
         let place =
             |bad: &BadField| if bad.pointer.is_empty() { "/".to_owned() } else { bad.pointer.clone() };
         self.errors.iter().try_for_each(|bad| write!(f, "\n  {}: {}", place(bad), bad.detail))

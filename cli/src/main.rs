@@ -9,6 +9,7 @@ mod dlq;
 mod event;
 mod failure;
 mod import;
+mod key;
 mod list;
 mod load;
 mod long_run;
@@ -28,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::client::{BaseUrl, Client};
+use crate::client::{ApiKey, BaseUrl, Client};
 use crate::output::Format;
 
 // Events are made on one thread and dropped on another, tens of thousands a second: a quarter of the server's
@@ -54,6 +55,9 @@ struct Session {
     /// Where the server is.
     #[arg(long, global = true, env = "SAGALINE_URL", default_value = "http://127.0.0.1:3000")]
     url: BaseUrl,
+    /// An API key, where the server asks for one; `sagaline up` prints the first, `sagaline key create` makes others.
+    #[arg(long, global = true, env = "SAGALINE_API_KEY", hide_env_values = true)]
+    key: Option<ApiKey>,
     /// How answers are printed; `json` is what the server says, word for word.
     #[arg(short, long = "output", global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -61,7 +65,7 @@ struct Session {
 
 impl Session {
     fn client(&self) -> Client {
-        Client::new(self.url.clone())
+        Client::new(self.url.clone(), self.key.clone())
     }
 }
 
@@ -81,6 +85,9 @@ enum Command {
     /// The catalogue.
     #[command(subcommand)]
     Product(product::Command),
+    /// Keys of those who may ask.
+    #[command(subcommand)]
+    Key(key::Command),
     /// The log itself.
     #[command(subcommand)]
     Event(event::Command),
@@ -120,6 +127,7 @@ async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
         Command::Sku(command) => sku::run(command, &session).await,
         Command::Customer(command) => customer::run(command, &session).await,
         Command::Product(command) => product::run(command, &session).await,
+        Command::Key(command) => key::run(command, &session).await,
         Command::Event(command) => event::run(command, &session).await,
         Command::Queue(command) => queue::run(command, &session).await,
         Command::Dlq(command) => dlq::run(command, &session).await,

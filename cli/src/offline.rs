@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
-use event_store::View;
-use events::Timestamp;
+use event_store::{Role, View};
+use events::{CustomerId, Timestamp};
 use serde_json::{Value, json};
 
 use crate::progress::Progress;
@@ -57,4 +57,19 @@ pub fn done(mut report: Value, events: u64, began: Instant) -> Value {
     report["state"] = "done".into();
     report["events_per_second"] = (events as f64 / began.elapsed().as_secs_f64().max(1e-6)).round().into();
     report
+}
+
+/// Makes a key in the store in `data`; the answer is the document of `POST /keys`.
+pub async fn create_key(
+    data: &Path,
+    name: &str,
+    role: &str,
+    customer: Option<&str>,
+) -> anyhow::Result<Value> {
+    let role = Role::parse(role).with_context(|| format!("there is no role {role}"))?;
+    let customer = customer.map(CustomerId::parse).transpose()?;
+    let (row, shown) = local::offline_key(data, name, role, customer).await?;
+    let mut made = json!(row);
+    made["api_key"] = shown.into();
+    Ok(made)
 }

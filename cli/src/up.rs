@@ -42,8 +42,8 @@ pub struct Options {
     /// Remove what is in the store first.
     #[arg(long)]
     fresh: bool,
-    /// Who may call the API. `off`: whoever reaches the loopback address.
-    #[arg(long, env = "SAGALINE_AUTH", value_enum, default_value_t = Auth::Off)]
+    /// Who may call the API. `on`: whoever shows a key or a token; `off`: whoever reaches the loopback address.
+    #[arg(long, env = "SAGALINE_AUTH", value_enum, default_value_t = Auth::On)]
     auth: Auth,
     /// `prod` refuses raw events, as the templates do.
     #[arg(long, env = "SAGALINE_ENVIRONMENT", default_value = "dev", value_parser = ["dev", "prod"])]
@@ -75,8 +75,10 @@ enum Kept {
 }
 
 /// Who may call the API.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Auth {
+    /// Whoever shows a key or a token.
+    On,
     /// Whoever reaches the loopback address.
     Off,
 }
@@ -90,8 +92,6 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// Runs until SIGINT or SIGTERM, then finishes what is under way.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    // Nothing but the loopback address is listened on, so there is nobody to keep out yet.
-    let Auth::Off = options.auth;
     let observers = observe(options.log, options.otlp_endpoint.as_deref())?;
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -110,6 +110,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         gateway_failures: options.gateway_failures,
         gateway_seed: options.gateway_seed,
         patience: Duration::from_secs(options.patience),
+        asks_who: options.auth == Auth::On,
     };
     let machine = Machine::start(&settings).await?;
     // Whoever read this may be gone; that is no reason to stop.
@@ -188,10 +189,20 @@ fn greeting(machine: &Machine, settings: &Settings) -> String {
         Store::Embedded => settings.data.display().to_string(),
         Store::Dynamodb { endpoint_url, prefix } => format!("the tables {prefix}* at {endpoint_url}"),
     };
-    let post = |path: &str, body: &str| format!("  curl -s {url}/api/v1/{path} -d '{body}'; echo");
-    [
-        format!("sagaline is up at {url}, its store is {data}, Ctrl-C stops it"),
-        String::new(),
+    let key = if settings.asks_who { r#" -H "x-api-key: $SAGALINE_API_KEY""# } else { "" };
+    let post = |path: &str, body: &str| format!("  curl -s {url}/api/v1/{path}{key} -d '{body}'; echo");
+    let mut lines =
+        vec![format!("sagaline is up at {url}, its store is {data}, Ctrl-C stops it"), String::new()];
+    if let Some(key) = machine.first_key() {
+        lines.extend([
+            "The first key, an admin's. It is shown this once; keep it, and type where you type the rest:"
+                .to_owned(),
+            String::new(),
+            format!("  export SAGALINE_API_KEY={key}"),
+            String::new(),
+        ]);
+    }
+    lines.extend([
         "Try it: ten of a thing on the shelf, an order for two of them, and what became of it.".to_owned(),
         String::new(),
         post("inventory/restockSku", r#"{"sku":"TEAPOT","units":10,"lotId":"LOT-1"}"#),
@@ -200,6 +211,6 @@ fn greeting(machine: &Machine, settings: &Settings) -> String {
             r#"{"orderId":"ORDER-1","sku":"TEAPOT","units":2,"price":25,"userId":"ANNA"}"#,
         ),
         post("orders/listOrders", r#"{"orderId":"ORDER-1"}"#),
-    ]
-    .join("\n")
+    ]);
+    lines.join("\n")
 }

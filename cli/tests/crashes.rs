@@ -216,7 +216,7 @@ async fn counters_that_are_rebuilt_and_swapped_under_load_stay_right() {
 fn a_server_whose_output_nobody_reads_stops_in_good_order() {
     let folder = TempDir::new().unwrap();
     let mut process = std::process::Command::new(server::BINARY)
-        .args(["up", "--port", "0", "--data"])
+        .args(["up", "--auth", "off", "--port", "0", "--data"])
         .arg(folder.path())
         .stdout(std::process::Stdio::piped())
         .spawn()

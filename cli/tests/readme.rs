@@ -10,20 +10,21 @@ use std::process::{Command, Stdio};
 use server::BINARY;
 use tempfile::TempDir;
 
-/// The tour's blocks, in their order: whether they start the server, and what is typed.
-fn blocks(readme: &str) -> Vec<(bool, String)> {
+/// The tour's blocks, in their order: what they are marked as, and what is typed.
+fn blocks(readme: &str) -> Vec<(String, String)> {
     let tour = readme.split("## The tour").nth(1).unwrap().split("\n## ").next().unwrap();
     let mut blocks = Vec::new();
     for block in tour.split("```sh").skip(1) {
         let (head, rest) = block.split_once('\n').unwrap();
         let text = rest.split("```").next().unwrap();
-        blocks.push((head.trim() == "up", text.to_owned()));
+        blocks.push((head.trim().to_owned(), text.to_owned()));
     }
     blocks
 }
 
-/// A shell script that types the tour. Only three things differ from what a stranger types: the server is
-/// the binary that is tested, it listens on a free port, and both terminals are one.
+/// A shell script that types the tour. Only four things differ from what a stranger types: the server is
+/// the binary that is tested, it listens on a free port, both terminals are one, and the line with the first key is
+/// copied by a program.
 fn script(root: &Path) -> String {
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let mut script = String::from(
@@ -37,12 +38,17 @@ trap 'kill "$SERVER" 2>/dev/null || true' EXIT
 export PATH="$(dirname "$BINARY"):$PATH" SAGALINE_URL="http://127.0.0.1:$PORT"
 "#,
     );
-    for (starts_the_server, text) in blocks(&readme) {
-        if starts_the_server {
-            assert_eq!(text.trim(), "cargo run --release -- up");
-            script.push_str("rm -f up.log; wait 2>/dev/null || true; up\n");
-        } else {
-            script.push_str(&text);
+    for (mark, text) in blocks(&readme) {
+        match mark.as_str() {
+            "up" => {
+                assert_eq!(text.trim(), "cargo run --release -- up");
+                script.push_str("rm -f up.log; wait 2>/dev/null || true; up\n");
+            }
+            "key" => {
+                assert_eq!(text.trim(), "export SAGALINE_API_KEY=sgl_…");
+                script.push_str("eval \"$(grep -o 'export SAGALINE_API_KEY=sgl_.*' up.log)\"\n");
+            }
+            _ => script.push_str(&text),
         }
     }
     script
@@ -73,6 +79,14 @@ fn the_tour_of_the_readme_works_word_for_word() {
         "InventoryReturned",
         "OrderPaymentRefunded",
         "order-0001 is CANCELLED (cancelled_on_request: wrong colour)",
+        "HTTP/1.1 201",
+        "HTTP/1.1 201",
+        "idempotent-replayed: true",
+        "HTTP/1.1 422",
+        "idempotency_key_reused",
+        "the packers",
+        "order-0001",
+        "TEAPOT-RED",
         "ORDER_RETRACTED_EVENT",
         "anomalies    2",
         "order-11-kill is PAID",
@@ -83,6 +97,9 @@ fn the_tour_of_the_readme_works_word_for_word() {
         "out of stock",
         "POST to settled",
     ];
+    for refused in ["this takes the role operator, and yours is customer", "send an API key in x-api-key"] {
+        assert!(complained.contains(refused), "{refused} is missing in\n{complained}");
+    }
     let mut rest = &*said;
     for expected in in_this_order {
         let Some((_, after)) = rest.split_once(expected) else {

@@ -2,13 +2,16 @@
 
 pub mod shop;
 
+use apis::access::{Access, Guard};
 use apis::{Api, Environment};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
 use event_store::memory::MemoryStore;
-use event_store::{CatalogViews, EventLog, LogScan, OrderViews, StockViews};
+use event_store::{
+    CatalogViews, EventLog, Idempotency, Keys, LogScan, OrderViews, Secrets, StockViews, Tries, Users,
+};
 use events::StreamKey;
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -32,15 +35,18 @@ pub fn parts<const N: usize>(input: &[u8]) -> Option<[&str; N]> {
 /// The API over a store.
 pub fn api<Store>(store: &Arc<Store>) -> Router
 where
-    Store: EventLog + OrderViews + StockViews + CatalogViews + 'static,
+    Store: EventLog + OrderViews + StockViews + CatalogViews + Idempotency + Users + Keys + Secrets + Tries + 'static,
 {
+    let clock = Arc::new(shop::Ticking::default());
     apis::router(Arc::new(Api {
         log: store.clone(),
         orders: store.clone(),
         stock: store.clone(),
         catalog: store.clone(),
+        kept: store.clone(),
+        access: Access::over(store, clock.clone(), Guard::Open),
         pause: Arc::new(NoPause),
-        stamper: Arc::new(shop::Ticking::default()),
+        stamper: clock,
         environment: Environment::Dev,
     }))
 }

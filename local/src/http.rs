@@ -6,7 +6,12 @@ use std::sync::Arc;
 use anyhow::bail;
 use apis::Api;
 use axum::Router;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use topology::Topology;
+use tracing::Instrument;
 
 use crate::ops::{self, Ops};
 
@@ -26,7 +31,18 @@ pub(crate) fn router(topology: &Topology, api: Arc<Api>, ops: Arc<Ops>) -> anyho
     served.retain(|(_, path)| !RAW_EVENTS.contains(path));
     declared.retain(|(_, path)| !RAW_EVENTS.contains(path));
     refuse_difference("this process", &declared, &served)?;
-    Ok(apis::router(api).merge(ops::router(ops)))
+    let ops = apis::around(ops::router(ops), ops::ROUTES, api.clone());
+    Ok(apis::router(api).merge(ops).layer(from_fn(to_the_end)))
+}
+
+/// Carries out a request that changes something whether its client stays or not: one that hangs up in the middle and
+/// asks again should find an answer, and not that somebody is at it.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    if !matches!(*request.method(), Method::POST | Method::PATCH | Method::DELETE) {
+        return next.run(request).await;
+    }
+    let answer = tokio::spawn(next.run(request).in_current_span()).await;
+    answer.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 type Route<'a> = (&'a str, &'a str);

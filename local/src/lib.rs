@@ -18,5 +18,5 @@ mod stores;
 pub mod wiring;
 
 pub use machine::{Machine, Settings, declared};
-pub use runs::{offline_audit, offline_replay};
+pub use runs::{offline_audit, offline_key, offline_replay};
 pub use stores::Store;

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use apis::access::{Access, Guard};
 use apis::{Api, Environment};
-use event_store::SystemStamper;
+use auth::key;
+use event_store::{Role, Stamper, SystemStamper, Window};
 use event_store_embedded::{EmbeddedStore, QueueChange};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -24,7 +26,7 @@ use crate::queue::Queue;
 use crate::queue_state::Definition;
 use crate::runs::{Moment, Runs};
 use crate::schedule::{LocalNudges, sweep_every};
-use crate::stores::{Store, Stores};
+use crate::stores::{Ask, Store, Stores};
 use crate::wiring::Wiring;
 
 /// What may be chosen at start.
@@ -46,6 +48,8 @@ pub struct Settings {
     pub gateway_seed: u64,
     /// How long an order may stand still before the sweeper nudges.
     pub patience: Duration,
+    /// Whether whoever asks has to prove who they are.
+    pub asks_who: bool,
 }
 
 /// The running system.
@@ -57,6 +61,7 @@ pub struct Machine {
     background: Vec<JoinHandle<()>>,
     queues: Vec<Arc<Queue>>,
     store: EmbeddedStore,
+    first_key: Option<String>,
 }
 
 /// The templates, as they were when this was built.
@@ -94,7 +99,14 @@ impl Machine {
             format!("failed to listen on {address}; stop what uses the port, or choose another with --port")
         })?;
         let address = listener.local_addr()?;
-        let (stores, relay) = Stores::open(&settings.store, &settings.data, settings.fresh).await?;
+        let clock: Arc<dyn Stamper> = Arc::new(SystemStamper::new("oms-api"));
+        let guard = if settings.asks_who { Guard::Here } else { Guard::Open };
+        let ask = Ask { clock: clock.clone(), guard };
+        let (stores, relay) = Stores::open(&settings.store, &settings.data, settings.fresh, ask).await?;
+        let first_key = match guard {
+            Guard::Here => first_key(&stores.access, &*clock).await?,
+            Guard::Open | Guard::Gateway => None,
+        };
         let store = stores.kept.clone();
         let gateway = FakeGateway {
             intents: stores.intents.clone(),
@@ -131,8 +143,10 @@ impl Machine {
             orders: stores.orders.clone(),
             stock: stores.stock.clone(),
             catalog: stores.catalog.clone(),
+            kept: stores.answers.clone(),
+            access: stores.access.clone(),
             pause: Arc::new(Moment),
-            stamper: Arc::new(SystemStamper::new("oms-api")),
+            stamper: clock,
             environment: environment(&settings.environment)?,
         });
         let ops = Arc::new(Ops {
@@ -149,7 +163,12 @@ impl Machine {
             drop(asked_to_stop.wait_for(|stop| *stop).await);
         });
         let server = tokio::spawn(server.into_future());
-        Ok(Machine { address, stop, server, dispatchers, background, queues, store })
+        Ok(Machine { address, stop, server, dispatchers, background, queues, store, first_key })
+    }
+
+    /// The key that was made because there was none: an admin's, to be shown once. Only its hash is kept.
+    pub fn first_key(&self) -> Option<&str> {
+        self.first_key.as_deref()
     }
 
     /// Where it listens.
@@ -197,6 +216,17 @@ impl Machine {
         }
         save(&self.queues, &self.store).await;
     }
+}
+
+/// Makes a key for an admin where there is no key at all: somebody has to make the others.
+async fn first_key(access: &Access, clock: &dyn Stamper) -> anyhow::Result<Option<String>> {
+    let window = Window { limit: 1, ..Window::default() };
+    if !access.keys.keys(&window).await?.rows.is_empty() {
+        return Ok(None);
+    }
+    let (key, shown) = key::new("the first".into(), Role::Admin, None, clock.now());
+    access.keys.add_key(key).await?;
+    Ok(Some(shown))
 }
 
 fn environment(name: &str) -> anyhow::Result<Environment> {

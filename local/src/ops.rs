@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use apis::access::Needs;
 use apis::problem::Problem;
 use axum::body::Bytes;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -35,6 +36,19 @@ pub(crate) struct Ops {
 }
 
 type Answer = Result<Response, Problem>;
+
+/// Every route here, each with who may ask for it.
+pub(crate) const ROUTES: &[(&str, &str, Needs)] = &[
+    ("GET", "/events", Needs::OPERATOR),
+    ("GET", "/ops/queues", Needs::OPERATOR),
+    ("GET", "/ops/dead-letters", Needs::OPERATOR),
+    ("GET", "/ops/dead-letters/{id}", Needs::OPERATOR),
+    ("POST", "/ops/dead-letters/redrive", Needs::OPERATOR),
+    ("POST", "/ops/replays", Needs::OPERATOR),
+    ("GET", "/ops/replays/{id}", Needs::OPERATOR),
+    ("POST", "/ops/audits", Needs::OPERATOR),
+    ("GET", "/ops/audits/{id}", Needs::OPERATOR),
+];
 
 pub(crate) fn router(ops: Arc<Ops>) -> Router {
     Router::new()

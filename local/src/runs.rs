@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::stores::Stores;
 use anyhow::bail;
+use apis::access::Guard;
 use async_trait::async_trait;
-use event_store::View;
+use auth::key;
+use event_store::{KeyRow, Role, Stamper, SystemStamper, View};
 use event_store_embedded::EmbeddedStore;
-use events::Timestamp;
+use events::{CustomerId, Timestamp};
 use serde_json::{Value, json};
 use views::replay::Mode;
 use views::{AuditReport, Pause, Ports, ReplayReport, audit_at_rest, replay};
+
+use crate::stores::{Ask, Stores};
 
 /// Waits by the machine's clock.
 pub(crate) struct Moment;
@@ -61,12 +64,33 @@ pub async fn offline_audit(
     Ok(audit_at_rest(&ports, still_since, observe).await?)
 }
 
+/// Makes a key in the store in `data`, which no server has open; beside it comes what its holder is shown once.
+///
+/// # Errors
+/// There is no store, a server has it open, or it cannot be written to.
+pub async fn offline_key(
+    data: &Path,
+    name: &str,
+    role: Role,
+    customer_id: Option<CustomerId>,
+) -> anyhow::Result<(KeyRow, String)> {
+    let stores = open(data)?;
+    let (key, shown) = key::new(name.to_owned(), role, customer_id, SystemStamper::new("offline").now());
+    let row = key.row.clone();
+    if !stores.access.keys.add_key(key).await? {
+        bail!("two keys have the same random id; try again");
+    }
+    Ok((row, shown))
+}
+
 /// Looking at a store must not make one.
 fn open(data: &Path) -> anyhow::Result<Stores> {
     if !EmbeddedStore::exists(data) {
         bail!("there is no store in {}; name the folder that `sagaline up --data` was given", data.display());
     }
-    Ok(Stores::embedded(EmbeddedStore::open(data)?))
+    // Nobody asks over HTTP here.
+    let ask = Ask { clock: Arc::new(SystemStamper::new("offline")), guard: Guard::Here };
+    Ok(Stores::embedded(EmbeddedStore::open(data)?, ask))
 }
 
 /// What was started, by its number. The latest [`KEPT`] are kept.

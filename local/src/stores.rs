@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use apis::access::{Access, Guard};
 use event_store::{
-    CatalogViews, ChangeFeed, EventLog, IntentStore, LogScan, OrderViews, ShadowViews, StockViews,
+    CatalogViews, ChangeFeed, EventLog, Idempotency, IntentStore, Keys, LogScan, OrderViews, Secrets,
+    ShadowViews, Stamper, StockViews, Tries, Users,
 };
 use event_store_embedded::EmbeddedStore;
 use tokio::task::JoinHandle;
@@ -36,10 +38,20 @@ pub(crate) struct Stores {
     pub(crate) catalog: Arc<dyn CatalogViews>,
     pub(crate) rows: Arc<dyn ShadowViews>,
     pub(crate) intents: Arc<dyn IntentStore>,
+    /// Answers that were given already.
+    pub(crate) answers: Arc<dyn Idempotency>,
+    /// Who may ask.
+    pub(crate) access: Access,
     /// The log in the order in which this process learned of it.
     pub(crate) feed: Arc<dyn ChangeFeed>,
     /// The folder's store: the queues, whatever the log is in.
     pub(crate) kept: EmbeddedStore,
+}
+
+/// How it is found out who asks, and by which clock.
+pub(crate) struct Ask {
+    pub(crate) clock: Arc<dyn Stamper>,
+    pub(crate) guard: Guard,
 }
 
 impl Stores {
@@ -49,6 +61,7 @@ impl Stores {
         store: &Store,
         data: &Path,
         fresh: bool,
+        ask: Ask,
     ) -> anyhow::Result<(Stores, Option<JoinHandle<()>>)> {
         let folder = data.to_owned();
         let open = move || {
@@ -59,22 +72,37 @@ impl Stores {
         };
         let kept = tokio::task::spawn_blocking(open).await??;
         match store {
-            Store::Embedded => Ok((Stores::embedded(kept), None)),
-            Store::Dynamodb { endpoint_url, prefix } => dynamodb(kept, endpoint_url, prefix, fresh).await,
+            Store::Embedded => Ok((Stores::embedded(kept, ask), None)),
+            Store::Dynamodb { endpoint_url, prefix } => {
+                dynamodb(kept, endpoint_url, prefix, fresh, ask).await
+            }
         }
     }
 
     /// Everything in one embedded store.
-    pub(crate) fn embedded(kept: EmbeddedStore) -> Stores {
-        Stores { feed: Arc::new(kept.clone()), ..Stores::over(Arc::new(kept.clone()), kept) }
+    pub(crate) fn embedded(kept: EmbeddedStore, ask: Ask) -> Stores {
+        Stores { feed: Arc::new(kept.clone()), ..Stores::over(Arc::new(kept.clone()), kept, ask) }
     }
 
-    fn over<All>(all: Arc<All>, kept: EmbeddedStore) -> Stores
+    fn over<All>(all: Arc<All>, kept: EmbeddedStore, Ask { clock, guard }: Ask) -> Stores
     where
-        All:
-            EventLog + LogScan + OrderViews + StockViews + CatalogViews + ShadowViews + IntentStore + 'static,
+        All: EventLog
+            + LogScan
+            + OrderViews
+            + StockViews
+            + CatalogViews
+            + ShadowViews
+            + IntentStore
+            + Idempotency
+            + Users
+            + Keys
+            + Secrets
+            + Tries
+            + 'static,
     {
         Stores {
+            answers: all.clone(),
+            access: Access::over(&all, clock, guard),
             log: all.clone(),
             scan: all.clone(),
             orders: all.clone(),
@@ -109,6 +137,7 @@ async fn dynamodb(
     endpoint_url: &str,
     prefix: &str,
     fresh: bool,
+    ask: Ask,
 ) -> anyhow::Result<(Stores, Option<JoinHandle<()>>)> {
     use std::time::Duration;
 
@@ -129,7 +158,7 @@ async fn dynamodb(
     store.create_tables(prefix).await.with_context(reach)?;
     let reader = StreamReader::of_log(&store, &connection).await.with_context(reach)?;
     let relay = tokio::spawn(crate::relay::run(reader, kept.clone()));
-    Ok((Stores::over(Arc::new(store), kept), Some(relay)))
+    Ok((Stores::over(Arc::new(store), kept, ask), Some(relay)))
 }
 
 #[cfg(not(feature = "dynamodb"))]
@@ -138,6 +167,7 @@ async fn dynamodb(
     _: &str,
     _: &str,
     _: bool,
+    _: Ask,
 ) -> anyhow::Result<(Stores, Option<JoinHandle<()>>)> {
     anyhow::bail!(
         "this binary was built without AWS; build one with \

@@ -88,7 +88,7 @@ impl Server {
     fn start(data: &Path) -> anyhow::Result<Server> {
         let program = root().join("target").join("release").join("sagaline");
         let mut process = Command::new(&program)
-            .args(["up", "--port", "0", "--fresh", "--data"])
+            .args(["up", "--auth", "off", "--port", "0", "--fresh", "--data"])
             .arg(data)
             .stdout(Stdio::piped())
             .spawn()

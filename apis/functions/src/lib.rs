@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apis::access::{Access, Guard};
 use apis::problem::Problem;
 use apis::{Api, Environment};
 use async_trait::async_trait;
@@ -27,13 +28,17 @@ use views::Pause;
 pub async fn serve(name: &'static str, router: fn(Arc<Api>) -> Router) -> Result<(), Error> {
     let function = Function::start(name)?;
     let store = Arc::new(function.store());
+    let stamper = Arc::new(SystemStamper::new(name));
     let api = Api {
         log: store.clone(),
         orders: store.clone(),
         stock: store.clone(),
-        catalog: store,
+        catalog: store.clone(),
+        // API Gateway lets nobody in without its own key; whoever is let in may do everything.
+        access: Access::over(&store, stamper.clone(), Guard::Open),
+        kept: store,
         pause: Arc::new(ByTheClock),
-        stamper: Arc::new(SystemStamper::new(name)),
+        stamper,
         environment: environment(&required("ENVIRONMENT")?)?,
     };
     let router = router(Arc::new(api));

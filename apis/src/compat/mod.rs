@@ -20,6 +20,7 @@ use event_store::{After, Direction, Page, StoreError, Window};
 use events::BadId;
 use serde_json::Value;
 
+use crate::access::Needs;
 use crate::fields::{Bad, Fields};
 use crate::json::{self, Twice};
 use crate::problem::{Cause, Problem};
@@ -28,19 +29,21 @@ use crate::table::Table;
 
 pub(crate) fn order_routes(table: Table) -> Table {
     table
-        .compat("/api/v1/orders/placeOrder", orders::place_order)
-        .compat("/api/v1/orders/listOrders", orders::list_orders)
-        .compat("/api/v1/payments/listOrderPayments", payments::list_order_payments)
+        .compat(Needs::OPERATOR, "/api/v1/orders/placeOrder", orders::place_order)
+        .compat(Needs::OPERATOR, "/api/v1/orders/listOrders", orders::list_orders)
+        .compat(Needs::OPERATOR, "/api/v1/payments/listOrderPayments", payments::list_order_payments)
 }
 
 pub(crate) fn inventory_routes(table: Table) -> Table {
-    table
-        .compat("/api/v1/inventory/restockSku", inventory::restock_sku)
-        .compat("/api/v1/inventory/listSkus", inventory::list_skus)
+    table.compat(Needs::OPERATOR, "/api/v1/inventory/restockSku", inventory::restock_sku).compat(
+        Needs::OPERATOR,
+        "/api/v1/inventory/listSkus",
+        inventory::list_skus,
+    )
 }
 
 pub(crate) fn chaos_routes(table: Table) -> Table {
-    table.compat("/api/v1/testing/simulateRawEvent", testing::simulate_raw_event)
+    table.compat(Needs::ADMIN, "/api/v1/testing/simulateRawEvent", testing::simulate_raw_event)
 }
 
 /// Everything that this API says when it does not say yes.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use event_store::OrderRow;
+use event_store::{OrderRow, Role};
 use events::{
     Event, ManualPaymentRecorded, OrderCancelled, OrderDelivered, OrderId, OrderShipped, Priority,
     RecordedEvent,
@@ -30,7 +30,7 @@ pub(crate) async fn change(
     if_match: IfMatch,
     body: Fields,
 ) -> Result<Answer, Problem> {
-    let wanted = Wanted::read(body)?;
+    let wanted = Wanted::read(body, &caller)?;
     become_so(&api, &id, &wanted, &if_match, &caller).await.map_err(|problem| problem.about(&id))
 }
 
@@ -41,7 +41,7 @@ pub(crate) async fn cancel(
     caller: Caller,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
-    let wanted = Wanted::Cancelled { reason: String::new(), by: "customer".into() };
+    let wanted = Wanted::Cancelled { reason: String::new(), by: CUSTOMER.into() };
     become_so(&api, &id, &wanted, &if_match, &caller).await.map_err(|problem| problem.about(&id))
 }
 
@@ -64,11 +64,13 @@ enum Wanted {
     },
 }
 
+const OPERATOR: &str = "operator";
+const CUSTOMER: &str = "customer";
 /// The longest text of a change, in characters.
 const MAX_TEXT: usize = 256;
 
 impl Wanted {
-    fn read(mut body: Fields) -> Result<Self, Problem> {
+    fn read(mut body: Fields, caller: &Caller) -> Result<Self, Problem> {
         let words = [Status::Paid, Status::Shipped, Status::Delivered, Status::Cancelled]
             .map(|status| (status.as_str(), status));
         let wanted = body.required("status", one_of(&words));
@@ -87,8 +89,17 @@ impl Wanted {
         let carrier = only("carrier", &[Status::Shipped]);
         let tracking = only("tracking", &[Status::Shipped]);
         let reference = only("reference", &[Status::Paid]);
-        let by = only("by", &[Status::Paid, Status::Cancelled]).unwrap_or_else(|| "operator".into());
-        Ok(match body.finish(wanted)? {
+        let by = only("by", &[Status::Paid, Status::Cancelled]);
+        let wanted = body.finish(wanted)?;
+        // A customer may change their mind, in their own name; all else is an operator's business.
+        let in_own_name = by.as_ref().is_none_or(|by| by == CUSTOMER);
+        let is_operator = caller.has(Role::Operator);
+        if wanted != Status::Cancelled || !in_own_name {
+            is_operator.clone()?;
+        }
+        let who = if is_operator.is_ok() { OPERATOR } else { CUSTOMER };
+        let by = by.unwrap_or_else(|| who.into());
+        Ok(match wanted {
             Status::Paid => Wanted::Paid { by, reference: reference.unwrap_or_default() },
             Status::Shipped => Wanted::Shipped { carrier, tracking },
             Status::Delivered => Wanted::Delivered,
@@ -140,6 +151,9 @@ async fn become_so(
     for _ in 0..MAX_ROUNDS {
         let mut stream = api.log.read_stream(&pk(id)).await?;
         let facts = fold(stream.iter().map(|item| &**item));
+        if let Some(placed) = facts.placed.what() {
+            caller.sees(&placed.customer_id, unknown::<OrderId>)?;
+        }
         let verdict = decide(&facts, wanted);
         // Of a repeat whose first answer was lost, the version has changed by what it asks for.
         if let Ok(Verdict::Stands) = verdict {

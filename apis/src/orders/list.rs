@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use auth::Sees;
 use axum::extract::State;
 use event_store::{OrderQuery, OrderRow, Page, Window};
 use events::CustomerId;
@@ -13,16 +14,31 @@ use crate::fields::Bad;
 use crate::paging::{self, Listing, fingerprint};
 use crate::params::{self, Params};
 use crate::problem::Problem;
-use crate::request::{Named, unknown};
+use crate::request::{Caller, Named, unknown};
 
 /// `GET /orders?customer_id&status&start_date&end_date&limit&next_token`.
 ///
 /// `start_date` and `end_date` are moments (RFC 3339; the end is no longer part of the range) or days
 /// (UTC; the end is meant whole).
-pub(crate) async fn all(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
+///
+/// A customer lists their own.
+pub(crate) async fn all(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<Answer, Problem> {
     let customer_id = params.read("customer_id", |text| {
         CustomerId::recorded(text).map_err(|bad| Bad("invalid_id", bad.to_string().into()))
     });
+    let customer_id = match (customer_id, caller.principal.sees()) {
+        (Some(asked), _) => {
+            caller.acts_for(&asked)?;
+            Some(asked)
+        }
+        (None, Sees::Everybody) => None,
+        (None, Sees::Only(customer)) => Some(customer.clone()),
+        (None, Sees::Nobody) => return Err(Problem::internal("a customer is asking who is none")),
+    };
     let (page, fingerprint) = page(&api, params, customer_id).await?;
     Ok(Answer::ok(&Listing::of("orders", &page, &fingerprint)))
 }
@@ -31,8 +47,10 @@ pub(crate) async fn all(State(api): State<Arc<Api>>, mut params: Params) -> Resu
 pub(crate) async fn of_customer(
     State(api): State<Arc<Api>>,
     Named(id): Named<CustomerId>,
+    caller: Caller,
     params: Params,
 ) -> Result<Answer, Problem> {
+    caller.sees(&id, unknown::<CustomerId>)?;
     let (page, fingerprint) = page(&api, params, Some(id.clone())).await?;
     if page.rows.is_empty() && !is_known(&api, &id).await? {
         return Err(unknown::<CustomerId>());

@@ -5,26 +5,28 @@ mod list;
 mod place;
 mod read;
 
+use auth::Sees;
 use event_store::{OrderRows, StoreError};
 use events::OrderId;
 
 use crate::Api;
+use crate::access::Needs;
 use crate::problem::Problem;
-use crate::request::unknown;
+use crate::request::{Caller, unknown};
 use crate::table::Table;
 
 pub(crate) use list::of_customer;
 
 pub(crate) fn routes(table: Table) -> Table {
     table
-        .post("/orders", place::place)
-        .list("/orders", list::all)
-        .get("/orders/{id}", read::order)
-        .patch("/orders/{id}", change::change)
-        .delete("/orders/{id}", change::cancel)
-        .get("/orders/{id}/events", read::events)
-        .get("/orders/{id}/payments", read::payments)
-        .get("/orders/{id}/deliveries", read::deliveries)
+        .post(Needs::CUSTOMER, "/orders", place::place)
+        .list(Needs::CUSTOMER, "/orders", list::all)
+        .get(Needs::CUSTOMER, "/orders/{id}", read::order)
+        .patch(Needs::CUSTOMER, "/orders/{id}", change::change)
+        .delete(Needs::CUSTOMER, "/orders/{id}", change::cancel)
+        .get(Needs::CUSTOMER, "/orders/{id}/events", read::events)
+        .get(Needs::CUSTOMER, "/orders/{id}/payments", read::payments)
+        .get(Needs::CUSTOMER, "/orders/{id}/deliveries", read::deliveries)
 }
 
 impl Api {
@@ -32,6 +34,15 @@ impl Api {
     pub(crate) async fn rows(&self, id: &OrderId) -> Result<Option<OrderRows>, StoreError> {
         let stream = self.log.read_stream(&pk(id)).await?;
         Ok(views::project::order_rows(&stream))
+    }
+
+    /// 404 unless the order is this caller's business. Those whose business everything is are not kept waiting.
+    async fn check_owner(&self, id: &OrderId, caller: &Caller) -> Result<(), Problem> {
+        if caller.principal.sees() == Sees::Everybody {
+            return Ok(());
+        }
+        let rows = self.folded(id).await?;
+        caller.sees(&rows.order.customer_id, || unknown::<OrderId>().about(id))
     }
 
     /// As [`Api::rows`], and 404 if it was never placed.

@@ -29,10 +29,11 @@ pub(crate) async fn place(
     body: Fields,
 ) -> Result<Answer, Problem> {
     let asked = Asked::read(body)?;
+    caller.acts_for(&asked.customer_id)?;
     let stamp = api.stamper.stamp(None);
     let given = asked.order_id.clone();
     let order_id = given.clone().unwrap_or_else(|| {
-        let id = format!("ord-{}", stamp.event_id.to_string().to_ascii_lowercase());
+        let id = format!("ord-{}", caller.made(&stamp).to_string().to_ascii_lowercase());
         OrderId::parse(&id).expect("a ULID has only letters and digits")
     });
     let priced = match price(&api, &asked).await {

@@ -16,26 +16,34 @@ use crate::Api;
 use crate::answer::Answer;
 use crate::prefer::Wait;
 use crate::problem::Problem;
-use crate::request::{Named, unknown};
+use crate::request::{Caller, Named, unknown};
 
 /// `GET /orders/{id}`; with `Prefer: wait=5`, as soon as it has settled.
 pub(crate) async fn order(
     State(api): State<Arc<Api>>,
     Named(id): Named<OrderId>,
+    caller: Caller,
     wait: Wait,
 ) -> Result<Answer, Problem> {
+    // Nobody waits for what is not theirs.
+    if wait != Wait(0) {
+        api.check_owner(&id, &caller).await?;
+    }
     let shown = if wait == Wait(0) { api.orders.order(&id).await? } else { None };
     let row = match shown {
         Some(row) => row,
         None => api.settled(&id, wait).await?.ok_or_else(|| unknown::<OrderId>().about(&id))?,
     };
+    caller.sees(&row.customer_id, || unknown::<OrderId>().about(&id))?;
     Ok(Answer::ok(&row).seen(row.seen).waited(wait).about(&id))
 }
 
 pub(crate) async fn payments(
     State(api): State<Arc<Api>>,
     Named(id): Named<OrderId>,
+    caller: Caller,
 ) -> Result<Answer, Problem> {
+    api.check_owner(&id, &caller).await?;
     let row = api.orders.payment(&id).await?;
     let (seen, row) = match row {
         Some(row) => (row.seen, Some(row)),
@@ -47,7 +55,9 @@ pub(crate) async fn payments(
 pub(crate) async fn deliveries(
     State(api): State<Arc<Api>>,
     Named(id): Named<OrderId>,
+    caller: Caller,
 ) -> Result<Answer, Problem> {
+    api.check_owner(&id, &caller).await?;
     let row = api.orders.delivery(&id).await?;
     let (seen, row) = match row {
         Some(row) => (row.seen, Some(row)),
@@ -61,7 +71,9 @@ pub(crate) async fn deliveries(
 pub(crate) async fn events(
     State(api): State<Arc<Api>>,
     Named(id): Named<OrderId>,
+    caller: Caller,
 ) -> Result<Answer, Problem> {
+    api.check_owner(&id, &caller).await?;
     let mut stream = api.log.read_stream(&pk(&id)).await?;
     if stream.is_empty() {
         return Err(unknown::<OrderId>().about(&id));

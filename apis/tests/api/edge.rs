@@ -11,6 +11,7 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
     let mut routes = apis::routes();
     routes.sort_unstable();
     let expected = [
+        ("DELETE", "/keys/{id}"),
         ("DELETE", "/orders/{id}"),
         ("DELETE", "/products/{id}"),
         ("GET", "/customers"),
@@ -19,6 +20,7 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
         ("GET", "/inventory/skus"),
         ("GET", "/inventory/skus/{sku}"),
         ("GET", "/inventory/skus/{sku}/ledger"),
+        ("GET", "/keys"),
         ("GET", "/livez"),
         ("GET", "/orders"),
         ("GET", "/orders/{id}"),
@@ -29,6 +31,8 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
         ("GET", "/products/name/{name}"),
         ("GET", "/products/{id}"),
         ("GET", "/readyz"),
+        ("GET", "/users"),
+        ("GET", "/users/me"),
         ("PATCH", "/orders/{id}"),
         ("POST", "/api/v1/inventory/listSkus"),
         ("POST", "/api/v1/inventory/restockSku"),
@@ -40,8 +44,11 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
         ("POST", "/customers"),
         ("POST", "/inventory/check"),
         ("POST", "/inventory/restocks"),
+        ("POST", "/keys"),
+        ("POST", "/login"),
         ("POST", "/orders"),
         ("POST", "/products"),
+        ("POST", "/users"),
     ];
     assert_eq!(routes, expected);
 }

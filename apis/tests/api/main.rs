@@ -3,11 +3,13 @@
 // Helpers of tests unwrap as tests do; clippy.toml exempts only the test functions themselves.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod bad_bodies;
 mod catalog;
 mod change;
 mod compat;
 mod edge;
+mod idempotency;
 mod inventory;
 mod lists;
 mod place;

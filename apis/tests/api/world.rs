@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use apis::access::{Access, Guard};
 use apis::{Api, Environment};
 use async_trait::async_trait;
 use axum::Router;
@@ -131,7 +132,21 @@ impl World {
         World::over(Arc::new(MemoryStore::new()), environment, log)
     }
 
+    /// Whoever asks has to say who they are.
+    pub fn guarded(guard: Guard) -> World {
+        World::behind(guard, Arc::new(MemoryStore::new()), Environment::Dev, |store| store)
+    }
+
     pub fn over(
+        store: Arc<MemoryStore>,
+        environment: Environment,
+        log: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn EventLog>,
+    ) -> World {
+        World::behind(Guard::Open, store, environment, log)
+    }
+
+    fn behind(
+        guard: Guard,
         store: Arc<MemoryStore>,
         environment: Environment,
         log: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn EventLog>,
@@ -142,6 +157,8 @@ impl World {
             orders: store.clone(),
             stock: store.clone(),
             catalog: store.clone(),
+            kept: store.clone(),
+            access: Access::over(&store, clock.clone(), guard),
             pause: Arc::new(Clockless),
             stamper: clock.clone(),
             environment,

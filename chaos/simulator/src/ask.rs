@@ -18,6 +18,8 @@ pub struct Ask {
     pub body: String,
     /// A header that it carries besides those that all have.
     pub header: Option<(&'static str, String)>,
+    /// The `Idempotency-Key` that it carries.
+    pub key: Option<String>,
     /// What it is about.
     pub wants: Wants,
     /// How often the client asks before it gives up.
@@ -133,12 +135,17 @@ impl Change {
 impl Ask {
     /// A request with a JSON body.
     pub fn send(method: &'static str, path: impl Into<String>, body: String, wants: Wants) -> Ask {
-        Ask { method, path: path.into(), body, header: None, wants, patience: 4 }
+        Ask { method, path: path.into(), body, header: None, key: None, wants, patience: 4 }
     }
 
     /// The same with a header.
     pub fn with(self, name: &'static str, value: impl Into<String>) -> Ask {
         Ask { header: Some((name, value.into())), ..self }
+    }
+
+    /// The same under a key, so that it may be sent for longer than whoever died over it had for it.
+    pub fn under(self, key: impl Into<String>) -> Ask {
+        Ask { key: Some(key.into()), patience: 12, ..self }
     }
 
     /// A request of an older system's client that only reads.

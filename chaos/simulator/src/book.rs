@@ -19,6 +19,8 @@ use crate::sim::Sim;
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
+    /// Whether it is an answer that was given before, under the request's key.
+    pub replayed: bool,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -33,6 +35,19 @@ pub struct Book {
     appended: FxHashMap<Arc<str>, Vec<Arc<RecordedEvent>>>,
     /// What was not as it was answered.
     pub found: Vec<Violation>,
+    /// What was asked and answered under each key, by every request that has it.
+    keys: FxHashMap<String, UnderKey>,
+}
+
+/// What became of a key.
+#[derive(Default)]
+struct UnderKey {
+    /// The bodies that were sent.
+    bodies: Vec<String>,
+    /// The events that were appended.
+    appended: usize,
+    /// The order that a 2xx named.
+    order_id: Option<OrderId>,
 }
 
 /// One request, sent once or more often.
@@ -52,7 +67,14 @@ pub struct Entry {
 impl Book {
     /// A book without requests.
     pub fn new(sim: Arc<Sim>, store: Arc<MemoryStore>) -> Self {
-        Book { sim, store, entries: Vec::new(), appended: FxHashMap::default(), found: Vec::new() }
+        Book {
+            sim,
+            store,
+            entries: Vec::new(),
+            appended: FxHashMap::default(),
+            found: Vec::new(),
+            keys: FxHashMap::default(),
+        }
     }
 
     /// A request that will be sent; gives its number.
@@ -72,6 +94,12 @@ impl Book {
             _ => false,
         };
         let entry = &mut self.entries[number];
+        if let Some(key) = &entry.ask.key {
+            let under = self.keys.entry(key.clone()).or_default();
+            if !under.bodies.contains(&entry.ask.body) {
+                under.bodies.push(entry.ask.body.clone());
+            }
+        }
         entry.sent += 1;
         entry.stood = stood;
         entry.refusable = refusable;
@@ -82,6 +110,33 @@ impl Book {
     pub fn appended(&mut self, event: &Arc<RecordedEvent>) {
         if event.causation_id.is_none() {
             self.appended.entry(event.correlation_id.clone()).or_default().push(event.clone());
+            self.appended_under_a_key(event);
+        }
+    }
+
+    /// However often a request comes under its key, it leaves one event.
+    fn appended_under_a_key(&mut self, event: &RecordedEvent) {
+        let asked = event.correlation_id.strip_prefix("ask-").and_then(|rest| rest.split_once('-'));
+        let number = asked.and_then(|(number, _)| number.parse::<usize>().ok());
+        let Some(key) = number.and_then(|number| self.entries.get(number)?.ask.key.clone()) else { return };
+        let under = self.keys.entry(key.clone()).or_default();
+        under.appended += 1;
+        if under.appended > 1 {
+            let detail = format!("under {key} a second event was appended: {event:?}");
+            self.found.push(Violation { invariant: Invariant::Repeated, detail });
+        }
+    }
+
+    /// Under one key everybody is told of one order.
+    fn told_under_a_key(&mut self, number: usize, answer: &Answer) {
+        let Ask { key: Some(key), wants: Wants::Place { .. }, .. } = &self.entries[number].ask else {
+            return;
+        };
+        let (Some(told), true) = (order_id_of(answer), (200..300).contains(&answer.status)) else { return };
+        let known = self.keys.entry(key.clone()).or_default().order_id.get_or_insert_with(|| told.clone());
+        if *known != told {
+            let detail = format!("under {key} one was told of {known} and another of {told}");
+            self.found.push(Violation { invariant: Invariant::Repeated, detail });
         }
     }
 
@@ -96,8 +151,12 @@ impl Book {
 
     /// A request was answered. Says whether the client will ask again.
     pub fn answered(&mut self, number: usize, request_id: &str, answer: Option<&Answer>) -> bool {
+        if let Some(answer) = answer {
+            self.told_under_a_key(number, answer);
+        }
         let entry = &self.entries[number];
         let status = answer.map_or(0, |answer| answer.status);
+        let is_running = answer.is_some_and(|answer| code_of(answer) == "request_in_progress");
         let own = self.appended.get(request_id).map_or(&[][..], Vec::as_slice);
         let refused = (400..500).contains(&status);
         let wrong = if refused && !own.is_empty() {
@@ -112,14 +171,14 @@ impl Book {
             let detail = format!("{request_id} {method} {path} {body}: {detail}");
             self.found.push(Violation { invariant, detail });
         }
-        if status == 409 {
+        if status == 409 && !is_running {
             self.sim.saw(Sometimes::Collided);
         }
         if (200..300).contains(&status) && entry.sent > 1 && own.is_empty() && entry.ask.method != "GET" {
             self.sim.saw(Sometimes::RetryFoundOwn);
         }
         let entry = &mut self.entries[number];
-        if (200..500).contains(&status) {
+        if (200..500).contains(&status) && !is_running {
             entry.settled = Some(status);
         }
         entry.settled.is_none() && entry.sent < entry.ask.patience
@@ -145,6 +204,18 @@ impl Book {
             let body = String::from_utf8_lossy(&answer.body);
             return Some((Invariant::Acknowledged, format!("it was answered {status}: {body}")));
         }
+        if let Some(key) = &entry.ask.key {
+            match &*code_of(answer) {
+                "request_in_progress" => return None,
+                "idempotency_key_reused" => {
+                    let others = self.keys.get(key).is_some_and(|under| under.bodies.len() > 1);
+                    return unless(others, Invariant::Repeated, "and nothing else was sent under its key");
+                }
+                // What was refused before may be allowed by now, and stays refused.
+                _ if answer.replayed && status >= 400 => return None,
+                _ => {}
+            }
+        }
         match &entry.ask.wants {
             Wants::Place { order_id, .. } => {
                 let named = order_id.clone().or_else(|| order_id_of(answer));
@@ -154,7 +225,11 @@ impl Book {
                 });
                 let same = stored.as_ref().is_some_and(|stored| is_what_was_asked(&entry.ask.wants, stored));
                 match status {
-                    201 => unless(same && own.len() == 1, Invariant::Acknowledged, "and is not in the log"),
+                    201 => unless(
+                        same && own.len() == usize::from(!answer.replayed),
+                        Invariant::Acknowledged,
+                        "and is not in the log",
+                    ),
                     200 => unless(same, Invariant::Acknowledged, "and something else stands there"),
                     409 => unless(
                         stored.is_some() && !same,
@@ -282,6 +357,11 @@ impl Book {
             }
         }
     }
+}
+
+fn code_of(answer: &Answer) -> String {
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    body["code"].as_str().unwrap_or_default().to_owned()
 }
 
 fn order_id_of(answer: &Answer) -> Option<OrderId> {

@@ -1,6 +1,6 @@
 //! What was seen, counted: every call with every fault, and facts that should be true sometimes.
 
-use crate::site::{Call, Fault, Handler, SITES, named};
+use crate::site::{Call, Fault, Handler, SELDOM, SITES, named};
 
 named! {
     /// A fact that must have been true in some run, or the runs prove less than they seem to.
@@ -53,6 +53,14 @@ named! {
         RetryFoundOwn = "a client asked again and found what it had done",
         /// A client was told that an id is taken by something else.
         Collided = "an id was taken by other content",
+        /// A request was carried out again, under its key, because whoever did it first was gone.
+        TakenOver = "a request was taken over from somebody who was gone",
+        /// A request came again under its key, and got the answer that it had got.
+        AnsweredAgain = "a request got the answer that was kept under its key",
+        /// A request came again under its key while it was carried out.
+        StillRunning = "a request came again while it was carried out",
+        /// A key was used for another request.
+        KeyOfAnother = "a key was used for two requests",
         /// A cause has a later time than its effect.
         ClockBehindCause = "an effect's clock was behind its cause's",
         /// An index did not show what its table held.
@@ -147,10 +155,11 @@ impl Figures {
         sites.flat_map(missing).collect()
     }
 
-    /// Calls that were made, though [`SITES`] does not know that anybody makes them.
+    /// Calls that were made, though neither [`SITES`] nor [`SELDOM`] knows that anybody makes them.
     pub fn unknown(&self) -> Vec<(Handler, Call)> {
         let is_known = |handler: Handler, call: Call| {
-            SITES.iter().any(|(of, calls)| *of == handler && calls.contains(&call))
+            let is_usual = SITES.iter().any(|(of, calls)| *of == handler && calls.contains(&call));
+            is_usual || SELDOM.contains(&(handler, call))
         };
         let made = self.calls().map(|(handler, call, ..)| (handler, call));
         made.filter(|(handler, call)| !is_known(*handler, *call)).collect()

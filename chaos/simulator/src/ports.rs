@@ -6,12 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use event_store::memory::MemoryStore;
 use event_store::{
-    Appended, CatalogViews, ChangeFeed, Copy, CustomerRow, DeliveryRow, EventLog, IntentStore, LedgerEntry,
-    LogScan, OrderQuery, OrderRow, OrderRows, OrderViews, Page, PaymentRow, Personal, Position, ProductRow,
-    Progress, ScanPage, Segment, ShadowViews, StockRow, StockViews, StoreError, Versioned, View, ViewRow,
-    Window,
+    Appended, CatalogViews, ChangeFeed, Claim, Claimed, Copy, CustomerRow, DeliveryRow, EventLog,
+    Idempotency, IntentStore, KeptAnswer, LedgerEntry, LogScan, OrderQuery, OrderRow, OrderRows, OrderViews,
+    Page, PaymentRow, Personal, Position, ProductRow, Progress, ScanPage, Segment, ShadowViews, StockRow,
+    StockViews, StoreError, Versioned, View, ViewRow, Window,
 };
-use events::{Causes, CustomerId, OrderId, Priority, ProductId, RecordedEvent, Sku, Slot, Stamp};
+use events::{Causes, CustomerId, OrderId, Priority, ProductId, RecordedEvent, Sku, Slot, Stamp, Timestamp};
 use futures_util::FutureExt;
 use payments::intent::Intent;
 use views::Pause;
@@ -344,6 +344,34 @@ impl IntentStore for Ports {
                 at_once(self.store.save(order, intent, computed_from))
             })
             .await
+    }
+}
+
+#[async_trait]
+impl Idempotency for Ports {
+    async fn claim(&self, key: &str, claim: Claim, now: Timestamp) -> Result<Claimed, StoreError> {
+        self.sim
+            .call(Call::Claim, || {
+                let seed = claim.seed;
+                let claimed = at_once(self.store.claim(key, claim, now))?;
+                match &claimed {
+                    Claimed::Mine(of_another) if *of_another != seed => self.sim.saw(Sometimes::TakenOver),
+                    Claimed::Done(_) => self.sim.saw(Sometimes::AnsweredAgain),
+                    Claimed::Running => self.sim.saw(Sometimes::StillRunning),
+                    Claimed::OfAnother => self.sim.saw(Sometimes::KeyOfAnother),
+                    Claimed::Mine(_) => {}
+                }
+                Ok(claimed)
+            })
+            .await
+    }
+
+    async fn keep(&self, key: &str, until: Timestamp, answer: KeptAnswer) -> Result<(), StoreError> {
+        self.sim.call(Call::KeepAnswer, || at_once(self.store.keep(key, until, answer))).await
+    }
+
+    async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.sim.call(Call::GiveUp, || at_once(self.store.give_up(key, until))).await
     }
 }
 

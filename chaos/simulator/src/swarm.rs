@@ -48,6 +48,8 @@ named! {
         HotSkus = "hot_skus",
         /// Clients ask again with other content under the same id.
         Collisions = "collisions",
+        /// Clients send requests under keys, and some of them twice.
+        Keys = "keys",
         /// The gateway is the built-in one, whose intents stand in a table.
         BuiltInGateway = "built_in_gateway",
     }
@@ -98,6 +100,8 @@ pub struct Swarm {
     pub instances: usize,
     /// How long requests keep coming.
     pub storm: Micros,
+    /// How often a request has a key.
+    pub keys: f32,
 }
 
 impl Swarm {
@@ -136,6 +140,11 @@ impl Swarm {
         let hot = share(Switch::HotSkus, &[1.0], 0.4) > 0.0;
         let collisions = share(Switch::Collisions, &[0.02, 0.1, 0.3], 0.5);
         let built_in_gateway = share(Switch::BuiltInGateway, &[1.0], 0.4) > 0.0;
+        // Drawn last, so that a seed that was found to fail before there were keys has the rest of its course.
+        let keys = |rng: &mut fastrand::Rng| {
+            let (drawn, is_on) = ([0.1, 0.5][rng.usize(..2)], rng.f32() < 0.4);
+            if is_on && !without.contains(&Switch::Keys) { drawn } else { 0.0 }
+        };
         Swarm {
             faults,
             duplicates,
@@ -158,6 +167,7 @@ impl Swarm {
             shards: rng.usize(1..5),
             instances: rng.usize(1..4),
             storm: [20, 60, 600][rng.usize(..3)] * SECOND,
+            keys: keys(&mut rng),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use apis::access::{Access, Guard};
 use apis::{Api, Environment};
 use axum::Router;
 use axum::body::Body;
@@ -497,6 +498,9 @@ impl World {
         if let Some((name, value)) = &ask.header {
             request = request.header(*name, value);
         }
+        if let Some(key) = &ask.key {
+            request = request.header("idempotency-key", key);
+        }
         let request = request.body(Body::from(ask.body.clone())).expect("a workload writes valid requests");
         {
             let mut core = self.sim.core();
@@ -693,8 +697,9 @@ async fn answer(router: Router, request: axum::http::Request<Body>) -> Done {
         Err(never) => match never {},
     };
     let status = response.status().as_u16();
+    let replayed = response.headers().contains_key("idempotent-replayed");
     let body = response.into_body().collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
-    Done::Answer(Answer { status, body })
+    Done::Answer(Answer { status, replayed, body })
 }
 
 /// One instance of every function, each with a clock of its own.
@@ -725,13 +730,17 @@ impl Instance {
             catalog: shared.clone(),
             gateway: crate::planted::gateway(&shared, gateway),
         };
+        let stamper = clock("oms-api");
         let api = Api {
             log: crate::planted::log(&shared),
             orders: shared.clone(),
             stock: shared.clone(),
             catalog: crate::planted::catalog(&shared),
+            kept: crate::planted::kept(&shared),
+            // Nobody is asked who they are: what anybody may is not what is proven here.
+            access: Access::over(&ports.store, stamper.clone(), Guard::Open),
             pause: shared.clone(),
-            stamper: clock("oms-api"),
+            stamper,
             environment: Environment::Dev,
         };
         Instance { workers: Arc::new(Workers::new(&workers, clock)), router: apis::router(Arc::new(api)) }

@@ -97,7 +97,7 @@ const CUSTOMERS: u32 = 100;
 
 pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
     let (pace, total) = options.pace()?;
-    let target = Target::loopback(&session.url).await?;
+    let target = Target::loopback(&session.url, session.key.as_ref()).await?;
     let client = session.client();
     let run = format!("{:x}", since_epoch().as_millis());
     let seed = options.seed.unwrap_or_else(|| since_epoch().as_nanos() as u64);
@@ -282,7 +282,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
         let bodies = Bodies::new("1", &["sku-1".to_owned()], 1, 1, Zipf::new(1, 0.0), 1);
-        let load = Arc::new(Load::new(Target::loopback(&url).await.unwrap(), Pace::Closed, 0, bodies));
+        let load = Arc::new(Load::new(Target::loopback(&url, None).await.unwrap(), Pace::Closed, 0, bodies));
         let all = async {
             place_all(&load, 2).await;
             settle_all(&load, Duration::from_secs(5)).await;

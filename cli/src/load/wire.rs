@@ -13,7 +13,7 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::client::BaseUrl;
+use crate::client::{ApiKey, BaseUrl, X_API_KEY};
 use crate::failure::Failure;
 
 /// A server that says nothing for so long says nothing.
@@ -26,11 +26,12 @@ pub struct Target {
     host: HeaderValue,
     prefix: String,
     url: BaseUrl,
+    key: Option<ApiKey>,
 }
 
 impl Target {
     /// Finds the server, and refuses every address that is not this machine's own.
-    pub async fn loopback(url: &BaseUrl) -> Result<Target, Failure> {
+    pub async fn loopback(url: &BaseUrl, key: Option<&ApiKey>) -> Result<Target, Failure> {
         let unreachable = |cause: String| Failure::Unreachable { url: url.to_string(), cause };
         let found = tokio::net::lookup_host((url.host(), url.port())).await;
         let found: Vec<SocketAddr> = found.map_err(|error| unreachable(error.to_string()))?.collect();
@@ -47,7 +48,8 @@ impl Target {
         for address in found {
             match TcpStream::connect(address).await {
                 Ok(_) => {
-                    return Ok(Target { address, host, prefix: url.prefix().to_owned(), url: url.clone() });
+                    let (prefix, url, key) = (url.prefix().to_owned(), url.clone(), key.cloned());
+                    return Ok(Target { address, host, prefix, url, key });
                 }
                 Err(error) => cause = error.to_string(),
             }
@@ -67,6 +69,7 @@ pub struct Wire {
     sender: SendRequest<Full<Bytes>>,
     host: HeaderValue,
     prefix: String,
+    key: Option<ApiKey>,
 }
 
 impl Wire {
@@ -76,7 +79,7 @@ impl Wire {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // Ends with the connection, whose errors the sender sees too.
         tokio::spawn(connection);
-        Ok(Wire { sender, host: target.host.clone(), prefix: target.prefix.clone() })
+        Ok(Wire { sender, host: target.host.clone(), prefix: target.prefix.clone(), key: target.key.clone() })
     }
 
     /// One request, and the whole of its answer.
@@ -98,12 +101,15 @@ impl Wire {
         path: &str,
         body: Bytes,
     ) -> anyhow::Result<(StatusCode, Bytes)> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.prefix))
             .header(HOST, &self.host)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(Full::new(body))?;
+        if let Some(key) = &self.key {
+            request.headers_mut().insert(X_API_KEY, key.header());
+        }
         self.sender.ready().await?;
         let response = self.sender.send_request(request).await?;
         let status = response.status();
@@ -118,7 +124,7 @@ mod tests {
     #[tokio::test]
     async fn a_load_never_leaves_the_loopback() {
         for elsewhere in ["http://192.0.2.1:3000", "http://[2001:db8::1]:3000", "http://0.0.0.0:3000"] {
-            let refused = Target::loopback(&elsewhere.parse().unwrap()).await.unwrap_err();
+            let refused = Target::loopback(&elsewhere.parse().unwrap(), None).await.unwrap_err();
             assert!(matches!(refused, Failure::Usage(_)), "{refused}");
         }
     }
@@ -128,11 +134,13 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         for here in ["127.0.0.1", "localhost"] {
-            let target = Target::loopback(&format!("http://{here}:{port}").parse().unwrap()).await.unwrap();
+            let url = format!("http://{here}:{port}").parse().unwrap();
+            let target = Target::loopback(&url, None).await.unwrap();
             assert_eq!(target.address.port(), port);
         }
         drop(listener);
-        let gone = Target::loopback(&format!("http://127.0.0.1:{port}").parse().unwrap()).await.unwrap_err();
+        let url = format!("http://127.0.0.1:{port}").parse().unwrap();
+        let gone = Target::loopback(&url, None).await.unwrap_err();
         assert!(matches!(gone, Failure::Unreachable { .. }), "{gone}");
     }
 }

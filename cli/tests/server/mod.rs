@@ -30,7 +30,7 @@ const LONG_ENOUGH: Duration = Duration::from_secs(900);
 impl Server {
     pub fn start(data: &Path, more: &[&str]) -> Server {
         let mut process = Command::new(BINARY)
-            .args(["up", "--port", "0", "--data"])
+            .args(["up", "--auth", "off", "--port", "0", "--data"])
             .arg(data)
             .args(more)
             .stdout(Stdio::piped())

@@ -7,9 +7,11 @@
 #![allow(missing_docs, reason = "a claim's name says what it claims")]
 #![allow(clippy::unwrap_used, reason = "claims are tests")]
 
+pub mod access;
 pub mod catalog_views;
 pub mod feed;
 mod given;
+pub mod idempotency;
 pub mod intents;
 pub mod log;
 pub mod order_views;
@@ -17,18 +19,27 @@ pub mod scan;
 pub mod shadow_views;
 pub mod stock_views;
 
-use crate::{CatalogViews, ChangeFeed, EventLog, IntentStore, LogScan, OrderViews, ShadowViews, StockViews};
+use crate::{
+    CatalogViews, ChangeFeed, EventLog, Idempotency, IntentStore, Keys, LogScan, OrderViews, Secrets,
+    ShadowViews, StockViews, Tries, Users,
+};
 
 /// A store behind every port but the change feed, for claims about more than one of them.
 pub trait AllPorts:
-    EventLog + LogScan + OrderViews + StockViews + CatalogViews + ShadowViews + IntentStore
+    EventLog + LogScan + OrderViews + StockViews + CatalogViews + ShadowViews + IntentStore + Idempotency
 {
 }
 
 impl<Store> AllPorts for Store where
-    Store: EventLog + LogScan + OrderViews + StockViews + CatalogViews + ShadowViews + IntentStore
+    Store:
+        EventLog + LogScan + OrderViews + StockViews + CatalogViews + ShadowViews + IntentStore + Idempotency
 {
 }
+
+/// A store of those who may ask.
+pub trait Access: Users + Keys + Secrets + Tries {}
+
+impl<Store: Users + Keys + Secrets + Tries> Access for Store {}
 
 /// A store that knows the order in which events were appended.
 pub trait InOrder: AllPorts + ChangeFeed {}
@@ -158,6 +169,34 @@ macro_rules! conformance {
                 no_change_is_lost_among_many
                 every_order_has_its_own_intent
             }
+            idempotency {
+                a_request_is_carried_out_once_and_answered_ever_after
+                of_fifty_claims_at_once_exactly_one_is_carried_out
+                a_key_that_was_used_for_another_request_says_so
+                what_somebody_died_over_is_carried_out_by_another_with_the_same_seed
+                what_is_given_up_may_be_tried_again_at_once_with_the_same_seed
+                what_is_over_is_forgotten
+            }
+        }
+    };
+}
+
+/// Makes a test of every claim about those who may ask, as [`conformance!`](crate::conformance!) does of the others.
+#[macro_export]
+macro_rules! access_conformance {
+    ($store:expr) => {
+        $crate::conformance_tests! { access_conformance: Access: $store;
+            access {
+                who_was_never_added_is_not_there
+                a_name_is_given_once
+                a_user_comes_back_as_it_was_added
+                users_and_keys_are_listed_by_time_and_key_page_by_page
+                a_key_is_revoked_once_and_for_all
+                a_customer_is_forgotten_with_every_user_and_key
+                the_first_secret_that_is_offered_stays
+                no_more_tries_are_given_than_there_are
+                a_try_is_given_again_when_the_oldest_is_forgotten
+            }
         }
     };
 }
@@ -200,6 +239,8 @@ mod tests {
             ("catalog_views", include_str!("conformance/catalog_views.rs")),
             ("shadow_views", include_str!("conformance/shadow_views.rs")),
             ("intents", include_str!("conformance/intents.rs")),
+            ("idempotency", include_str!("conformance/idempotency.rs")),
+            ("access", include_str!("conformance/access.rs")),
         ];
         let named = include_str!("conformance.rs");
         for (suite, source) in suites {

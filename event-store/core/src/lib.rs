@@ -3,6 +3,8 @@
 //! A port's documentation says what must hold; [`conformance`] checks it; every adapter runs the
 //! whole suite.
 
+pub mod access;
+pub mod idempotency;
 pub mod intents;
 pub mod log;
 pub mod rows;
@@ -15,6 +17,8 @@ pub mod conformance;
 #[cfg(feature = "conformance")]
 pub mod memory;
 
+pub use access::{Allowance, Key, KeyRow, Keys, Role, Secrets, Tries, User, UserRow, Users};
+pub use idempotency::{Claim, Claimed, Idempotency, Kept, KeptAnswer};
 pub use intents::{IntentStore, Versioned};
 pub use log::{Appended, ChangeFeed, EventLog, LogScan, Position, ScanPage, Segment, StoreError, check};
 pub use rows::{

@@ -1,5 +1,7 @@
 //! The ports in memory: the shortest adapter there is.
 
+mod access;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -50,6 +52,7 @@ struct World {
     shadow: Table,
     progress: BTreeMap<View, Progress>,
     intents: BTreeMap<OrderId, Versioned>,
+    beside: access::Beside,
 }
 
 impl MemoryStore {
@@ -529,26 +532,34 @@ impl Table {
 
     fn page<Row: RowOfView>(&self, window: &Window, wanted: impl Fn(&Row) -> bool) -> Page<Row> {
         let rows = self.behind(Row::VIEW, None).filter_map(Row::out_of);
-        let mut rows: Vec<Row> = rows.filter(|row| wanted(row)).cloned().collect();
-        rows.sort_by_key(place);
-        let after = window.after.as_ref().map(|after| (after.created_at, after.id.clone()));
-        match window.direction {
-            Direction::Ascending => rows.retain(|row| after.as_ref().is_none_or(|after| place(row) > *after)),
-            Direction::Descending => {
-                rows.reverse();
-                rows.retain(|row| after.as_ref().is_none_or(|after| place(row) < *after));
-            }
-        }
-        let more = rows.len() > window.limit;
-        rows.truncate(window.limit);
-        let last = rows.last().filter(|_| more).map(place);
-        Page { rows, next: last.map(|(created_at, id)| After { created_at, id }) }
+        page_of(rows.filter(|row| wanted(row)).cloned().collect(), window, place)
     }
 
     fn first_listed(&self, wanted: impl Fn(&ProductRow) -> bool) -> Option<ProductRow> {
         let rows = self.behind(View::Products, None).filter_map(ProductRow::out_of);
         rows.filter(|row| !row.withdrawn && wanted(row)).min_by_key(|row| row.place()).cloned()
     }
+}
+
+/// The part of some rows that a window shows.
+fn page_of<Row>(
+    mut rows: Vec<Row>,
+    window: &Window,
+    place: impl Fn(&Row) -> (Timestamp, String),
+) -> Page<Row> {
+    rows.sort_by_key(&place);
+    let after = window.after.as_ref().map(|after| (after.created_at, after.id.clone()));
+    match window.direction {
+        Direction::Ascending => rows.retain(|row| after.as_ref().is_none_or(|after| place(row) > *after)),
+        Direction::Descending => {
+            rows.reverse();
+            rows.retain(|row| after.as_ref().is_none_or(|after| place(row) < *after));
+        }
+    }
+    let more = rows.len() > window.limit;
+    rows.truncate(window.limit);
+    let last = rows.last().filter(|_| more).map(place);
+    Page { rows, next: last.map(|(created_at, id)| After { created_at, id }) }
 }
 
 fn place<Row: RowOfView>(row: &Row) -> (Timestamp, String) {

@@ -9,6 +9,7 @@ use events::{Causes, Priority, RecordedEvent, Sku, Stamp, StockDelta, Timestamp,
 use proptest::prelude::*;
 
 event_store::conformance!(MemoryStore::new());
+event_store::access_conformance!(MemoryStore::new());
 
 /// What the log must do, said in one screen: who fills which slot, and where the counters stand.
 #[derive(Default)]

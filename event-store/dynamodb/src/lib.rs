@@ -9,11 +9,14 @@
 //! | stock | `id` | the counters of a SKU, and in `moves` how many events moved them |
 //! | stock ledger | `sku`, `event_id` | one movement |
 //! | payment intents | `id` | the gateway's intent, and how often it was written |
+//! | users | `id` | a user, a key or a secret; see `access` |
+//! | idempotency | `id` | an answer that was given, or what was tried lately, and how often it was written |
 //! | shadow | `shelf`, `id` | a row that a replay built; the replay's progress; where a sweep goes on |
 //!
 //! Lists are read from indexes that hold keys alone, spread over [`SHELVES`] shelves each, and the rows then by
 //! their keys, strongly consistent: an index is written only when a row changes its place in a list.
 
+mod access;
 mod bookmark;
 mod calls;
 mod catalog;

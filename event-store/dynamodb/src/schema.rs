@@ -32,7 +32,7 @@ const fn table(name: &'static str, key: &'static [&'static str]) -> Table {
 }
 
 /// The tables that this crate reads and writes.
-pub const TABLES: [Table; 10] = [
+pub const TABLES: [Table; 12] = [
     Table { stream: Some("NEW_IMAGE"), ..table("EventTable", &["pk", "sk"]) },
     Table {
         indexes: &[["customer_id", "created_at"], ["shelf", "created_at"]],
@@ -49,6 +49,11 @@ pub const TABLES: [Table; 10] = [
     table("StockLedgerTable", &["sku", "event_id"]),
     table("PaymentIntentTable", &["id"]),
     table("ShadowTable", &["shelf", "id"]),
+    Table {
+        indexes: &[["shelf", "created_at"], ["customer_id", "created_at"]],
+        ..table("UserTable", &["id"])
+    },
+    table("IdempotencyTable", &["id"]),
 ];
 
 impl DynamoStore {

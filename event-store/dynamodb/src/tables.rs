@@ -25,6 +25,10 @@ pub struct Tables {
     pub intents: String,
     /// What a replay builds.
     pub shadow: String,
+    /// Those who may ask.
+    pub users: String,
+    /// Answers that were given, and what was tried lately.
+    pub idempotency: String,
 }
 
 impl Tables {
@@ -42,6 +46,8 @@ impl Tables {
             stock_ledger: name("STOCK_LEDGER_TABLE"),
             intents: name("PAYMENT_INTENT_TABLE"),
             shadow: name("SHADOW_TABLE"),
+            users: name("USER_TABLE"),
+            idempotency: name("IDEMPOTENCY_TABLE"),
         }
     }
 
@@ -63,6 +69,8 @@ impl Tables {
             stock_ledger: name("StockLedgerTable"),
             intents: name("PaymentIntentTable"),
             shadow: name("ShadowTable"),
+            users: name("UserTable"),
+            idempotency: name("IdempotencyTable"),
         }
     }
 

@@ -4,6 +4,7 @@
 //! answers them when its commit has been synced. Reads use connections of their own, or memory where
 //! [`recent`] knows the answer.
 
+mod access;
 mod catalog;
 mod checkpoint;
 mod disk;

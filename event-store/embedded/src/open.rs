@@ -16,8 +16,8 @@ const DATABASE: &str = "sagaline.db";
 const MARKER: &str = "sagaline-store";
 /// "SAGL": says that an SQLite file is ours.
 const APPLICATION_ID: i32 = 0x5341_474C;
-/// The version of schema.sql.
-const FORMAT: i32 = 1;
+/// The version of the schema: schema.sql is 1, with access.sql it is 2.
+const FORMAT: i32 = 2;
 
 /// Why a store could not be opened. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// It was written by another version.
-    #[error("{} has format {found}, this version reads format {FORMAT}; use the version that wrote it, or start over with --fresh", path.display())]
+    #[error("{} has format {found}, this version reads formats 1 to {FORMAT}; use the version that wrote it, or start over with --fresh", path.display())]
     OtherFormat {
         /// The database.
         path: PathBuf,
@@ -175,16 +175,21 @@ fn connect(disk: &dyn Disk, path: &Path, fresh: bool) -> Result<Connection, Open
     if fresh {
         create(&mut connection).map_err(refused)?;
     }
-    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i64>(0)).map_err(refused);
-    if number("PRAGMA application_id")? != i64::from(APPLICATION_ID) {
+    let number = |connection: &Connection, pragma: &str| {
+        connection.query_row(pragma, [], |row| row.get::<_, i64>(0)).map_err(refused)
+    };
+    if number(&connection, "PRAGMA application_id")? != i64::from(APPLICATION_ID) {
         return Err(OpenError::NotOurs { path: path.to_owned() });
     }
-    let found = number("PRAGMA user_version")? as i32;
-    if found != FORMAT {
+    let found = number(&connection, "PRAGMA user_version")? as i32;
+    if !(1..=FORMAT).contains(&found) {
         return Err(OpenError::OtherFormat { path: path.to_owned(), found });
     }
     settings(&connection).map_err(refused)?;
-    let (pages, size) = (number("PRAGMA page_count")?, number("PRAGMA page_size")?);
+    if found < FORMAT {
+        raise(&mut connection).map_err(refused)?;
+    }
+    let (pages, size) = (number(&connection, "PRAGMA page_count")?, number(&connection, "PRAGMA page_size")?);
     check_ends(&connection).map_err(refused)?;
     let length =
         |path: &Path| disk.length(path).map_err(|cause| OpenError::Io { path: path.to_owned(), cause });
@@ -212,7 +217,16 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(include_str!("schema.sql"))?;
+    transaction.execute_batch(include_str!("access.sql"))?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
+/// Makes a store of format 1 one of format 2: in one transaction, so that it is the one or the other.
+fn raise(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(include_str!("access.sql"))?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use event_store::memory::{Broken, MemoryStore};
 use event_store::{
-    Appended, CatalogViews, Copy, CustomerRow, EventLog, Page, Personal, ProductRow, Progress, ShadowViews,
-    StoreError, View, ViewRow, Window,
+    Appended, CatalogViews, Claim, Claimed, Copy, CustomerRow, EventLog, Idempotency, KeptAnswer, Page,
+    Personal, ProductRow, Progress, ShadowViews, StoreError, View, ViewRow, Window,
 };
 use events::{
-    CustomerId, Event, Money, OrderId, ProductId, RecordedEvent, Sku, Slot, Stamp, StreamKey, Ulid,
+    CustomerId, Event, Money, OrderId, ProductId, RecordedEvent, Sku, Slot, Stamp, StreamKey, Timestamp, Ulid,
 };
 use payments::intent::Charge;
 use workers::{Charged, Failure, Gateway, GatewayError, Message, Worker, Workers, handle_batch};
@@ -73,6 +73,10 @@ named! {
         SwapTakesCounters = "swap_takes_counters",
         /// A worker that finds nothing to do writes that down.
         RepeatRecorded = "repeat_recorded",
+        /// A request that is carried out again under its key makes other ids than before.
+        OtherIdsAgain = "other_ids_again",
+        /// A key answers whatever is asked under it.
+        KeyAnswersAnything = "key_answers_anything",
     }
 }
 
@@ -104,6 +108,8 @@ impl Bug {
             Bug::RowsNotKept => &["\"row\""],
             Bug::CauseForgotten => &["answer:"],
             Bug::RepeatRecorded => &["repeated:"],
+            Bug::OtherIdsAgain => &["repeated: under key-"],
+            Bug::KeyAnswersAnything => &["acknowledged:"],
         }
     }
 }
@@ -164,6 +170,34 @@ pub(crate) fn worker(
     }
     let workers = workers.clone();
     async move { handle_batch(workers.get(worker), &batch).await }
+}
+
+pub(crate) fn kept(ports: &Arc<Ports>) -> Arc<dyn Idempotency> {
+    let is_planted = ports.sim.has(Bug::OtherIdsAgain) || ports.sim.has(Bug::KeyAnswersAnything);
+    if is_planted { Arc::new(Answers(ports.clone())) } else { ports.clone() }
+}
+
+/// Kept answers of somebody who does not keep what they are answers to.
+struct Answers(Arc<Ports>);
+
+#[async_trait]
+impl Idempotency for Answers {
+    async fn claim(&self, key: &str, claim: Claim, now: Timestamp) -> Result<Claimed, StoreError> {
+        let fingerprint =
+            if self.0.sim.has(Bug::KeyAnswersAnything) { String::new() } else { claim.fingerprint.clone() };
+        let own = claim.seed;
+        let claimed = self.0.claim(key, Claim { fingerprint, ..claim }, now).await?;
+        Ok(match claimed {
+            Claimed::Mine(_) if self.0.sim.has(Bug::OtherIdsAgain) => Claimed::Mine(own),
+            claimed => claimed,
+        })
+    }
+    async fn keep(&self, key: &str, until: Timestamp, answer: KeptAnswer) -> Result<(), StoreError> {
+        self.0.keep(key, until, answer).await
+    }
+    async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.0.give_up(key, until).await
+    }
 }
 
 /// A log that a careless adapter, or a careless reader of it, makes of the real one.

@@ -1,0 +1,91 @@
+//! API keys: `sgl_<id>_<secret>`. The id finds the row; of the secret only its SHA-256 is kept.
+//!
+//! A secret has 256 random bits, so nothing slower than SHA-256 is needed to keep it from being guessed.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use event_store::{Key, KeyRow, Role};
+use events::{CustomerId, Timestamp};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::random;
+
+/// What every API key begins with, so that one that leaked is found by those who look for leaks.
+const PREFIX: &str = "sgl_";
+/// The length of an id, in bytes.
+const ID: usize = 12;
+/// The length of a secret, in characters: 32 bytes.
+const SECRET: usize = 43;
+
+/// An API key as its holder shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey<'a> {
+    /// Finds its row.
+    pub id: &'a str,
+    secret: &'a str,
+}
+
+impl<'a> ApiKey<'a> {
+    /// Reads a key; `None` if it can be none.
+    pub fn read(text: &'a str) -> Option<ApiKey<'a>> {
+        let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
+        let is_plain =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        let fits = id.len() == 2 * ID && secret.len() == SECRET && is_plain(id) && is_plain(secret);
+        fits.then_some(ApiKey { id, secret })
+    }
+
+    /// Whether the stored hash is that of this key's secret. Takes as long for a near miss as for any other.
+    pub fn is(&self, secret_hash: &str) -> bool {
+        hash(self.secret).as_bytes().ct_eq(secret_hash.as_bytes()).into()
+    }
+}
+
+/// A new key: what is kept of it, and what its holder is shown once.
+pub fn new(
+    name: String,
+    role: Role,
+    customer_id: Option<CustomerId>,
+    created_at: Timestamp,
+) -> (Key, String) {
+    let id: String = random::bytes::<ID>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let secret = URL_SAFE_NO_PAD.encode(random::bytes::<32>());
+    let shown = format!("{PREFIX}{id}_{secret}");
+    let row = KeyRow { key_id: id, name, role, customer_id, created_at, revoked_at: None };
+    (Key { row, secret_hash: hash(&secret) }, shown)
+}
+
+fn hash(secret: &str) -> String {
+    Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made() -> (Key, String) {
+        new("test".into(), Role::Admin, None, Timestamp::from_millis(0))
+    }
+
+    #[test]
+    fn a_key_is_recognised_by_its_hash_and_no_other_is() {
+        let ((key, shown), (other, _)) = (made(), made());
+        let read = ApiKey::read(&shown).unwrap();
+        assert_eq!(read.id, key.row.key_id);
+        assert!(read.is(&key.secret_hash) && !read.is(&other.secret_hash) && !read.is(""));
+        assert!(!key.secret_hash.contains(&shown[30..]));
+    }
+
+    #[test]
+    fn what_can_be_no_key_is_not_read() {
+        let (_, shown) = made();
+        let cut = &shown[..shown.len() - 1];
+        let longer = format!("{shown}x");
+        let other = shown.replace("sgl_", "sgx_");
+        let spaced = format!("{cut} ");
+        for bad in ["", "sgl_", "sgl__", cut, &longer, &other, &spaced, "sgl_é_ü"] {
+            assert!(ApiKey::read(bad).is_none(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Who asks: keys of programs, tokens of people, and what either may.
+//!
+//! [`Authenticator`] is the one authorizer: behind API Gateway a function runs it, on one machine a layer does.
+
+mod authenticator;
+pub mod hmac;
+pub mod key;
+pub mod password;
+mod principal;
+pub mod random;
+pub mod token;
+
+pub use authenticator::{Authenticator, CACHED, Credentials, Refusal};
+pub use principal::{Principal, Sees};

@@ -1,0 +1,190 @@
+//! Who may ask for what: every route says who, and what is shown with a request says who asks.
+
+use std::fmt;
+use std::sync::Arc;
+
+use auth::{Authenticator, Credentials, Principal, Refusal};
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use event_store::{Keys, Role, Secrets, Stamper, Tries, Users};
+use events::CustomerId;
+
+use crate::problem::Problem;
+use crate::request::Caller;
+
+/// How it is found out who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// Not at all: whoever reaches this process may do everything. For the loopback address, to try things out.
+    Open,
+    /// By what the request shows.
+    Here,
+    /// The gateway's authorizer has found out, and whoever hands the request on says so by a [`Principal`] among its
+    /// extensions.
+    Gateway,
+}
+
+/// Who may ask for a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Everybody; nobody is asked who they are.
+    Nothing,
+    /// Everybody; but whoever shows something has to prove it.
+    Perhaps,
+    /// Whoever has this role, or one that may more. Customers see what is theirs.
+    Role(Role),
+}
+
+impl Needs {
+    /// A customer, or whoever may more.
+    pub const CUSTOMER: Needs = Needs::Role(Role::Customer);
+    /// An operator, or whoever may more.
+    pub const OPERATOR: Needs = Needs::Role(Role::Operator);
+    /// An admin.
+    pub const ADMIN: Needs = Needs::Role(Role::Admin);
+}
+
+impl fmt::Display for Needs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Needs::Nothing | Needs::Perhaps => f.pad("anybody"),
+            Needs::Role(role) => f.pad(role.as_str()),
+        }
+    }
+}
+
+/// Everything that finds out who asks, and keeps who may.
+#[derive(Clone)]
+pub struct Access {
+    /// How it is found out who asks.
+    pub guard: Guard,
+    /// The authorizer.
+    pub authenticator: Arc<Authenticator>,
+    /// Those who can log in.
+    pub users: Arc<dyn Users>,
+    /// Keys of programs.
+    pub keys: Arc<dyn Keys>,
+    /// What was tried lately.
+    pub tries: Arc<dyn Tries>,
+}
+
+impl Access {
+    /// Keeps who may in one store.
+    pub fn over<Store>(store: &Arc<Store>, clock: Arc<dyn Stamper>, guard: Guard) -> Access
+    where
+        Store: Users + Keys + Secrets + Tries + 'static,
+    {
+        let authenticator = Authenticator::new(store.clone(), store.clone(), store.clone(), clock);
+        Access {
+            guard,
+            authenticator: Arc::new(authenticator),
+            users: store.clone(),
+            keys: store.clone(),
+            tries: store.clone(),
+        }
+    }
+
+    /// Who asks, if they may.
+    ///
+    /// # Errors
+    /// 401 if they do not prove who they are, 403 if they may not, 503 if that cannot be found out.
+    pub async fn admit(
+        &self,
+        needs: Needs,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Principal, Problem> {
+        let shown = shown(headers);
+        if needs == Needs::Nothing || (needs == Needs::Perhaps && shown == Credentials::default()) {
+            return Ok(if self.guard == Guard::Open { Principal::anyone() } else { Principal::nobody() });
+        }
+        let principal = match self.guard {
+            Guard::Open => Principal::anyone(),
+            Guard::Gateway => {
+                let said = extensions.get::<Principal>().cloned();
+                said.ok_or_else(|| Problem::internal("the gateway handed on a request without its caller"))?
+            }
+            Guard::Here => self.authenticator.principal(shown).await.map_err(refused)?,
+        };
+        match needs {
+            Needs::Role(needed) => principal.role_of(needed).map(|()| principal),
+            Needs::Nothing | Needs::Perhaps => Ok(principal),
+        }
+    }
+}
+
+/// What a role is needed for, checked.
+trait HasRole {
+    fn role_of(&self, needed: Role) -> Result<(), Problem>;
+}
+
+impl HasRole for Principal {
+    fn role_of(&self, needed: Role) -> Result<(), Problem> {
+        match self.role {
+            Some(role) if role >= needed => Ok(()),
+            Some(role) => {
+                let detail = format!("this takes the role {needed}, and yours is {role}");
+                Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+            }
+            None => Err(refused(Refusal::Nothing)),
+        }
+    }
+}
+
+fn shown(headers: &HeaderMap) -> Credentials<'_> {
+    // What is no text is no credential of ours, and must not be taken for none.
+    let header = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
+    Credentials { api_key: header("x-api-key"), authorization: header(AUTHORIZATION.as_str()) }
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    let unauthorized = |code| Problem::new(StatusCode::UNAUTHORIZED, code, refusal.to_string());
+    match refusal {
+        Refusal::Nothing => unauthorized("unauthenticated"),
+        Refusal::Both | Refusal::Bad => unauthorized("invalid_credentials"),
+        Refusal::Unavailable(error) => Problem::from(error),
+    }
+}
+
+/// Says on a 401 how to prove who one is. Source: RFC 9110, section 11.6.1, and RFC 6750, section 3.
+pub(crate) fn challenge(response: &mut Response) {
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let value = r#"Bearer realm="sagaline", ApiKey realm="sagaline", header="x-api-key""#;
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(value));
+    }
+}
+
+impl Caller {
+    /// Refuses what is somebody else's business. What is not theirs is as if it were not there.
+    ///
+    /// # Errors
+    /// The 404 of what they ask for.
+    pub(crate) fn sees(
+        &self,
+        customer: &CustomerId,
+        unknown: impl FnOnce() -> Problem,
+    ) -> Result<(), Problem> {
+        if self.principal.may_act_for(customer) { Ok(()) } else { Err(unknown()) }
+    }
+
+    /// Refuses to act in somebody else's name.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn acts_for(&self, customer: &CustomerId) -> Result<(), Problem> {
+        if self.principal.may_act_for(customer) {
+            return Ok(());
+        }
+        let detail = "a customer acts for themselves alone; send your own customer_id";
+        Err(Problem::new(StatusCode::FORBIDDEN, "not_your_customer", detail))
+    }
+
+    /// Refuses those who may less than this role.
+    ///
+    /// # Errors
+    /// 401 for nobody, else 403.
+    pub(crate) fn has(&self, role: Role) -> Result<(), Problem> {
+        self.principal.role_of(role)
+    }
+}

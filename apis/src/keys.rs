@@ -1,0 +1,69 @@
+//! Keys of programs: made, shown once, listed, revoked.
+
+use std::sync::Arc;
+
+use auth::key;
+use axum::extract::{Path, State};
+use event_store::{KeyRow, Role};
+use events::CustomerId;
+use serde::Serialize;
+
+use crate::Api;
+use crate::access::Needs;
+use crate::answer::Answer;
+use crate::fields::{Bad, Fields, id, one_of, text};
+use crate::paging::{self, Listing, fingerprint};
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::table::Table;
+
+pub(crate) fn routes(table: Table) -> Table {
+    table.post(Needs::ADMIN, "/keys", make).list(Needs::ADMIN, "/keys", list).delete(
+        Needs::ADMIN,
+        "/keys/{id}",
+        revoke,
+    )
+}
+
+/// A key, and the one time that it is shown whole.
+#[derive(Serialize)]
+struct Made<'a> {
+    #[serde(flatten)]
+    row: &'a KeyRow,
+    api_key: &'a str,
+}
+
+/// `POST /keys` {name, role, customer_id?}.
+async fn make(State(api): State<Arc<Api>>, mut body: Fields) -> Result<Answer, Problem> {
+    let name = body.required("name", text(100));
+    let role = body.required("role", one_of(&Role::ALL.map(|role| (role.as_str(), role))));
+    let customer_id = body.optional("customer_id", id(CustomerId::parse));
+    if role == Some(Role::Customer) && customer_id.is_none() {
+        body.refuse("customer_id", Bad("required", "is required for a customer's key".into()));
+    }
+    let (name, role) = body.finish(name.zip(role))?;
+    let (made, shown) = key::new(name, role, customer_id, api.stamper.now());
+    if !api.access.keys.add_key(made.clone()).await? {
+        return Err(Problem::internal("two keys have the same random id"));
+    }
+    let location = format!("/keys/{}", made.row.key_id);
+    let answer = Answer::created(&Made { row: &made.row, api_key: &shown }, location);
+    // What is kept for whoever asks again must not hold the secret.
+    Ok(answer.kept_as(&made.row))
+}
+
+async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
+    let fingerprint = fingerprint("keys");
+    let window = paging::window(&mut params, &fingerprint);
+    params.finish()?;
+    let page = api.access.keys.keys(&window).await?;
+    Ok(Answer::ok(&Listing::of("keys", &page, &fingerprint)))
+}
+
+/// `DELETE /keys/{id}`: it opens nothing from now on; elsewhere for at most [`auth::CACHED`] milliseconds more.
+async fn revoke(State(api): State<Arc<Api>>, Path(key_id): Path<String>) -> Result<Answer, Problem> {
+    let row = api.access.keys.revoke_key(&key_id, api.stamper.now()).await?;
+    let row = row.ok_or_else(|| Problem::not_found("key_not_found", "there is no key with this id"))?;
+    api.access.authenticator.forget_key(&key_id);
+    Ok(Answer::ok(&row))
+}

@@ -1,0 +1,162 @@
+//! People who log in: registering, logging in, and who there is.
+
+use std::sync::Arc;
+
+use auth::password;
+use axum::extract::State;
+use axum::http::StatusCode;
+use event_store::{Allowance, Role, User, UserRow};
+use events::{CustomerId, Timestamp};
+use serde_json::{Value, json};
+
+use crate::Api;
+use crate::access::Needs;
+use crate::answer::Answer;
+use crate::customers;
+use crate::fields::{Bad, Fields, id, one_of};
+use crate::paging::{self, Listing, fingerprint};
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::request::Caller;
+use crate::table::{LOGIN, Table};
+
+pub(crate) fn routes(table: Table) -> Table {
+    table
+        .post(Needs::Perhaps, "/users", register)
+        .list(Needs::ADMIN, "/users", list)
+        .get(Needs::CUSTOMER, "/users/me", me)
+        .post(Needs::Nothing, LOGIN, log_in)
+}
+
+/// Tries to log in, by name.
+const LOGINS: Allowance = Allowance { most: 15, within: 10 * 60 * 1_000 };
+
+/// `POST /users` {username, password, name?, email?, address?}: somebody registers, and is a customer from then on. With
+/// {role, customer_id?} an admin makes a user of any role. A repeat with the same password completes what an earlier
+/// request may have left undone.
+async fn register(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> Result<Answer, Problem> {
+    let username = body.required("username", username);
+    let password = body.required("password", new_password);
+    let role = body.optional("role", one_of(&Role::ALL.map(|role| (role.as_str(), role))));
+    let customer_id = body.optional("customer_id", id(CustomerId::parse));
+    let personal = customers::personal(&mut body);
+    let (username, password) = body.finish(username.zip(password))?;
+    if role.is_some() || customer_id.is_some() {
+        // Who says what somebody may is somebody who may say so.
+        caller.has(Role::Admin)?;
+    }
+    // Whose id is given is registered already, or will be.
+    let is_new_customer = customer_id.is_none();
+    let role = role.unwrap_or(Role::Customer);
+    let stamp = api.stamper.stamp(None);
+    let made = caller.made(&stamp);
+    let mut row = UserRow {
+        username,
+        user_id: format!("usr-{}", made.to_string().to_ascii_lowercase()),
+        role,
+        customer_id: customer_id.or_else(|| (role == Role::Customer).then(|| customers::made(made))),
+        created_at: stamp.occurred_at,
+    };
+    let password_hash = hashed(password.clone()).await?;
+    let is_new = api.access.users.add_user(User { row: row.clone(), password_hash }).await?;
+    if !is_new {
+        row = registered_before(&api, &row, password).await?;
+    }
+    if let Some(customer_id) = row.customer_id.as_ref().filter(|_| is_new_customer) {
+        customers::register_as(&api, &caller, stamp, customer_id, personal).await?;
+    }
+    Ok(if is_new { Answer::created(&row, "/users/me".into()) } else { Answer::ok(&row) })
+}
+
+/// The user of this name, if whoever asks knows the password and wants the same.
+async fn registered_before(api: &Api, wanted: &UserRow, password: String) -> Result<UserRow, Problem> {
+    let taken = || Problem::conflict("username_taken", "this username is taken; choose another one");
+    let User { row, .. } = checked(api, &wanted.username, password).await?.ok_or_else(taken)?;
+    if row.role == wanted.role { Ok(row) } else { Err(taken()) }
+}
+
+/// The user of this name, if this is the password. Every look is one of few tries.
+async fn checked(api: &Api, username: &str, password: String) -> Result<Option<User>, Problem> {
+    let now = api.stamper.now();
+    if let Some(again) = api.access.tries.take_try(&format!("login {username}"), LOGINS, now).await? {
+        return Err(too_many(now, again));
+    }
+    let user = api.access.users.user(username).await?;
+    let hash = user.as_ref().map(|user| user.password_hash.clone());
+    // As long for nobody as for somebody.
+    let is_right = is_right(password, hash).await?;
+    Ok(user.filter(|_| is_right))
+}
+
+async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
+    let fingerprint = fingerprint("users");
+    let window = paging::window(&mut params, &fingerprint);
+    params.finish()?;
+    let page = api.access.users.users(&window).await?;
+    Ok(Answer::ok(&Listing::of("users", &page, &fingerprint)))
+}
+
+/// `GET /users/me`: who asks, as this system knows them.
+async fn me(caller: Caller) -> Answer {
+    Answer::ok(&caller.principal)
+}
+
+/// `POST /login` {username, password}: a token for `Authorization: Bearer`.
+async fn log_in(State(api): State<Arc<Api>>, mut body: Fields) -> Result<Answer, Problem> {
+    let username = body.required("username", username);
+    let password = body.required("password", any_password);
+    let (username, password) = body.finish(username.zip(password))?;
+    let Some(User { row: user, .. }) = checked(&api, &username, password).await? else {
+        let detail = "there is no user of this name with this password";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, "invalid_login", detail));
+    };
+    let (token, lifetime) = api.access.authenticator.token_for(&user).await?;
+    Ok(Answer::ok(
+        &json!({ "token": token, "token_type": "Bearer", "expires_in": lifetime, "role": user.role }),
+    ))
+}
+
+fn too_many(now: Timestamp, again: Timestamp) -> Problem {
+    let seconds = (again.millis() - now.millis()).max(0) / 1_000 + 1;
+    let detail = format!("too many tries for this username; try again in {seconds} s");
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", detail).retry_after(seconds.unsigned_abs())
+}
+
+/// 3 to 64 characters that people type, in lower case from here on.
+fn username(value: &Value) -> Result<String, Bad> {
+    let text = value.as_str().ok_or(Bad::kind("must be a string"))?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._@+-".contains(c);
+    if (3..=64).contains(&text.len()) && text.chars().all(is_plain) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err(Bad("invalid_username", "must be 3 to 64 characters of A-Z, a-z, 0-9, . _ @ + and -".into()))
+    }
+}
+
+fn new_password(value: &Value) -> Result<String, Bad> {
+    let text = any_password(value)?;
+    if text.chars().count() < password::SHORTEST {
+        let detail = format!("must have at least {} characters", password::SHORTEST);
+        return Err(Bad("too_short", detail.into()));
+    }
+    Ok(text)
+}
+
+fn any_password(value: &Value) -> Result<String, Bad> {
+    let text = value.as_str().ok_or(Bad::kind("must be a string"))?;
+    if text.len() > password::LONGEST {
+        return Err(Bad("too_long", format!("must have at most {} bytes", password::LONGEST).into()));
+    }
+    Ok(text.to_owned())
+}
+
+/// Hashing takes tens of milliseconds: a thread does it that may be busy for so long.
+async fn hashed(password: String) -> Result<String, Problem> {
+    let hashed = tokio::task::spawn_blocking(move || password::hash(&password)).await;
+    hashed.map_err(|_| Problem::internal("hashing a password did not come to its end"))
+}
+
+async fn is_right(password: String, hash: Option<String>) -> Result<bool, Problem> {
+    let right = tokio::task::spawn_blocking(move || password::is(&password, hash.as_deref())).await;
+    right.map_err(|_| Problem::internal("looking at a password did not come to its end"))
+}

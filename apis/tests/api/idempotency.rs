@@ -1,0 +1,167 @@
+//! `Idempotency-Key`: a request that comes again is carried out once, and gets the answer that it got.
+
+use axum::body::Body;
+use axum::http::Request;
+use event_store::{Claim, Claimed, Idempotency};
+use events::{Timestamp, Ulid};
+use serde_json::{Value, json};
+
+use crate::world::{Reply, World};
+
+async fn under(world: &World, key: &str, method: &str, path: &str, body: &Value) -> Reply {
+    let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+    let request = Request::builder().method(method).uri(path).header("idempotency-key", key);
+    world.send(request.header("content-type", "application/json").body(body).unwrap()).await
+}
+
+fn order() -> Value {
+    json!({ "customer_id": "cust-1", "items": [{ "sku": "lamp", "quantity": 1 }] })
+}
+
+#[tokio::test]
+async fn the_same_request_under_the_same_key_gets_the_same_answer_and_stores_nothing_more() {
+    let world = World::open().await;
+    let first = under(&world, "k1", "POST", "/orders", &order()).await;
+    assert_eq!((first.status, first.header("idempotent-replayed")), (201, ""));
+    let size = world.size().await;
+    for _ in 0..3 {
+        let again = under(&world, "k1", "POST", "/orders", &order()).await;
+        assert_eq!((again.status, again.header("idempotent-replayed")), (201, "true"));
+        assert_eq!(again.body, first.body);
+        for header in ["location", "etag", "content-type"] {
+            assert_eq!(again.header(header), first.header(header), "{header}");
+        }
+    }
+    assert_eq!(world.size().await, size);
+    let without = world.post("/orders", order()).await;
+    assert_ne!(without.body["order_id"], first.body["order_id"]);
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_for_other_content_is_refused() {
+    let world = World::open().await;
+    let first = under(&world, "k1", "POST", "/orders", &order()).await;
+    let other = json!({ "customer_id": "cust-1", "items": [{ "sku": "lamp", "quantity": 2 }] });
+    let size = world.size().await;
+    let refused = under(&world, "k1", "POST", "/orders", &other).await;
+    assert_eq!((refused.status, refused.code()), (422, "idempotency_key_reused"));
+    assert_eq!(world.size().await, size);
+    // The first request's answer stands.
+    assert_eq!(under(&world, "k1", "POST", "/orders", &order()).await.body, first.body);
+}
+
+#[tokio::test]
+async fn a_key_means_another_request_under_another_path_or_method() {
+    let world = World::open().await;
+    let made = under(&world, "k1", "POST", "/orders", &order()).await;
+    let id = made.body["order_id"].as_str().unwrap();
+    let path = format!("/orders/{id}");
+    let cancelled = under(&world, "k1", "DELETE", &path, &Value::Null).await;
+    assert_eq!((cancelled.status, cancelled.header("idempotent-replayed")), (200, ""));
+    let again = under(&world, "k1", "DELETE", &path, &Value::Null).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (200, "true"));
+    let customer = under(&world, "k1", "POST", "/customers", &json!({})).await;
+    assert_eq!((customer.status, customer.header("idempotent-replayed")), (201, ""));
+}
+
+#[tokio::test]
+async fn whoever_asks_while_the_first_request_is_carried_out_is_told_to_ask_again() {
+    let world = World::open().await;
+    let now = Timestamp::from_millis(1_291_191_960_000);
+    // Somebody claimed every key there is a moment ago.
+    let first = under(&world, "k1", "POST", "/customers", &json!({})).await;
+    assert_eq!(first.status, 201);
+    let claims = world.store.kept_answers();
+    let key = claims.keys().next().unwrap();
+    let claim = Claim {
+        fingerprint: claims[key].claim.fingerprint.clone(),
+        seed: Ulid(7),
+        until: Timestamp::from_millis(now.millis() + 60_000_000),
+        forget_at: Timestamp::from_millis(now.millis() + 90_000_000),
+    };
+    world.store.forget_kept_answers();
+    assert_eq!(world.store.claim(key, claim, now).await, Ok(Claimed::Mine(Ulid(7))));
+    let running = under(&world, "k1", "POST", "/customers", &json!({})).await;
+    assert_eq!((running.status, running.code()), (409, "request_in_progress"));
+    assert_eq!(running.header("retry-after"), "1");
+}
+
+#[tokio::test]
+async fn whoever_takes_a_request_over_from_the_dead_makes_the_same_ids() {
+    let world = World::open().await;
+    let first = under(&world, "k1", "POST", "/orders", &order()).await;
+    // The process died before the answer was kept.
+    let claims = world.store.kept_answers();
+    let (key, kept) = claims.iter().next().unwrap();
+    let dead = Timestamp::from_millis(0);
+    world.store.forget_kept_answers();
+    let claim = Claim { until: dead, ..kept.claim.clone() };
+    assert_eq!(world.store.claim(key, claim, dead).await, Ok(Claimed::Mine(kept.claim.seed)));
+    let size = world.size().await;
+    let again = under(&world, "k1", "POST", "/orders", &order()).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (200, ""));
+    assert_eq!(again.body["order_id"], first.body["order_id"]);
+    assert_eq!(world.size().await, size);
+}
+
+#[tokio::test]
+async fn what_was_refused_before_anything_was_decided_is_looked_at_again_and_its_key_stands_for_it() {
+    let world = World::open().await;
+    let wrong = json!({ "customer_id": "cust-1", "items": [] });
+    for _ in 0..2 {
+        let refused = under(&world, "k1", "POST", "/orders", &wrong).await;
+        assert_eq!((refused.status, refused.header("idempotent-replayed")), (422, ""));
+    }
+    let mended = under(&world, "k1", "POST", "/orders", &order()).await;
+    assert_eq!((mended.status, mended.code()), (422, "idempotency_key_reused"));
+}
+
+#[tokio::test]
+async fn a_decision_that_refuses_is_kept_whatever_would_be_decided_later() {
+    let world = World::open().await;
+    let made = world.post("/orders", order()).await;
+    let path = format!("/orders/{}", made.body["order_id"].as_str().unwrap());
+    let ship = json!({ "status": "SHIPPED" });
+    let refused = under(&world, "k1", "PATCH", &path, &ship).await;
+    assert_eq!((refused.status, refused.code()), (409, "transition_not_allowed"));
+    let again = under(&world, "k1", "PATCH", &path, &ship).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (409, "true"));
+    assert_eq!(again.header("content-type"), "application/problem+json");
+    assert_eq!(again.body["current_status"], refused.body["current_status"]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_refused_and_nothing_is_stored() {
+    let world = World::open().await;
+    let size = world.size().await;
+    for bad in ["", &"x".repeat(256), "ü"] {
+        let refused = under(&world, bad, "POST", "/orders", &order()).await;
+        assert_eq!((refused.status, refused.code()), (400, "invalid_idempotency_key"), "{bad}");
+    }
+    let twice = Request::post("/orders").header("idempotency-key", "a").header("idempotency-key", "b");
+    let body = Body::from(order().to_string());
+    let refused = world.send(twice.header("content-type", "application/json").body(body).unwrap()).await;
+    assert_eq!((refused.status, refused.code()), (400, "invalid_idempotency_key"));
+    assert_eq!(world.size().await, size);
+}
+
+#[tokio::test]
+async fn reads_and_the_compatibility_api_take_no_notice_of_a_key() {
+    let world = World::open().await;
+    for _ in 0..2 {
+        let list = under(&world, "k1", "GET", "/orders", &Value::Null).await;
+        assert_eq!((list.status, list.header("idempotent-replayed")), (200, ""));
+        let lot = json!({ "sku": "lamp", "units": 1, "lotId": "lot-1" });
+        let restocked = under(&world, "k1", "POST", "/api/v1/inventory/restockSku", &lot).await;
+        assert_eq!((restocked.status, restocked.header("idempotent-replayed")), (202, ""));
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_before_the_key_is_claimed() {
+    let world = World::open().await;
+    let large = json!({ "customer_id": "x".repeat(70_000) });
+    let refused = under(&world, "k1", "POST", "/customers", &large).await;
+    assert_eq!((refused.status, refused.code()), (413, "body_too_large"));
+    assert!(world.store.kept_answers().is_empty());
+}

@@ -1,0 +1,176 @@
+//! Who may ask: users, keys, and what tokens are signed with. None of it is in the log: it can be taken away for good.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use events::{CustomerId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::log::StoreError;
+use crate::views::{Page, Window};
+
+/// What somebody may ask for. Each may what those before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Orders of their own.
+    Customer,
+    /// Everybody's orders, stock, queues.
+    Operator,
+    /// Users, keys, raw events.
+    Admin,
+}
+
+impl Role {
+    /// Every role, from the one that may least.
+    pub const ALL: [Role; 3] = [Role::Customer, Role::Operator, Role::Admin];
+
+    /// `customer`, `operator` or `admin`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Customer => "customer",
+            Role::Operator => "operator",
+            Role::Admin => "admin",
+        }
+    }
+
+    /// The role of a name.
+    pub fn parse(text: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Somebody who can log in, as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRow {
+    /// The key: what is typed at the login, in lower case.
+    pub username: String,
+    /// Stands for the user in tokens.
+    pub user_id: String,
+    /// What the user may ask for.
+    pub role: Role,
+    /// Who the user is as a customer; always there for [`Role::Customer`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<CustomerId>,
+    /// When the user was registered.
+    pub created_at: Timestamp,
+}
+
+/// A user, and what proves a password: an argon2id hash in PHC format. The two are apart so that a hash cannot be
+/// shown by showing a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// What may be shown.
+    pub row: UserRow,
+    /// What may not.
+    pub password_hash: String,
+}
+
+/// A key, as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRow {
+    /// The key of the row; the part of an API key that is no secret.
+    pub key_id: String,
+    /// What it is for, in its maker's words.
+    pub name: String,
+    /// What it may ask for.
+    pub role: Role,
+    /// Whose orders; always there for [`Role::Customer`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_id: Option<CustomerId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Since when it is good for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A key, and the SHA-256 of its secret: 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// What may be shown.
+    pub row: KeyRow,
+    /// What may not.
+    pub secret_hash: String,
+}
+
+/// Those who can log in.
+///
+/// What must hold: a look-up sees every write that was acknowledged before; a list may be a moment behind.
+#[async_trait]
+pub trait Users: Send + Sync {
+    /// Adds a user unless the name is taken; says whether it was added.
+    async fn add_user(&self, user: User) -> Result<bool, StoreError>;
+    /// The user of a name.
+    async fn user(&self, username: &str) -> Result<Option<User>, StoreError>;
+    /// Users by the time of their registration.
+    async fn users(&self, window: &Window) -> Result<Page<UserRow>, StoreError>;
+    /// Takes away every user and every key of a customer; says how many there were.
+    async fn forget_customer(&self, customer: &CustomerId) -> Result<usize, StoreError>;
+}
+
+/// Keys of programs.
+///
+/// What must hold: as in [`Users`].
+#[async_trait]
+pub trait Keys: Send + Sync {
+    /// Adds a key unless its id is taken; says whether it was added.
+    async fn add_key(&self, key: Key) -> Result<bool, StoreError>;
+    /// The key of an id, revoked or not.
+    async fn key(&self, key_id: &str) -> Result<Option<Key>, StoreError>;
+    /// Keys by the time they were made, revoked ones too.
+    async fn keys(&self, window: &Window) -> Result<Page<KeyRow>, StoreError>;
+    /// Revokes a key, unless it is revoked already; gives it as it is now, or `None` if there is no such key.
+    async fn revoke_key(&self, key_id: &str, at: Timestamp) -> Result<Option<KeyRow>, StoreError>;
+}
+
+/// Secrets that every process over one store shares.
+#[async_trait]
+pub trait Secrets: Send + Sync {
+    /// The secret of a name. Where there is none yet, the one that is offered becomes it: of many that are offered at
+    /// once, one.
+    async fn secret(&self, name: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError>;
+}
+
+/// How often something may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// So many times …
+    pub most: usize,
+    /// … within any so many milliseconds.
+    pub within: i64,
+}
+
+impl Allowance {
+    /// Takes one try, if one is left; else says when the next one is.
+    pub fn take(self, tries: &mut Vec<Timestamp>, now: Timestamp) -> Result<(), Timestamp> {
+        let end_of = |at: &Timestamp| Timestamp::from_millis(at.millis().saturating_add(self.within));
+        // A try of later than now was made where a clock goes ahead: it counts.
+        tries.retain(|at| end_of(at) > now);
+        if tries.len() >= self.most {
+            return Err(tries.iter().map(end_of).min().unwrap_or(now));
+        }
+        tries.push(now);
+        Ok(())
+    }
+}
+
+/// What was tried lately, for limits that hold whichever process is asked.
+#[async_trait]
+pub trait Tries: Send + Sync {
+    /// Takes one of the tries that `whose` has, and gives `None`; or, where none is left, the moment of the next
+    /// one. Of many that are taken at once no more are given than there are. Tries older than the allowance looks
+    /// back may be forgotten.
+    async fn take_try(
+        &self,
+        whose: &str,
+        allowance: Allowance,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError>;
+}

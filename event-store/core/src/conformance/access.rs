@@ -1,0 +1,151 @@
+//! What must hold of [`Users`](crate::Users), [`Keys`](crate::Keys), [`Secrets`](crate::Secrets) and
+//! [`Tries`](crate::Tries).
+
+use futures_util::future::join_all;
+
+use super::Access;
+use super::catalog_views::customer_id;
+use super::given::{second, soon_listed};
+use super::order_views::IDS;
+use crate::access::{Allowance, Key, KeyRow, Role, User, UserRow};
+use crate::views::{After, Page, Window};
+
+pub async fn who_was_never_added_is_not_there(access: &dyn Access) {
+    assert_eq!(access.user("ann").await, Ok(None));
+    assert_eq!(access.key("k-1").await, Ok(None));
+    assert_eq!(access.revoke_key("k-1", second(1)).await, Ok(None));
+    let window = Window { limit: 10, ..Window::default() };
+    assert_eq!(access.users(&window).await, Ok(Page { rows: Vec::new(), next: None }));
+    assert_eq!(access.keys(&window).await, Ok(Page { rows: Vec::new(), next: None }));
+}
+
+pub async fn a_name_is_given_once(access: &dyn Access) {
+    let users = (0..20).map(|n| access.add_user(user("ann", n)));
+    let added = join_all(users).await;
+    let winners: Vec<u64> = (0..20).filter(|n| added[*n as usize] == Ok(true)).collect();
+    let [winner] = winners[..] else { panic!("{winners:?} were added") };
+    assert_eq!(access.user("ann").await, Ok(Some(user("ann", winner))));
+}
+
+pub async fn a_user_comes_back_as_it_was_added(access: &dyn Access) {
+    let customer = User {
+        row: UserRow {
+            role: Role::Customer,
+            customer_id: Some(customer_id("cus-1")),
+            ..user("ann@example.org", 1).row
+        },
+        ..user("", 1)
+    };
+    for user in [customer, user("bob", 2), user("bo b'ü#", 3)] {
+        assert_eq!(access.add_user(user.clone()).await, Ok(true));
+        assert_eq!(access.user(&user.row.username).await, Ok(Some(user)));
+    }
+    assert_eq!(access.user("Bob").await, Ok(None));
+}
+
+pub async fn users_and_keys_are_listed_by_time_and_key_page_by_page(access: &dyn Access) {
+    let (mut users, mut keys) = (Vec::new(), Vec::new());
+    for (n, id) in (0..).zip(IDS) {
+        assert_eq!(access.add_user(user(id, n / 3)).await, Ok(true));
+        assert_eq!(access.add_key(key(id, n / 2)).await, Ok(true));
+        users.push(user(id, n / 3).row);
+        keys.push(key(id, n / 2).row);
+    }
+    let place = |row: &UserRow| After { created_at: row.created_at, id: row.username.clone() };
+    soon_listed("users", users, &[1, 3, 12, 13], place, async |window| access.users(&window).await.unwrap())
+        .await;
+    let place = |row: &KeyRow| After { created_at: row.created_at, id: row.key_id.clone() };
+    soon_listed("keys", keys, &[1, 3, 12, 13], place, async |window| access.keys(&window).await.unwrap())
+        .await;
+}
+
+pub async fn a_key_is_revoked_once_and_for_all(access: &dyn Access) {
+    assert_eq!(access.add_key(key("k-1", 1)).await, Ok(true));
+    assert_eq!(access.add_key(key("k-2", 1)).await, Ok(true));
+    assert_eq!(access.add_key(key("k-1", 2)).await, Ok(false));
+    assert_eq!(access.key("k-1").await, Ok(Some(key("k-1", 1))));
+    let revoked = KeyRow { revoked_at: Some(second(5)), ..key("k-1", 1).row };
+    for at in [5, 6] {
+        assert_eq!(access.revoke_key("k-1", second(at)).await, Ok(Some(revoked.clone())));
+        assert_eq!(access.key("k-1").await, Ok(Some(Key { row: revoked.clone(), ..key("k-1", 1) })));
+    }
+    assert_eq!(access.key("k-2").await, Ok(Some(key("k-2", 1))));
+}
+
+pub async fn a_customer_is_forgotten_with_every_user_and_key(access: &dyn Access) {
+    let of = |customer: &str| Some(customer_id(customer));
+    for (n, (name, customer)) in (0..).zip([("ann", "cus-1"), ("bob", "cus-2"), ("cid", "cus-1")]) {
+        let mut user = user(name, n);
+        user.row.customer_id = of(customer);
+        access.add_user(user).await.unwrap();
+        let mut key = key(name, n);
+        key.row.customer_id = of(customer);
+        access.add_key(key).await.unwrap();
+    }
+    access.add_user(user("operator", 9)).await.unwrap();
+    // The users of a customer are found by an index, which may be a moment behind.
+    let mut forgotten = 0;
+    for _ in 0..200 {
+        forgotten += access.forget_customer(&customer_id("cus-1")).await.unwrap();
+        if forgotten == 4 {
+            break;
+        }
+    }
+    assert_eq!(forgotten, 4);
+    assert_eq!(access.forget_customer(&customer_id("cus-1")).await, Ok(0));
+    for (name, is_there) in [("ann", false), ("bob", true), ("cid", false)] {
+        assert_eq!(access.user(name).await.unwrap().is_some(), is_there, "{name}");
+        assert_eq!(access.key(name).await.unwrap().is_some(), is_there, "{name}");
+    }
+    assert!(access.user("operator").await.unwrap().is_some());
+}
+
+pub async fn the_first_secret_that_is_offered_stays(access: &dyn Access) {
+    let offers = join_all((0..10).map(|n| access.secret("tokens", [n; 32]))).await;
+    let first = offers[0].clone().unwrap();
+    assert!(offers.iter().all(|secret| *secret == Ok(first)), "{offers:?}");
+    assert_eq!(access.secret("tokens", [99; 32]).await, Ok(first));
+    assert_eq!(access.secret("cursors", [98; 32]).await, Ok([98; 32]));
+}
+
+pub async fn no_more_tries_are_given_than_there_are(access: &dyn Access) {
+    let allowance = Allowance { most: 3, within: 10_000 };
+    let tries = join_all((0..12).map(|_| access.take_try("ann", allowance, second(1)))).await;
+    assert_eq!(tries.iter().filter(|found| **found == Ok(None)).count(), 3, "{tries:?}");
+    let until = Ok(Some(second(11)));
+    assert_eq!(tries.iter().filter(|found| **found == until).count(), 9, "{tries:?}");
+    assert_eq!(access.take_try("bob", allowance, second(1)).await, Ok(None));
+}
+
+pub async fn a_try_is_given_again_when_the_oldest_is_forgotten(access: &dyn Access) {
+    let allowance = Allowance { most: 2, within: 10_000 };
+    let mut found = Vec::new();
+    for at in [1, 5, 6, 10, 11, 12, 15, 16] {
+        found.push(access.take_try("ann", allowance, second(at)).await.unwrap());
+    }
+    let again = |at| Some(second(at));
+    assert_eq!(found, [None, None, again(11), again(11), None, again(15), None, again(21)]);
+}
+
+fn user(name: &str, n: u64) -> User {
+    let row = UserRow {
+        username: name.into(),
+        user_id: format!("usr-{n}"),
+        role: Role::Operator,
+        customer_id: None,
+        created_at: second(n),
+    };
+    User { row, password_hash: format!("$argon2id${n}") }
+}
+
+fn key(id: &str, n: u64) -> Key {
+    let row = KeyRow {
+        key_id: id.into(),
+        name: format!("key {n}"),
+        role: Role::Admin,
+        customer_id: None,
+        created_at: second(n),
+        revoked_at: None,
+    };
+    Key { row, secret_hash: format!("{n:064x}") }
+}

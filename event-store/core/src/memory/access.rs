@@ -1,0 +1,138 @@
+//! Users, keys, tries and kept answers in memory.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use events::{CustomerId, Timestamp};
+
+use super::{MemoryStore, page_of};
+use crate::access::{Allowance, Key, KeyRow, Keys, Secrets, Tries, User, UserRow, Users};
+use crate::idempotency::{Claim, Claimed, Idempotency, Kept, KeptAnswer};
+use crate::log::StoreError;
+use crate::views::{Page, Window};
+
+/// What is kept beside the log and its read models.
+#[derive(Default)]
+pub(super) struct Beside {
+    users: BTreeMap<String, User>,
+    keys: BTreeMap<String, Key>,
+    secrets: BTreeMap<String, [u8; 32]>,
+    tries: BTreeMap<String, Vec<Timestamp>>,
+    kept: BTreeMap<String, Kept>,
+}
+
+impl MemoryStore {
+    /// What is stored under each `Idempotency-Key`.
+    pub fn kept_answers(&self) -> BTreeMap<String, Kept> {
+        self.world().beside.kept.clone()
+    }
+
+    /// Forgets every `Idempotency-Key`.
+    pub fn forget_kept_answers(&self) {
+        self.world().beside.kept.clear();
+    }
+}
+
+#[async_trait]
+impl Users for MemoryStore {
+    async fn add_user(&self, user: User) -> Result<bool, StoreError> {
+        let users = &mut self.world().beside.users;
+        let is_new = !users.contains_key(&user.row.username);
+        if is_new {
+            users.insert(user.row.username.clone(), user);
+        }
+        Ok(is_new)
+    }
+
+    async fn user(&self, username: &str) -> Result<Option<User>, StoreError> {
+        Ok(self.world().beside.users.get(username).cloned())
+    }
+
+    async fn users(&self, window: &Window) -> Result<Page<UserRow>, StoreError> {
+        let rows = self.world().beside.users.values().map(|user| user.row.clone()).collect();
+        Ok(page_of(rows, window, |row| (row.created_at, row.username.clone())))
+    }
+
+    async fn forget_customer(&self, customer: &CustomerId) -> Result<usize, StoreError> {
+        let beside = &mut self.world().beside;
+        let before = beside.users.len() + beside.keys.len();
+        beside.users.retain(|_, user| user.row.customer_id.as_ref() != Some(customer));
+        beside.keys.retain(|_, key| key.row.customer_id.as_ref() != Some(customer));
+        Ok(before - beside.users.len() - beside.keys.len())
+    }
+}
+
+#[async_trait]
+impl Keys for MemoryStore {
+    async fn add_key(&self, key: Key) -> Result<bool, StoreError> {
+        let keys = &mut self.world().beside.keys;
+        let is_new = !keys.contains_key(&key.row.key_id);
+        if is_new {
+            keys.insert(key.row.key_id.clone(), key);
+        }
+        Ok(is_new)
+    }
+
+    async fn key(&self, key_id: &str) -> Result<Option<Key>, StoreError> {
+        Ok(self.world().beside.keys.get(key_id).cloned())
+    }
+
+    async fn keys(&self, window: &Window) -> Result<Page<KeyRow>, StoreError> {
+        let rows = self.world().beside.keys.values().map(|key| key.row.clone()).collect();
+        Ok(page_of(rows, window, |row| (row.created_at, row.key_id.clone())))
+    }
+
+    async fn revoke_key(&self, key_id: &str, at: Timestamp) -> Result<Option<KeyRow>, StoreError> {
+        let keys = &mut self.world().beside.keys;
+        Ok(keys.get_mut(key_id).map(|key| {
+            key.row.revoked_at.get_or_insert(at);
+            key.row.clone()
+        }))
+    }
+}
+
+#[async_trait]
+impl Secrets for MemoryStore {
+    async fn secret(&self, name: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        Ok(*self.world().beside.secrets.entry(name.to_owned()).or_insert(offered))
+    }
+}
+
+#[async_trait]
+impl Tries for MemoryStore {
+    async fn take_try(
+        &self,
+        whose: &str,
+        allowance: Allowance,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let tries = &mut self.world().beside.tries;
+        Ok(allowance.take(tries.entry(whose.to_owned()).or_default(), now).err())
+    }
+}
+
+#[async_trait]
+impl Idempotency for MemoryStore {
+    async fn claim(&self, key: &str, claim: Claim, now: Timestamp) -> Result<Claimed, StoreError> {
+        let kept = &mut self.world().beside.kept;
+        let (claimed, stored) = Kept::claimed(kept.get(key), claim, now);
+        if let Some(stored) = stored {
+            kept.insert(key.to_owned(), stored);
+        }
+        Ok(claimed)
+    }
+
+    async fn keep(&self, key: &str, until: Timestamp, answer: KeptAnswer) -> Result<(), StoreError> {
+        if let Some(kept) = self.world().beside.kept.get_mut(key).filter(|kept| kept.is_held(until)) {
+            kept.answer = Some(answer);
+        }
+        Ok(())
+    }
+
+    async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
+        if let Some(kept) = self.world().beside.kept.get_mut(key).filter(|kept| kept.is_held(until)) {
+            kept.claim.until = Timestamp::from_millis(0);
+        }
+        Ok(())
+    }
+}

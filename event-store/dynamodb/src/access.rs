@@ -1,0 +1,330 @@
+//! Users, keys, secrets and tries; and answers that were given already.
+//!
+//! Users, keys and secrets are items of one table, told apart by what their `id` begins with. What is changed by looking
+//! at it first, tries and kept answers, carries the number of its changes, and a change is written over the state that it
+//! was computed from.
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue};
+use event_store::{
+    After, Allowance, Claim, Claimed, Direction, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page,
+    Secrets, StoreError, Tries, User, UserRow, Users, Window,
+};
+use events::{CustomerId, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::DynamoStore;
+use crate::calls::Refused;
+use crate::lists::{List, insert, place, shelf_of, shelves};
+use crate::row_item::{Item, json, json_of, key, number, number_of, text, text_of, unreadable};
+
+const USER: &str = "USER";
+const KEY: &str = "KEY";
+
+fn id_of(kind: &str, name: &str) -> String {
+    format!("{kind}#{name}")
+}
+
+/// An item of a kind, in the list of all of its kind, and in that of its customer.
+fn listed(kind: &str, name: &str, created_at: Timestamp, customer: Option<&CustomerId>) -> Item {
+    let id = id_of(kind, name);
+    let mut item = key("id", &id);
+    insert(&mut item, "created_at", text(place(created_at, &id)));
+    insert(&mut item, "shelf", text(shelf_of(kind, &id)));
+    if let Some(customer) = customer {
+        insert(&mut item, "customer_id", text(customer.as_str()));
+    }
+    item
+}
+
+fn to_key_row(item: &Item) -> Result<KeyRow, StoreError> {
+    let row: KeyRow = json_of(item, "row")?;
+    let revoked_at = match text_of(item, "revoked_at") {
+        Ok(at) => Some(Timestamp::parse(at).map_err(|_| unreadable("revoked_at"))?),
+        Err(_) => None,
+    };
+    Ok(KeyRow { revoked_at, ..row })
+}
+
+#[async_trait]
+impl Users for DynamoStore {
+    async fn add_user(&self, user: User) -> Result<bool, StoreError> {
+        let User { row, password_hash } = user;
+        let mut item = listed(USER, &row.username, row.created_at, row.customer_id.as_ref());
+        insert(&mut item, "row", json(&row));
+        insert(&mut item, "password_hash", text(password_hash));
+        self.put_new(&self.tables.users, item).await
+    }
+
+    async fn user(&self, username: &str) -> Result<Option<User>, StoreError> {
+        let item = self.get(&self.tables.users, key("id", &id_of(USER, username))).await?;
+        let user = |item: &Item| {
+            let password_hash = text_of(item, "password_hash")?.to_owned();
+            Ok(User { row: json_of(item, "row")?, password_hash })
+        };
+        item.as_ref().map(user).transpose()
+    }
+
+    async fn users(&self, window: &Window) -> Result<Page<UserRow>, StoreError> {
+        self.all_of(USER, window, |item| json_of(item, "row")).await
+    }
+
+    async fn forget_customer(&self, customer: &CustomerId) -> Result<usize, StoreError> {
+        let of_customer = List {
+            table: &self.tables.users,
+            index: "GSI2",
+            by: "customer_id",
+            partitions: vec![customer.to_string()],
+        };
+        let (mut forgotten, mut after) = (0, None);
+        loop {
+            let window = Window { limit: 25, after, direction: Direction::Ascending };
+            let found = self
+                .list(&of_customer, &window, (None, None), |item| {
+                    text_of(item, "id").map(|id| Some(id.to_owned()))
+                })
+                .await?;
+            for id in &found.rows {
+                forgotten += usize::from(self.delete(&self.tables.users, id).await?);
+            }
+            after = found.next;
+            if after.is_none() {
+                return Ok(forgotten);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Keys for DynamoStore {
+    async fn add_key(&self, added: Key) -> Result<bool, StoreError> {
+        let Key { row, secret_hash } = added;
+        let mut item = listed(KEY, &row.key_id, row.created_at, row.customer_id.as_ref());
+        insert(&mut item, "row", json(&row));
+        insert(&mut item, "secret_hash", text(secret_hash));
+        self.put_new(&self.tables.users, item).await
+    }
+
+    async fn key(&self, key_id: &str) -> Result<Option<Key>, StoreError> {
+        let item = self.get(&self.tables.users, key("id", &id_of(KEY, key_id))).await?;
+        let read = |item: &Item| {
+            let secret_hash = text_of(item, "secret_hash")?.to_owned();
+            Ok(Key { row: to_key_row(item)?, secret_hash })
+        };
+        item.as_ref().map(read).transpose()
+    }
+
+    async fn keys(&self, window: &Window) -> Result<Page<KeyRow>, StoreError> {
+        self.all_of(KEY, window, to_key_row).await
+    }
+
+    async fn revoke_key(&self, key_id: &str, at: Timestamp) -> Result<Option<KeyRow>, StoreError> {
+        // Revoking twice is revoking once, so it does not matter whether an earlier try had its effect.
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.users)
+            .set_key(Some(key("id", &id_of(KEY, key_id))))
+            .update_expression("SET revoked_at = if_not_exists(revoked_at, :at)")
+            .condition_expression("attribute_exists(secret_hash)")
+            .expression_attribute_values(":at", text(at.to_string()))
+            .return_values(ReturnValue::AllNew)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match self.call(|| update.clone().send()).await {
+            Ok(updated) => updated.attributes.as_ref().map(to_key_row).transpose(),
+            Err(Refused::ByService(UpdateItemError::ConditionalCheckFailedException(_), _)) => Ok(None),
+            Err(refused) => Err(refused.into()),
+        }
+    }
+}
+
+#[async_trait]
+impl Secrets for DynamoStore {
+    async fn secret(&self, name: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        let id = id_of("SECRET", name);
+        let stored = |item: &Item| hex_of(text_of(item, "secret")?).ok_or_else(|| unreadable("secret"));
+        if let Some(item) = self.get(&self.tables.users, key("id", &id)).await? {
+            return stored(&item);
+        }
+        let mut item = key("id", &id);
+        insert(&mut item, "secret", text(to_hex(&offered)));
+        if self.put_new(&self.tables.users, item).await? {
+            return Ok(offered);
+        }
+        let item = self.get(&self.tables.users, key("id", &id)).await?;
+        stored(&item.ok_or_else(|| unreadable("secret"))?)
+    }
+}
+
+fn to_hex(bytes: &[u8; 32]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn hex_of(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    let mut bytes = [0; 32];
+    if digits.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[async_trait]
+impl Tries for DynamoStore {
+    async fn take_try(
+        &self,
+        whose: &str,
+        allowance: Allowance,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let forget_at = Timestamp::from_millis(now.millis().saturating_add(allowance.within));
+        self.change(&id_of("TRIES", whose), |tries: Option<Vec<Timestamp>>| {
+            let mut tries = tries.unwrap_or_default();
+            match allowance.take(&mut tries, now) {
+                Ok(()) => (None, Some((tries, forget_at))),
+                Err(again) => (Some(again), None),
+            }
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Idempotency for DynamoStore {
+    async fn claim(&self, key: &str, claim: Claim, now: Timestamp) -> Result<Claimed, StoreError> {
+        self.change(&id_of("ANSWER", key), |kept: Option<Kept>| {
+            let (claimed, stored) = Kept::claimed(kept.as_ref(), claim.clone(), now);
+            (claimed, stored.map(with_end))
+        })
+        .await
+    }
+
+    async fn keep(&self, key: &str, until: Timestamp, answer: KeptAnswer) -> Result<(), StoreError> {
+        self.change(&id_of("ANSWER", key), |kept: Option<Kept>| {
+            let held = kept.filter(|kept| kept.is_held(until));
+            ((), held.map(|held| with_end(Kept { answer: Some(answer.clone()), ..held })))
+        })
+        .await
+    }
+
+    async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
+        self.change(&id_of("ANSWER", key), |kept: Option<Kept>| {
+            let held = kept.filter(|kept| kept.is_held(until)).map(|mut held| {
+                held.claim.until = Timestamp::from_millis(0);
+                with_end(held)
+            });
+            ((), held)
+        })
+        .await
+    }
+}
+
+fn with_end(kept: Kept) -> (Kept, Timestamp) {
+    let forget_at = kept.claim.forget_at;
+    (kept, forget_at)
+}
+
+impl DynamoStore {
+    /// The list of a kind. Its places carry the whole id, which nobody else sees.
+    async fn all_of<Row>(
+        &self,
+        kind: &str,
+        window: &Window,
+        row: impl Fn(&Item) -> Result<Row, StoreError>,
+    ) -> Result<Page<Row>, StoreError> {
+        let list = List { table: &self.tables.users, index: "GSI1", by: "shelf", partitions: shelves(kind) };
+        let after = window.after.as_ref();
+        let after = after.map(|after| After { id: id_of(kind, &after.id), created_at: after.created_at });
+        let page = self
+            .list(&list, &Window { after, ..window.clone() }, (None, None), |item| row(item).map(Some))
+            .await?;
+        let bare = |after: After| {
+            let id = after.id.split_once('#').map_or_else(String::new, |(_, name)| name.to_owned());
+            After { id, ..after }
+        };
+        Ok(Page { rows: page.rows, next: page.next.map(bare) })
+    }
+
+    /// Puts an item unless there is one under its id; says whether it did.
+    async fn put_new(&self, table: &str, item: Item) -> Result<bool, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(table)
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(id)")
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match self.call(|| put.clone().send()).await {
+            Ok(_) => Ok(true),
+            Err(Refused::ByService(PutItemError::ConditionalCheckFailedException(_), false)) => Ok(false),
+            // Perhaps it is our own, of a try whose answer was lost.
+            Err(Refused::ByService(PutItemError::ConditionalCheckFailedException(_), true)) => {
+                let stored = self.get(table, key("id", text_of(&item, "id")?)).await?;
+                Ok(stored == Some(item))
+            }
+            Err(refused) => Err(refused.into()),
+        }
+    }
+
+    /// Deletes an item; says whether there was one. After a try whose answer was lost, perhaps not.
+    async fn delete(&self, table: &str, id: &str) -> Result<bool, StoreError> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(table)
+            .set_key(Some(key("id", id)))
+            .return_values(ReturnValue::AllOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        Ok(self.call(|| delete.clone().send()).await?.attributes.is_some())
+    }
+
+    /// Looks at a state, and writes what becomes of it over the one that was looked at; looks again where somebody
+    /// else was faster.
+    async fn change<State, Out>(
+        &self,
+        id: &str,
+        change: impl Fn(Option<State>) -> (Out, Option<(State, Timestamp)>),
+    ) -> Result<Out, StoreError>
+    where
+        State: Serialize + DeserializeOwned + PartialEq,
+    {
+        let table = &self.tables.idempotency;
+        loop {
+            let stored = self.get(table, key("id", id)).await?;
+            let version = stored.as_ref().map_or(Ok(0_u64), |item| number_of(item, "version"))?;
+            let state = stored.as_ref().map(|item| json_of(item, "state")).transpose()?;
+            let (out, changed) = change(state);
+            let Some((state, forget_at)) = changed else { return Ok(out) };
+            let mut item = key("id", id);
+            insert(&mut item, "state", json(&state));
+            insert(&mut item, "version", number(version + 1));
+            // Seconds, as the table's time to live wants them; it deletes hours later than that.
+            insert(&mut item, "expires_at", number(forget_at.millis() / 1_000 + 1));
+            let put = self.client.put_item().table_name(table).set_item(Some(item.clone()));
+            let put = match version {
+                0 => put.condition_expression("attribute_not_exists(id)"),
+                _ => put
+                    .condition_expression("#version = :version")
+                    .expression_attribute_names("#version", "version")
+                    .expression_attribute_values(":version", number(version)),
+            };
+            let put = put.return_consumed_capacity(ReturnConsumedCapacity::Total);
+            match self.call(|| put.clone().send()).await {
+                Ok(_) => return Ok(out),
+                Err(Refused::ByService(PutItemError::ConditionalCheckFailedException(_), again)) => {
+                    // Perhaps it is our own, of a try whose answer was lost.
+                    if again && self.get(table, key("id", id)).await? == Some(item) {
+                        return Ok(out);
+                    }
+                }
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+    }
+}
