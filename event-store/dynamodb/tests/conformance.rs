@@ -129,9 +129,11 @@ async fn a_ledger_that_a_worker_left_behind_is_completed_when_its_message_comes_
 mod dynamodb_local {
     use super::a_store_at;
     event_store::conformance!(without feed: a_store_at("SAGALINE_DYNAMODB_LOCAL", 10).await);
+    event_store::access_conformance!(a_store_at("SAGALINE_DYNAMODB_LOCAL", 10).await);
 }
 
 mod ministack {
     use super::a_store_at;
     event_store::conformance!(without feed: a_store_at("SAGALINE_MINISTACK", 100).await);
+    event_store::access_conformance!(a_store_at("SAGALINE_MINISTACK", 100).await);
 }
