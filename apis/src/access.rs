@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use auth::{Authenticator, Credentials, Principal, Refusal};
+use auth::{Authenticator, CURSORS, Credentials, Principal, Refusal, SharedSecret};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -67,6 +67,8 @@ pub struct Access {
     pub keys: Arc<dyn Keys>,
     /// What was tried lately.
     pub tries: Arc<dyn Tries>,
+    /// What the cursors of lists are signed with.
+    pub cursors: Arc<SharedSecret>,
 }
 
 impl Access {
@@ -82,6 +84,7 @@ impl Access {
             users: store.clone(),
             keys: store.clone(),
             tries: store.clone(),
+            cursors: Arc::new(SharedSecret::new(store.clone(), CURSORS)),
         }
     }
 

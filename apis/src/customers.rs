@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use event_store::{CustomerRow, Personal};
-use events::{CustomerId, CustomerRegistered, Event, Priority, RecordedEvent, Stamp, StreamKey, Ulid};
+use events::{
+    CustomerErased, CustomerId, CustomerRegistered, Event, Priority, RecordedEvent, Stamp, StreamKey, Ulid,
+};
 use serde_json::Value;
 
 use crate::Api;
 use crate::access::Needs;
 use crate::answer::Answer;
 use crate::fields::{Bad, Fields, id, lines_of_text, text};
-use crate::paging::{self, Listing, fingerprint};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::request::{Caller, Named, unknown};
@@ -23,6 +24,7 @@ pub(crate) fn routes(table: Table) -> Table {
         .post(Needs::OPERATOR, "/customers", register)
         .list(Needs::OPERATOR, "/customers", list)
         .get(Needs::CUSTOMER, "/customers/{id}", customer)
+        .delete(Needs::CUSTOMER, "/customers/{id}", erase)
         .list(Needs::CUSTOMER, "/customers/{id}/orders", crate::orders::of_customer)
 }
 
@@ -51,7 +53,8 @@ async fn register(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields)
     let location = format!("/customers/{customer_id}");
     let (row, is_new) = register_as(&api, &caller, stamp, &customer_id, personal).await?;
     let answer = if is_new { Answer::created(&row, location) } else { Answer::ok(&row) };
-    Ok(answer.seen(row.seen))
+    // Kept answers cannot be found by whom they are about, so nobody's data may be in one.
+    Ok(answer.seen(row.seen).kept_as(&CustomerRow { personal: Personal::default(), ..row }))
 }
 
 /// The fields of a person: all that is known of a customer, and none of it in the log.
@@ -98,22 +101,24 @@ async fn repeated(api: &Api, id: &CustomerId, personal: Personal) -> Result<Cust
                 "this customer_id is registered with another name, email or address; choose another one";
             Err(Problem::conflict("customer_exists", detail))
         }
-        Some(_) | None => keep(api, id, personal).await,
+        Some(_) | None => {
+            let row = keep(api, id, personal).await?;
+            if row.erased { Err(erased()) } else { Ok(row) }
+        }
     }
 }
 
+/// Keeps who a registered customer is. Of one who was erased meanwhile nothing is kept.
 async fn keep(api: &Api, id: &CustomerId, personal: Personal) -> Result<CustomerRow, Problem> {
     let Some(row) = api.folded_customer(id).await? else {
         let detail =
             "the stream of this customer_id begins with an event that cannot be read; choose another one";
         return Err(Problem::conflict("slot_taken", detail));
     };
-    if row.erased {
-        return Err(erased());
-    }
     api.catalog.put_customer(row.clone()).await?;
-    if personal != Personal::default() && !api.catalog.put_personal(id, personal.clone()).await? {
-        return Err(erased());
+    let is_kept = personal == Personal::default() || api.catalog.put_personal(id, personal.clone()).await?;
+    if row.erased || !is_kept {
+        return Ok(CustomerRow { erased: true, ..row });
     }
     Ok(CustomerRow { personal, ..row })
 }
@@ -135,12 +140,37 @@ async fn customer(
     Ok(Answer::ok(&row).seen(row.seen))
 }
 
+/// `DELETE /customers/{id}`: erases who the customer is, from everywhere, for good, and whoever could act for them. Their
+/// orders stay, and name nobody. Once this answers it is done; however often it is asked for, what was left is done.
+async fn erase(
+    State(api): State<Arc<Api>>,
+    Named(id): Named<CustomerId>,
+    caller: Caller,
+) -> Result<Answer, Problem> {
+    caller.sees(&id, unknown::<CustomerId>)?;
+    let stream = api.log.read_stream(&StreamKey::Customer(id.clone()).pk()).await?;
+    if views::project::customer_row(&stream).is_none() {
+        return Err(unknown::<CustomerId>());
+    }
+    let latest = stream.iter().map(|item| item.event_id).max();
+    let event = Event::CustomerErased(CustomerErased { customer_id: id.clone() });
+    // The log first: what is erased stays so, whatever is written about the customer meanwhile.
+    api.settle(event, latest, &caller, Priority::Standard).await?;
+    let row = api.folded_customer(&id).await?.filter(|row| row.erased).ok_or_else(|| {
+        let detail = "an event that cannot be read stands where the erasure should; ask an operator";
+        Problem::conflict("slot_taken", detail)
+    })?;
+    api.catalog.put_customer(row.clone()).await?;
+    api.access.users.forget_customer(&id).await?;
+    Ok(Answer::ok(&row).seen(row.seen))
+}
+
 async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
-    let fingerprint = fingerprint("customers");
-    let window = paging::window(&mut params, &fingerprint);
+    let list = api.list_of("customers").await?;
+    let window = list.window(&mut params);
     params.finish()?;
     let page = api.catalog.customers(&window).await?;
-    Ok(Answer::ok(&Listing::of("customers", &page, &fingerprint)))
+    Ok(Answer::ok(&list.page("customers", &page)))
 }
 
 /// One `@` with something on both sides, no space: whether it exists only a letter could tell.

@@ -7,7 +7,8 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL,
+    CONTENT_SECURITY_POLICY, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -108,6 +109,7 @@ impl Edge {
             response = with_instance(problem, &caller, response);
             challenge(&mut response);
         }
+        harden(response.headers_mut());
         let headers = response.headers_mut();
         if shared {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -156,6 +158,18 @@ fn check_query(route: &Route, request: &Request) -> Result<(), Problem> {
         (Query::Refused, Some(query)) if !query.is_empty() => Params::of(request.uri())?.finish(),
         (Query::Refused | Query::Read | Query::Ignored, _) => Ok(()),
     }
+}
+
+/// Says to browsers and to whatever lies between that an answer is data, for whoever asked alone. Source: OWASP's REST
+/// Security Cheat Sheet, "Security Headers". What has a version may be kept, and is asked for again before it is used.
+fn harden(headers: &mut HeaderMap) {
+    let kept = if headers.contains_key(ETAG) { "private, no-cache" } else { "no-store" };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let nothing = "default-src 'none'; frame-ancestors 'none'";
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(nothing));
 }
 
 fn is_compat(path: &str) -> bool {

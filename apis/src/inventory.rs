@@ -12,7 +12,7 @@ use crate::access::Needs;
 use crate::answer::Answer;
 use crate::fields::{Fields, id, whole};
 use crate::lines::items;
-use crate::paging::{self, Listing, fingerprint, token};
+use crate::paging::Listing;
 use crate::params::{self, Params};
 use crate::problem::Problem;
 use crate::request::{Caller, Named, unknown};
@@ -47,11 +47,11 @@ async fn restock(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) 
 }
 
 async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
-    let fingerprint = fingerprint("skus");
-    let window = paging::window(&mut params, &fingerprint);
+    let list = api.list_of("skus").await?;
+    let window = list.window(&mut params);
     params.finish()?;
     let page = api.stock.stocks(&window).await?;
-    Ok(Answer::ok(&Listing::of("skus", &page, &fingerprint)))
+    Ok(Answer::ok(&list.page("skus", &page)))
 }
 
 async fn stock(State(api): State<Arc<Api>>, Named(sku): Named<Sku>) -> Result<Answer, Problem> {
@@ -65,9 +65,9 @@ async fn ledger(
     Named(sku): Named<Sku>,
     mut params: Params,
 ) -> Result<Answer, Problem> {
-    let fingerprint = fingerprint(format_args!("ledger {sku}"));
+    let list = api.list_of(format!("ledger {sku}")).await?;
     let limit = params.read("limit", params::limit).unwrap_or(params::LIMIT);
-    let after: u64 = paging::place(&mut params, &fingerprint).unwrap_or(0);
+    let after: u64 = list.place(&mut params).unwrap_or(0);
     params.finish()?;
     // One more than asked for tells whether there is a next page.
     let mut entries = api.stock.ledger(&sku, after, limit + 1).await?;
@@ -76,7 +76,7 @@ async fn ledger(
     if entries.is_empty() && api.stock.stock(&sku).await?.is_none() {
         return Err(unknown::<Sku>());
     }
-    let next_token = more.then(|| token(&fingerprint, after.saturating_add(limit as u64)));
+    let next_token = more.then(|| list.token(after.saturating_add(limit as u64)));
     Ok(Answer::ok(&Listing { name: "entries", rows: &entries, next_token }))
 }
 

@@ -12,7 +12,6 @@ use crate::Api;
 use crate::access::Needs;
 use crate::answer::Answer;
 use crate::fields::{Bad, Fields, id, one_of, text};
-use crate::paging::{self, Listing, fingerprint};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::table::Table;
@@ -53,11 +52,11 @@ async fn make(State(api): State<Arc<Api>>, mut body: Fields) -> Result<Answer, P
 }
 
 async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
-    let fingerprint = fingerprint("keys");
-    let window = paging::window(&mut params, &fingerprint);
+    let list = api.list_of("keys").await?;
+    let window = list.window(&mut params);
     params.finish()?;
     let page = api.access.keys.keys(&window).await?;
-    Ok(Answer::ok(&Listing::of("keys", &page, &fingerprint)))
+    Ok(Answer::ok(&list.page("keys", &page)))
 }
 
 /// `DELETE /keys/{id}`: it opens nothing from now on; elsewhere for at most [`auth::CACHED`] milliseconds more.

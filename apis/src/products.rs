@@ -10,7 +10,6 @@ use crate::Api;
 use crate::access::Needs;
 use crate::answer::Answer;
 use crate::fields::{Fields, currency, id, money, text};
-use crate::paging::{self, Listing, fingerprint};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::request::{Caller, Named, PathText, unknown};
@@ -119,9 +118,9 @@ fn unnamed() -> Problem {
 }
 
 async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
-    let fingerprint = fingerprint("products");
-    let window = paging::window(&mut params, &fingerprint);
+    let list = api.list_of("products").await?;
+    let window = list.window(&mut params);
     params.finish()?;
     let page = api.catalog.products(&window).await?;
-    Ok(Answer::ok(&Listing::of("products", &page, &fingerprint)))
+    Ok(Answer::ok(&list.page("products", &page)))
 }

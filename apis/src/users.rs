@@ -14,7 +14,6 @@ use crate::access::Needs;
 use crate::answer::Answer;
 use crate::customers;
 use crate::fields::{Bad, Fields, id, one_of};
-use crate::paging::{self, Listing, fingerprint};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::request::Caller;
@@ -65,7 +64,10 @@ async fn register(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields)
     if let Some(customer_id) = row.customer_id.as_ref().filter(|_| is_new_customer) {
         customers::register_as(&api, &caller, stamp, customer_id, personal).await?;
     }
-    Ok(if is_new { Answer::created(&row, "/users/me".into()) } else { Answer::ok(&row) })
+    let answer = if is_new { Answer::created(&row, "/users/me".into()) } else { Answer::ok(&row) };
+    // A name may say who somebody is, and kept answers cannot be found by whom they are about.
+    let UserRow { user_id, role, customer_id, .. } = &row;
+    Ok(answer.kept_as(&json!({ "user_id": user_id, "role": role, "customer_id": customer_id })))
 }
 
 /// The user of this name, if whoever asks knows the password and wants the same.
@@ -89,11 +91,11 @@ async fn checked(api: &Api, username: &str, password: String) -> Result<Option<U
 }
 
 async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
-    let fingerprint = fingerprint("users");
-    let window = paging::window(&mut params, &fingerprint);
+    let list = api.list_of("users").await?;
+    let window = list.window(&mut params);
     params.finish()?;
     let page = api.access.users.users(&window).await?;
-    Ok(Answer::ok(&Listing::of("users", &page, &fingerprint)))
+    Ok(Answer::ok(&list.page("users", &page)))
 }
 
 /// `GET /users/me`: who asks, as this system knows them.

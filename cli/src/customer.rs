@@ -30,6 +30,11 @@ pub enum Command {
         /// The customer.
         customer_id: String,
     },
+    /// Erases who a customer is, for good, and whoever could act for them; their orders stay.
+    Erase {
+        /// The customer.
+        customer_id: String,
+    },
     /// Lists customers.
     List {
         #[command(flatten)]
@@ -51,6 +56,7 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             return list::show(session, "/customers", &[], paging, "customers", &CUSTOMERS).await;
         }
         Command::Get { customer_id } => client.get(&path(&["customers", &customer_id])).await?,
+        Command::Erase { customer_id } => client.delete(&path(&["customers", &customer_id])).await?.body,
         Command::Add { id, name, email, address } => {
             let said = [("customer_id", id), ("name", name), ("email", email), ("address", address)];
             client.post("/customers", &given(said)).await?.body

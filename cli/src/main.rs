@@ -150,6 +150,47 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// What `.env.example` should say: every variable that is read, what it means, and what it is if nothing is said.
+    fn env_example() -> String {
+        let mut text = String::from(
+            "# Every setting of `sagaline` that can come from the environment, as it is if nothing is said. What is said on the\n\
+             # command line counts more. To use them: cp .env.example .env, then `set -a; . ./.env; set +a` in your shell.\n",
+        );
+        let cli = Cli::command();
+        let up = cli.find_subcommand("up").unwrap();
+        for setting in cli.get_arguments().chain(up.get_arguments()) {
+            let Some(name) = setting.get_env() else { continue };
+            let default: Vec<_> =
+                setting.get_default_values().iter().map(|value| value.to_str().unwrap()).collect();
+            let off = if default.is_empty() { "#" } else { "" };
+            let meaning = setting.get_help().unwrap().to_string();
+            text += &format!("\n# {meaning}\n{off}{}={}\n", name.to_str().unwrap(), default.join(","));
+        }
+        text
+    }
+
+    #[test]
+    fn every_setting_stands_in_the_example_with_its_default_and_its_meaning() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../.env.example");
+        let (said, expected) = (std::fs::read_to_string(file).unwrap_or_default(), env_example());
+        assert!(said == expected, "put this into .env.example:\n{expected}");
+    }
+
+    #[test]
+    fn a_setting_that_is_wrong_is_named() {
+        for (wrong, named) in [
+            (&["sagaline", "up", "--port", "http"][..], "--port"),
+            (&["sagaline", "up", "--auth", "maybe"], "--auth"),
+            (&["sagaline", "up", "--gateway-failures", "2"], "--gateway-failures"),
+            (&["sagaline", "up", "--environment", "test"], "--environment"),
+            (&["sagaline", "up", "--store", "dynamodb"], "--endpoint-url"),
+            (&["sagaline", "--key", "two words", "audit"], "--key"),
+        ] {
+            let Err(error) = Cli::try_parse_from(wrong) else { panic!("{wrong:?} was accepted") };
+            assert!(error.to_string().contains(named), "{error}");
+        }
+    }
+
     #[test]
     fn a_wrong_command_line_exits_with_2() {
         for wrong in [&["sagaline", "ordr"][..], &["sagaline", "--url", "https://x", "audit"]] {

@@ -20,9 +20,10 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFi
 use tracing_subscriber::registry::LookupSpan;
 
 /// What our crates that a function may have call their lines.
-const OURS: [&str; 15] = [
+const OURS: [&str; 16] = [
     "api_functions",
     "apis",
+    "auth",
     "catalog",
     "event_store",
     "event_store_dynamodb",

@@ -4,9 +4,11 @@
 
 use std::sync::{Arc, LazyLock};
 
+use auth::{CURSORS, hmac};
 use axum::Router;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use event_store::Secrets;
 use event_store::memory::MemoryStore;
 use event_store_embedded::EmbeddedStore;
 use libfuzzer_sys::{Corpus, fuzz_target};
@@ -27,6 +29,9 @@ static SHOPS: LazyLock<Shops> = LazyLock::new(|| {
     RUNTIME.block_on(async {
         shop::furnish(&*memory).await;
         shop::furnish(&*embedded).await;
+        for store in [&*memory as &dyn Secrets, &*embedded] {
+            store.secret(CURSORS, SECRET).await.expect("a store that was just opened can be written");
+        }
     });
     Shops { memory: api(&memory), embedded: api(&embedded) }
 });
@@ -60,13 +65,15 @@ fuzz_target!(|input: &[u8]| -> Corpus {
         let mut once = seen.clone();
         once.dedup();
         assert_eq!(once.len(), seen.len(), "{query}: {name} come twice");
-        // As it is, no text is a token, unless it happens to be one of this list.
+        // Signed by nobody, no text is a token, unless it happens to be one of this list.
         if let Some(reply) = ask(&beyond(place)).await {
             assert!(reply.status == 400 || is_ours(place, token), "{query} took {place:?}: {reply:?}");
         }
-        // With this list's fingerprint before it, it may be one: then it leads to a place of this list.
-        let fingerprint = decoded(token).expect("a token of ours is JSON")[0].clone();
-        let forged = URL_SAFE_NO_PAD.encode(format!("[{fingerprint},{place}]"));
+        // Signed, and with this list's fingerprint before it, it may be one: then it leads to a place of this list.
+        let fingerprint = decoded(token).expect("a token of ours is a code and JSON")[0].clone();
+        let said = format!("[{fingerprint},{place}]");
+        let code = hmac::sign(&SECRET, said.as_bytes());
+        let forged = URL_SAFE_NO_PAD.encode([&code[..], said.as_bytes()].concat());
         let reply = ask(&beyond(&forged)).await.expect("base64 is part of a URL");
         if let Some((_, rows)) = listed(&reply) {
             assert!(rows.iter().all(|row| seen.contains(row)), "{query} behind {place}: {reply:?}");
@@ -99,8 +106,11 @@ fn listed(reply: &Reply) -> Option<(&String, &Vec<Value>)> {
     fields.iter().find_map(|(name, value)| Some((name, value.as_array()?)))
 }
 
+/// What tokens are signed with here.
+const SECRET: [u8; 32] = [7; 32];
+
 fn decoded(token: &str) -> Option<Value> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()
+    serde_json::from_slice(URL_SAFE_NO_PAD.decode(token).ok()?.get(SECRET.len()..)?).ok()
 }
 
 /// Whether a text is a token with the same fingerprint as ours; in a URL it may go on with other parameters.

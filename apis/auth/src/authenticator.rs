@@ -7,7 +7,7 @@ use event_store::{Key, KeyRow, Keys, Secrets, Stamper, StoreError, UserRow, User
 use events::Timestamp;
 
 use crate::key::ApiKey;
-use crate::{Principal, random, token};
+use crate::{Principal, SharedSecret, TOKENS, token};
 
 /// What a request shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,18 +40,15 @@ pub enum Refusal {
 pub const CACHED: i64 = 60_000;
 /// So many are remembered at most.
 const MOST: usize = 10_000;
-/// The name of the secret that tokens are signed with.
-const TOKENS: &str = "tokens";
 
 /// Says who asks. Keeps what it reads for [`CACHED`] milliseconds.
 pub struct Authenticator {
     users: Arc<dyn Users>,
     keys: Arc<dyn Keys>,
-    secrets: Arc<dyn Secrets>,
+    tokens: SharedSecret,
     clock: Arc<dyn Stamper>,
     known_keys: Cache<Key>,
     known_users: Cache<UserRow>,
-    secret: Mutex<Option<[u8; 32]>>,
 }
 
 impl Authenticator {
@@ -65,11 +62,10 @@ impl Authenticator {
         Authenticator {
             users,
             keys,
-            secrets,
+            tokens: SharedSecret::new(secrets, TOKENS),
             clock,
             known_keys: Cache::default(),
             known_users: Cache::default(),
-            secret: Mutex::default(),
         }
     }
 
@@ -95,7 +91,7 @@ impl Authenticator {
     /// The secret could not be read.
     pub async fn token_for(&self, user: &UserRow) -> Result<(String, i64), StoreError> {
         let now = self.clock.now().millis() / 1000;
-        let token = token::new(&self.secret().await?, &user.user_id, &user.username, now);
+        let token = token::new(&self.tokens.get().await?, &user.user_id, &user.username, now);
         Ok((token, token::LIFETIME))
     }
 
@@ -124,7 +120,8 @@ impl Authenticator {
 
     async fn of_token(&self, token: &str) -> Result<Principal, Refusal> {
         let now = self.clock.now();
-        let claims = token::read(&self.secret().await?, token, now.millis() / 1000).ok_or(Refusal::Bad)?;
+        let claims =
+            token::read(&self.tokens.get().await?, token, now.millis() / 1000).ok_or(Refusal::Bad)?;
         let user = match self.known_users.get(&claims.name, now) {
             Some(user) => user,
             None => {
@@ -139,16 +136,6 @@ impl Authenticator {
         }
         let id = format!("user:{}", user.user_id);
         Ok(Principal { id, role: Some(user.role), customer_id: user.customer_id })
-    }
-
-    async fn secret(&self) -> Result<[u8; 32], StoreError> {
-        let known = *self.secret.lock().expect("nobody panics while holding it");
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let secret = self.secrets.secret(TOKENS, random::bytes()).await?;
-        *self.secret.lock().expect("nobody panics while holding it") = Some(secret);
-        Ok(secret)
     }
 }
 

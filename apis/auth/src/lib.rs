@@ -8,7 +8,9 @@ pub mod key;
 pub mod password;
 mod principal;
 pub mod random;
+mod shared_secret;
 pub mod token;
 
 pub use authenticator::{Authenticator, CACHED, Credentials, Refusal};
 pub use principal::{Principal, Sees};
+pub use shared_secret::{CURSORS, SharedSecret, TOKENS};

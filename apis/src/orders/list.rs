@@ -11,7 +11,7 @@ use orders::Status;
 use crate::Api;
 use crate::answer::Answer;
 use crate::fields::Bad;
-use crate::paging::{self, Listing, fingerprint};
+use crate::paging::List;
 use crate::params::{self, Params};
 use crate::problem::Problem;
 use crate::request::{Caller, Named, unknown};
@@ -39,8 +39,8 @@ pub(crate) async fn all(
         (None, Sees::Only(customer)) => Some(customer.clone()),
         (None, Sees::Nobody) => return Err(Problem::internal("a customer is asking who is none")),
     };
-    let (page, fingerprint) = page(&api, params, customer_id).await?;
-    Ok(Answer::ok(&Listing::of("orders", &page, &fingerprint)))
+    let (page, list) = page(&api, params, customer_id).await?;
+    Ok(Answer::ok(&list.page("orders", &page)))
 }
 
 /// `GET /customers/{id}/orders`, with the same parameters but `customer_id`.
@@ -51,11 +51,11 @@ pub(crate) async fn of_customer(
     params: Params,
 ) -> Result<Answer, Problem> {
     caller.sees(&id, unknown::<CustomerId>)?;
-    let (page, fingerprint) = page(&api, params, Some(id.clone())).await?;
+    let (page, list) = page(&api, params, Some(id.clone())).await?;
     if page.rows.is_empty() && !is_known(&api, &id).await? {
         return Err(unknown::<CustomerId>());
     }
-    Ok(Answer::ok(&Listing::of("orders", &page, &fingerprint)))
+    Ok(Answer::ok(&list.page("orders", &page)))
 }
 
 /// The compatibility API takes orders of customers that nobody registered, so a customer is known by an
@@ -73,7 +73,7 @@ async fn page(
     api: &Api,
     mut params: Params,
     customer_id: Option<CustomerId>,
-) -> Result<(Page<OrderRow>, String), Problem> {
+) -> Result<(Page<OrderRow>, List), Problem> {
     let status = params.read("status", |text| {
         Status::parse(text).ok_or_else(|| {
             let known = Status::ALL.map(Status::as_str).join(", ");
@@ -85,9 +85,9 @@ async fn page(
     if from.zip(until).is_some_and(|(from, until)| until < from) {
         params.refuse("end_date", Bad("out_of_range", "must not lie before start_date".into()));
     }
-    let fingerprint = fingerprint(format_args!("orders {customer_id:?} {status:?} {from:?} {until:?}"));
-    let window = paging::window(&mut params, &fingerprint);
+    let list = api.list_of(format!("orders {customer_id:?} {status:?} {from:?} {until:?}")).await?;
+    let window = list.window(&mut params);
     params.finish()?;
     let query = OrderQuery { customer_id, status, from, until, open: None, window };
-    Ok((api.orders.orders(&query).await?, fingerprint))
+    Ok((api.orders.orders(&query).await?, list))
 }

@@ -21,7 +21,8 @@ enum Who {
 
 use Who::{Admins, Customers, Everybody, Operators};
 
-const ROUTES: [(&str, &str, Who); 41] = [
+const ROUTES: [(&str, &str, Who); 42] = [
+    ("DELETE", "/customers/{id}", Customers),
     ("DELETE", "/keys/{id}", Admins),
     ("DELETE", "/orders/{id}", Customers),
     ("DELETE", "/products/{id}", Operators),

@@ -8,6 +8,9 @@ const CHECK: &str = "/inventory/check";
 const CUSTOMERS: &str = "/customers";
 const PRODUCTS: &str = "/products";
 const RAW: &str = "/chaos/raw-events";
+const USERS: &str = "/users";
+const LOGIN: &str = "/login";
+const KEYS: &str = "/keys";
 const ORDER: &str = "/orders/ord-1";
 
 const FIELDS: (u16, &str) = (422, "invalid_fields");
@@ -123,6 +126,39 @@ const CASES: &[Case] = &[
     (RAW, r#"{"pk":"a","sk":"b","event_name":"E","data":{"x":1,"x":2}}"#, JSON, &[]),
     (RAW, r#"{"pk":"a","sk":"b","event_name":"E","schema_version":0}"#, FIELDS, &[("/schema_version", "out_of_range")]),
     (RAW, r#"{"pk":"a","sk":"b","event_name":"E","eventData":{}}"#, FIELDS, &[("/eventData", "unknown_field")]),
+    // Cut short, and numbers that are none.
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quan"#, JSON, &[]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":+1}]}"#, JSON, &[]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"lamp","quantity":01}]}"#, JSON, &[]),
+    (PRODUCTS, r#"{"sku":"hat-1","name":"Hat","price":NaN}"#, JSON, &[]),
+    (RESTOCKS, r#"{"sku":"lamp","units":1e400,"lot_id":"lot-1"}"#, JSON, &[]),
+    (ORDERS, r#"{"customer_id":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/customer_id", "invalid_id")]),
+    (ORDERS, r#"{"customer_id":"cust-1","items":[{"sku":"l\u00e4mp","quantity":1}]}"#, FIELDS, &[("/items/0/sku", "invalid_id")]),
+    // Users.
+    (USERS, "{}", FIELDS, &[("/password", "required"), ("/username", "required")]),
+    (USERS, r#"{"username":null,"password":null}"#, FIELDS, &[("/password", "wrong_type"), ("/username", "wrong_type")]),
+    (USERS, r#"{"username":"ab","password":"correct horse battery"}"#, FIELDS, &[("/username", "invalid_username")]),
+    (USERS, r#"{"username":"an na","password":"correct horse battery"}"#, FIELDS, &[("/username", "invalid_username")]),
+    (USERS, r#"{"username":"\u00e4nna","password":"correct horse battery"}"#, FIELDS, &[("/username", "invalid_username")]),
+    (USERS, r#"{"username":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx","password":"correct horse battery"}"#, FIELDS, &[("/username", "invalid_username")]),
+    (USERS, r#"{"username":"anna","password":"fourteen chars"}"#, FIELDS, &[("/password", "too_short")]),
+    (USERS, r#"{"username":"anna","password":"correct horse battery","role":"king"}"#, FIELDS, &[("/role", "invalid_value")]),
+    (USERS, r#"{"username":"anna","password":"correct horse battery","role":7}"#, FIELDS, &[("/role", "wrong_type")]),
+    (USERS, r#"{"username":"anna","password":"correct horse battery","customer_id":"x"}"#, FIELDS, &[("/customer_id", "invalid_id")]),
+    (USERS, r#"{"username":"anna","password":"correct horse battery","email":"no"}"#, FIELDS, &[("/email", "invalid_email")]),
+    (USERS, r#"{"username":"anna","password":"correct horse battery","admin":true}"#, FIELDS, &[("/admin", "unknown_field")]),
+    // Logging in.
+    (LOGIN, "{}", FIELDS, &[("/password", "required"), ("/username", "required")]),
+    (LOGIN, r#"{"username":["anna"],"password":{}}"#, FIELDS, &[("/password", "wrong_type"), ("/username", "wrong_type")]),
+    (LOGIN, r#"{"username":"anna","password":"x","remember":true}"#, FIELDS, &[("/remember", "unknown_field")]),
+    (LOGIN, r#"{"username":"nobody","password":"correct horse battery"}"#, (401, "invalid_login"), &[]),
+    // Keys.
+    (KEYS, "{}", FIELDS, &[("/name", "required"), ("/role", "required")]),
+    (KEYS, r#"{"name":7,"role":null}"#, FIELDS, &[("/name", "wrong_type"), ("/role", "wrong_type")]),
+    (KEYS, r#"{"name":"","role":"root"}"#, FIELDS, &[("/name", "empty"), ("/role", "invalid_value")]),
+    (KEYS, r#"{"name":"till","role":"customer"}"#, FIELDS, &[("/customer_id", "required")]),
+    (KEYS, r#"{"name":"a\u0007b","role":"admin"}"#, FIELDS, &[("/name", "control_character")]),
+    (KEYS, r#"{"name":"till","role":"admin","secret":"x"}"#, FIELDS, &[("/secret", "unknown_field")]),
 ];
 
 #[tokio::test]
@@ -150,13 +186,15 @@ async fn every_bad_body_is_refused_for_all_its_reasons_and_leaves_no_trace() {
         assert!(errors.iter().all(|error| !error["detail"].as_str().unwrap().is_empty()), "{case}");
     }
     assert_eq!(snapshot(&world).await, before);
-    assert!(CASES.len() >= 60);
+    assert!(CASES.len() >= 120, "{}", CASES.len());
 }
 
 /// Everything that could have changed.
 async fn snapshot(world: &World) -> (u64, Vec<serde_json::Value>) {
     let mut lists = Vec::new();
-    for path in ["/orders", "/customers", "/products", "/inventory/skus", "/orders/ord-1/events"] {
+    for path in
+        ["/orders", "/customers", "/products", "/inventory/skus", "/orders/ord-1/events", "/users", "/keys"]
+    {
         lists.push(world.get(path).await.body);
     }
     (world.size().await, lists)

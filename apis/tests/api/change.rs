@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use apis::Environment;
-use event_store::Stamper;
-use events::{Causes, Event, Priority, RecordedEvent};
+use events::RecordedEvent;
 use serde_json::{Value, json};
 
 use crate::world::Step::*;
@@ -147,23 +146,13 @@ async fn raced(steps: &[Step], rival: impl FnOnce(&World) -> RecordedEvent) -> W
     })
 }
 
-fn by_a_rival(world: &World, event: Event) -> RecordedEvent {
-    let causes = Causes {
-        priority: Priority::Standard,
-        correlation_id: "rival".into(),
-        causation_id: None,
-        traceparent: None,
-    };
-    RecordedEvent::new(event, Vec::new(), world.clock.stamp(None), causes)
-}
-
 #[tokio::test]
 async fn who_loses_the_race_for_a_slot_decides_again() {
-    let world = raced(&[Reserved, Paid], |world| by_a_rival(world, Shipped.event("ord-1"))).await;
+    let world = raced(&[Reserved, Paid], |world| world.by_a_rival(Shipped.event("ord-1"))).await;
     let reply = world.delete("/orders/ord-1").await;
     assert_eq!((reply.status, &reply.body["current_status"]), (409, &json!("SHIPPED")));
 
-    let world = raced(&[Reserved, Paid], |world| by_a_rival(world, Shipped.event("ord-1"))).await;
+    let world = raced(&[Reserved, Paid], |world| world.by_a_rival(Shipped.event("ord-1"))).await;
     let reply = world.patch("/orders/ord-1", json!({"status": "SHIPPED", "carrier": "other"})).await;
     assert_eq!((reply.status, &reply.body["status"]), (200, &json!("SHIPPED")));
 }

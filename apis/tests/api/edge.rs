@@ -11,6 +11,7 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
     let mut routes = apis::routes();
     routes.sort_unstable();
     let expected = [
+        ("DELETE", "/customers/{id}"),
         ("DELETE", "/keys/{id}"),
         ("DELETE", "/orders/{id}"),
         ("DELETE", "/products/{id}"),
@@ -201,4 +202,29 @@ async fn pages_of_any_origin_may_use_the_compatibility_api() {
     }
     assert_eq!(world.get("/orders").await.header("access-control-allow-origin"), "");
     assert_eq!(world.text("OPTIONS", "/orders", "").await.status, 405);
+}
+
+#[tokio::test]
+async fn every_answer_says_that_it_is_data_for_whoever_asked_alone() {
+    let world = World::open().await;
+    assert_eq!(world.place("ord-1").await.status, 201);
+    let answers = [
+        world.get("/orders/ord-1").await,
+        world.get("/orders").await,
+        world.get("/nowhere").await,
+        world.post("/orders", json!({})).await,
+        world.post("/api/v1/orders/listOrders", json!({})).await,
+    ];
+    for answer in &answers {
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "no-referrer"),
+            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        ] {
+            assert_eq!(answer.header(name), value, "{name} of {}", answer.body);
+        }
+    }
+    let kept: Vec<&str> = answers.iter().map(|answer| answer.header("cache-control")).collect();
+    assert_eq!(kept, ["private, no-cache", "no-store", "no-store", "no-store", "no-store"]);
 }

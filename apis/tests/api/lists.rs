@@ -1,5 +1,7 @@
 //! Lists: filters, pages, tokens.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::world::Step::*;
@@ -119,6 +121,30 @@ async fn a_parameter_that_is_wrong_unknown_or_repeated_is_named() {
     let elsewhere = world.get(&format!("/products?next_token={token}")).await;
     assert_eq!(elsewhere.status, 400);
     assert_eq!(world.get(&format!("/orders?limit=2&next_token={token}")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_changed_anywhere_is_no_cursor() {
+    let world = ten_orders().await;
+    let token = world.get("/orders?limit=1").await.body["next_token"].as_str().unwrap().to_owned();
+    let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
+    let refused = async |forged: &[u8]| {
+        let forged = URL_SAFE_NO_PAD.encode(forged);
+        let reply = world.get(&format!("/orders?limit=1&next_token={forged}")).await;
+        (reply.status, reply.body["errors"][0]["code"] == "invalid_token")
+    };
+    for place in 0..bytes.len() {
+        let mut forged = bytes.clone();
+        forged[place] ^= 1;
+        assert_eq!(refused(&forged).await, (400, true), "byte {place}");
+    }
+    for length in 0..bytes.len() {
+        assert_eq!(refused(&bytes[..length]).await, (400, true), "{length} bytes");
+    }
+    // What was signed by another system is worth nothing here.
+    let stranger = ten_orders().await;
+    let theirs = stranger.get("/orders?limit=1").await.body["next_token"].as_str().unwrap().to_owned();
+    assert_eq!(world.get(&format!("/orders?limit=1&next_token={theirs}")).await.status, 400);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod catalog;
 mod change;
 mod compat;
 mod edge;
+mod erasing;
 mod idempotency;
 mod inventory;
 mod lists;

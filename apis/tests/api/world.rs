@@ -222,6 +222,17 @@ impl World {
         self.post("/orders", json!({"order_id": id, "customer_id": "cust-1", "items": items})).await
     }
 
+    /// An event as somebody else would append it now.
+    pub fn by_a_rival(&self, event: Event) -> RecordedEvent {
+        let causes = Causes {
+            priority: Priority::Standard,
+            correlation_id: "rival".into(),
+            causation_id: None,
+            traceparent: None,
+        };
+        RecordedEvent::new(event, Vec::new(), self.clock.stamp(None), causes)
+    }
+
     /// Appends what a worker would, and nothing to the read models.
     pub async fn append(&self, event: Event) -> Ulid {
         self.append_moving(event, Vec::new()).await

@@ -77,6 +77,11 @@ pub enum Wants {
         /// Whether something is told about the person.
         personal: bool,
     },
+    /// To erase a customer.
+    Erase {
+        /// Whom.
+        customer_id: String,
+    },
     /// To list a product.
     List {
         /// Under which id.
@@ -214,6 +219,12 @@ impl Ask {
         Ask::send("POST", "/customers", body.to_string(), wants)
     }
 
+    /// The end of what is known of a customer.
+    pub fn erase(customer_id: &str) -> Ask {
+        let wants = Wants::Erase { customer_id: customer_id.to_owned() };
+        Ask::send("DELETE", format!("/customers/{customer_id}"), String::new(), wants)
+    }
+
     /// A lot, as an older system's client tells of it.
     pub fn compat_restock(sku: &Sku, units: u32, lot_id: &str) -> Ask {
         let body = serde_json::json!({ "sku": sku, "units": units, "lotId": lot_id }).to_string();
@@ -255,6 +266,7 @@ impl Ask {
             Wants::Restock { .. } => Handler::Restock,
             Wants::CompatRestock { .. } => Handler::CompatRestock,
             Wants::Register { .. } => Handler::Register,
+            Wants::Erase { .. } => Handler::Erase,
             Wants::List { .. } => Handler::List,
             Wants::Withdraw { .. } => Handler::Withdraw,
             Wants::Raw { .. } => Handler::RawEvent,

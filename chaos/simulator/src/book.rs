@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use event_store::EventLog;
 use event_store::memory::MemoryStore;
+use event_store::{CatalogViews, EventLog, Personal};
 use events::{Event, OrderId, RecordedEvent, Slot, StreamKey};
 use orders::{Closing, Status};
 use rustc_hash::FxHashMap;
@@ -289,6 +289,13 @@ impl Book {
                 // Somebody else may have told otherwise of the same person.
                 let is_usual = matches!(status, 200 | 201) || (status == 409 && *personal);
                 unless(is_usual && there, Invariant::Acknowledged, "and is not in the log")
+            }
+            Wants::Erase { customer_id } => {
+                let id = events::CustomerId::recorded(customer_id).ok()?;
+                let erased = self.slot(StreamKey::Customer(id.clone()), Slot::CustomerErased).is_some();
+                let row = at_once(self.store.customer(&id)).expect("memory is always there");
+                let is_gone = row.is_some_and(|row| row.erased && row.personal == Personal::default());
+                unless(status != 200 || (erased && is_gone), Invariant::Acknowledged, "and is not erased")
             }
             Wants::List { product_id, sku, minor } => {
                 let id = events::ProductId::recorded(product_id).ok()?;

@@ -61,6 +61,8 @@ named! {
         CompatRestock = "POST /api/v1/inventory/restockSku",
         /// A customer is registered.
         Register = "POST /customers",
+        /// A customer is erased.
+        Erase = "DELETE /customers/{id}",
         /// A product is listed.
         List = "POST /products",
         /// A product is withdrawn.
@@ -128,6 +130,8 @@ impl Handler {
             | Handler::Register
             | Handler::List
             | Handler::Withdraw => 4.0,
+            // Few ask for it.
+            Handler::Erase => 12.0,
             // They make many calls each, and should come to their end most of the time.
             Handler::Sweeper | Handler::LogSweeper | Handler::Replay | Handler::Audit => 2.0,
         }
@@ -289,6 +293,7 @@ pub const SITES: &[(Handler, &[Call])] = &[
         Handler::Register,
         &[Call::Append, Call::ReadStream, Call::PutCustomer, Call::PutPersonal, Call::Customer],
     ),
+    (Handler::Erase, &[Call::Append, Call::ReadStream, Call::PutCustomer]),
     (Handler::List, &[Call::Append, Call::ReadStream, Call::PutProduct, Call::ProductBySku]),
     (Handler::Withdraw, &[Call::Append, Call::ReadStream, Call::PutProduct]),
     (Handler::RawEvent, &[Call::Append, Call::ReadStream]),

@@ -4,10 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use apis::access::{Access, Guard};
 use apis::{Api, Environment};
+use auth::CURSORS;
 use axum::Router;
 use axum::body::Body;
 use event_store::memory::MemoryStore;
-use event_store::{CatalogViews, OrderViews, ShadowViews, Stamper, View};
+use event_store::{CatalogViews, OrderViews, Secrets, ShadowViews, Stamper, View};
 use events::{RecordedEvent, Sku, Timestamp};
 use http_body_util::BodyExt;
 use local::wiring::Wiring;
@@ -160,6 +161,8 @@ impl World {
         let sim = sim.plant(plan.planted);
         let sim = Arc::new(sim);
         let store = Arc::new(crate::planted::store(&sim));
+        // Drawn by nobody, so that a run says the same each time.
+        at_once(store.secret(CURSORS, [7; 32])).expect("memory is always there");
         let indexes = if lags { Arc::default() } else { store.clone() };
         let ports = Ports { sim: sim.clone(), store: store.clone(), indexes, next_version: false };
         let instance = |_| {

@@ -290,8 +290,8 @@ const BREAKS: [(Rule, &str, &str, &str); 54] = [
     ),
     (
         rights_are_used,
-        "Action: [dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem]",
-        "Action: [dynamodb:BatchGetItem, dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:PutItem, dynamodb:UpdateItem]",
+        "Action: [dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:UpdateItem]",
+        "Action: [dynamodb:BatchGetItem, dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:UpdateItem]",
         "oms-api",
     ),
     (
@@ -749,7 +749,7 @@ const WRITES: [(&str, &[&str]); 12] = [
     ("StockTable", &["UpdateItem"]),
     ("StockLedgerTable", &["BatchWriteItem", "PutItem"]), // in the transaction, and behind it what does not fit
     ("PaymentIntentTable", &["PutItem"]),
-    ("UserTable", &["PutItem", "UpdateItem"]),
+    ("UserTable", &["DeleteItem", "PutItem", "UpdateItem"]), // whoever could act for a customer who is erased goes
     ("IdempotencyTable", &["PutItem"]),
     ("ShadowTable", &["PutItem"]),
 ];
@@ -767,6 +767,7 @@ const LISTS: [(&str, &[&str]); 3] = [
             "ProductTable/index/GSI2",
             "ProductTable/index/GSI3",
             "UserTable/index/GSI1",
+            "UserTable/index/GSI2",
         ],
     ),
     ("ims-api", &["StockTable/index/GSI1"]),

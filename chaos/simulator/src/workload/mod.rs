@@ -21,6 +21,7 @@ pub fn draw(seed: u64, swarm: &Swarm) -> Workload {
     let mut workload =
         if rng.u8(..4) == 0 { retail::draw(&mut rng, swarm) } else { random::draw(&mut rng, swarm) };
     send_under_keys(&mut workload, &mut rng, swarm.keys);
+    erase_some(&mut workload, &mut rng);
     workload
 }
 
@@ -42,6 +43,24 @@ fn send_under_keys(workload: &mut Workload, rng: &mut fastrand::Rng, share: f32)
             2 => workload.storm.push((later, with_other_content(under, rng))),
             _ => {}
         }
+    }
+}
+
+/// Some of those who say who they are want to be forgotten.
+fn erase_some(workload: &mut Workload, rng: &mut fastrand::Rng) {
+    let asked = workload.storm.len();
+    for number in 0..asked {
+        let (at, ask) = &workload.storm[number];
+        let Wants::Register { customer_id, personal: true } = &ask.wants else { continue };
+        if rng.u8(..3) > 0 {
+            continue;
+        }
+        let later = at + (1.0 - at) * rng.f32() * rng.f32();
+        let erase = Ask::erase(customer_id);
+        if rng.u8(..4) == 0 {
+            workload.storm.push((later + (1.0 - later) * rng.f32(), erase.clone()));
+        }
+        workload.storm.push((later, erase));
     }
 }
 

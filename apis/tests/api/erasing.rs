@@ -1,0 +1,143 @@
+//! Erasing a customer: who it was is nowhere any more, and what was ordered stays.
+
+use std::sync::{Arc, Mutex};
+
+use apis::Environment;
+use apis::access::Guard;
+use auth::key;
+use axum::body::Body;
+use axum::http::Request;
+use event_store::{CatalogViews, Keys, Personal, Role, Users, Window};
+use events::{CustomerErased, CustomerId, Event, Timestamp};
+use serde_json::{Value, json};
+
+use crate::world::{Log, Reply, World};
+
+const ANN: [&str; 3] = ["Ann Secret", "ann@secret.example", "1 Secret Street"];
+
+fn ann() -> Value {
+    json!({ "customer_id": "cust-9", "name": ANN[0], "email": ANN[1], "address": ANN[2] })
+}
+
+async fn under_a_key(world: &World, method: &str, path: &str, body: &Value) -> Reply {
+    let request = Request::builder().method(method).uri(path).header("idempotency-key", "k");
+    world
+        .send(request.header("content-type", "application/json").body(Body::from(body.to_string())).unwrap())
+        .await
+}
+
+#[tokio::test]
+async fn who_was_erased_is_nobody_and_their_orders_stay() {
+    let world = World::open().await;
+    assert_eq!(under_a_key(&world, "POST", "/customers", &ann()).await.status, 201);
+    let order = json!({ "order_id": "order-9", "customer_id": "cust-9", "items": [{ "sku": "lamp", "quantity": 1 }] });
+    assert_eq!(world.post("/orders", order.clone()).await.status, 201);
+    world.project("order-9").await;
+
+    let erased = world.delete("/customers/cust-9").await;
+    assert_eq!((erased.status, &erased.body["erased"]), (200, &json!(true)));
+    let id = CustomerId::parse("cust-9").unwrap();
+    assert_eq!(world.store.customer(&id).await.unwrap().unwrap().personal, Personal::default());
+    for path in [
+        "/customers/cust-9",
+        "/customers",
+        "/customers/cust-9/orders",
+        "/orders/order-9",
+        "/orders/order-9/events",
+    ] {
+        let reply = world.get(path).await;
+        assert_eq!(reply.status, 200, "{path}");
+        assert!(ANN.iter().all(|word| !reply.body.to_string().contains(word)), "{path}: {}", reply.body);
+    }
+    let kept = format!("{:?}", world.store.kept_answers());
+    assert!(kept.contains("cust-9") && ANN.iter().all(|word| !kept.contains(word)), "{kept}");
+    assert_eq!(world.get("/orders/order-9").await.body["customer_id"], "cust-9");
+
+    let again = world.post("/customers", ann()).await;
+    assert_eq!((again.status, again.code()), (409, "customer_erased"));
+    let more = json!({ "customer_id": "cust-9", "items": [{ "sku": "lamp", "quantity": 1 }] });
+    let refused = world.post("/orders", more).await;
+    assert_eq!((refused.status, refused.code()), (422, "unknown_customer"));
+    assert_eq!(world.post("/orders", order).await.status, 200, "what was ordered before is still a repeat");
+}
+
+#[tokio::test]
+async fn erasing_again_erases_what_an_earlier_try_left() {
+    let world = World::open().await;
+    assert_eq!(world.post("/customers", ann()).await.status, 201);
+    assert_eq!(world.delete("/customers/cust-9").await.status, 200);
+    let size = world.size().await;
+    assert_eq!(world.delete("/customers/cust-9").await.status, 200);
+    assert_eq!(world.size().await, size);
+    let nobody = world.delete("/customers/cust-8").await;
+    assert_eq!((nobody.status, nobody.code()), (404, "customer_not_found"));
+}
+
+#[tokio::test]
+async fn whoever_is_erased_while_they_register_was_registered_and_nothing_of_them_is_kept() {
+    let world = World::empty();
+    let id = CustomerId::parse("cust-9").unwrap();
+    let erased = Event::CustomerErased(CustomerErased { customer_id: id.clone() });
+    let erased = world.by_a_rival(erased);
+    let world = World::over(world.store.clone(), Environment::Dev, |store| {
+        Arc::new(Log::Racing(store, Mutex::new(vec![erased])))
+    });
+    let registered = world.post("/customers", ann()).await;
+    assert_eq!((registered.status, &registered.body["erased"]), (201, &json!(true)));
+    assert!(ANN.iter().all(|word| !registered.body.to_string().contains(word)), "{}", registered.body);
+    assert_eq!(world.store.customer(&id).await.unwrap().unwrap().personal, Personal::default());
+    assert_eq!(world.size().await, 2);
+}
+
+#[tokio::test]
+async fn whoever_could_act_for_an_erased_customer_is_gone_too() {
+    let world = World::guarded(Guard::Here);
+    let keys = [(Role::Admin, None), (Role::Customer, Some("cust-9")), (Role::Customer, Some("cust-8"))];
+    let mut shown = Vec::new();
+    for (role, customer) in keys {
+        let customer = customer.map(|id| CustomerId::parse(id).unwrap());
+        let (key, text) = key::new("test".into(), role, customer, Timestamp::from_millis(0));
+        assert!(world.store.add_key(key).await.unwrap());
+        shown.push(text);
+    }
+    let ask = async |key: &str, method: &str, path: &str, body: &Value| {
+        let request = Request::builder().method(method).uri(path).header("x-api-key", key);
+        let request = request.header("content-type", "application/json").body(Body::from(body.to_string()));
+        world.send(request.unwrap()).await
+    };
+    let [admin, _, stranger] = &shown[..] else { panic!("three keys") };
+    assert_eq!(ask(admin, "POST", "/customers", &ann()).await.status, 201);
+    let berta = json!({ "username": "berta@secret.example", "password": "correct horse battery", "name": "Berta Secret" });
+    let made = ask(admin, "POST", "/users", &berta).await;
+    assert_eq!(made.status, 201);
+    let berta = format!("/customers/{}", made.body["customer_id"].as_str().unwrap());
+
+    assert_eq!(ask(stranger, "DELETE", "/customers/cust-9", &Value::Null).await.status, 404);
+    for path in ["/customers/cust-9", &berta] {
+        assert_eq!(ask(admin, "DELETE", path, &Value::Null).await.status, 200);
+    }
+    assert_eq!(world.store.users(&Window::default()).await.unwrap().rows, []);
+    let left = world.store.keys(&Window::default()).await.unwrap().rows;
+    assert!(
+        left.iter().all(|key| key.customer_id.as_ref().is_none_or(|id| id.as_str() == "cust-8")),
+        "{left:?}"
+    );
+    assert_eq!(ask(&shown[1], "GET", "/customers/cust-9", &Value::Null).await.status, 401);
+    assert!(!format!("{:?}", world.store.kept_answers()).contains("secret"));
+}
+
+#[tokio::test]
+async fn customers_erase_themselves() {
+    let world = World::guarded(Guard::Here);
+    let body = json!({ "username": "berta", "password": "correct horse battery", "name": "Berta Secret" });
+    let registered = world.post("/users", body.clone()).await;
+    assert_eq!(registered.status, 201);
+    let path = format!("/customers/{}", registered.body["customer_id"].as_str().unwrap());
+    let token = world.post("/login", body).await;
+    assert_eq!(token.status, 422, "a login has no name");
+    let login = json!({ "username": "berta", "password": "correct horse battery" });
+    let token = world.post("/login", login.clone()).await.body["token"].as_str().unwrap().to_owned();
+    let request = Request::delete(&path).header("authorization", format!("Bearer {token}"));
+    assert_eq!(world.send(request.body(Body::empty()).unwrap()).await.status, 200);
+    assert_eq!(world.post("/login", login).await.code(), "invalid_login");
+}
