@@ -1,8 +1,8 @@
 //! Users, keys, secrets and tries; and answers that were given already.
 //!
-//! Users, keys and secrets are items of one table, told apart by what their `id` begins with. What is changed by looking
-//! at it first, tries and kept answers, carries the number of its changes, and a change is written over the state that it
-//! was computed from.
+//! Users and keys are items of one table, told apart by what their `id` begins with, and secrets are where those are who
+//! need them. What is changed by looking at it first, tries and kept answers, carries the number of its changes, and a
+//! change is written over the state that it was computed from.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -144,17 +144,17 @@ impl Keys for DynamoStore {
 #[async_trait]
 impl Secrets for DynamoStore {
     async fn secret(&self, name: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError> {
-        let id = id_of("SECRET", name);
+        let (table, id) = (self.table_of_secret(name), id_of("SECRET", name));
         let stored = |item: &Item| hex_of(text_of(item, "secret")?).ok_or_else(|| unreadable("secret"));
-        if let Some(item) = self.get(&self.tables.users, key("id", &id)).await? {
+        if let Some(item) = self.get(table, key("id", &id)).await? {
             return stored(&item);
         }
         let mut item = key("id", &id);
         insert(&mut item, "secret", text(to_hex(&offered)));
-        if self.put_new(&self.tables.users, item).await? {
+        if self.put_new(table, item).await? {
             return Ok(offered);
         }
-        let item = self.get(&self.tables.users, key("id", &id)).await?;
+        let item = self.get(table, key("id", &id)).await?;
         stored(&item.ok_or_else(|| unreadable("secret"))?)
     }
 }
@@ -230,7 +230,15 @@ fn with_end(kept: Kept) -> (Kept, Timestamp) {
     (kept, forget_at)
 }
 
+/// Secrets that stand beside users, where only those functions reach them that let somebody in.
+const BESIDE_USERS: [&str; 1] = ["tokens"];
+
 impl DynamoStore {
+    /// Where a secret is kept. Every API reaches the table of answers, and not every one that of users.
+    fn table_of_secret(&self, name: &str) -> &str {
+        if BESIDE_USERS.contains(&name) { &self.tables.users } else { &self.tables.idempotency }
+    }
+
     /// The list of a kind. Its places carry the whole id, which nobody else sees.
     async fn all_of<Row>(
         &self,
