@@ -123,6 +123,18 @@ async fn keep(api: &Api, id: &CustomerId, personal: Personal) -> Result<Customer
     Ok(CustomerRow { personal, ..row })
 }
 
+/// Takes away what was just made for somebody to act for a customer, if that customer is erased.
+///
+/// # Errors
+/// 409 if so.
+pub(crate) async fn not_for_the_erased(api: &Api, id: &CustomerId) -> Result<(), Problem> {
+    if api.folded_customer(id).await?.is_some_and(|row| row.erased) {
+        api.access.users.forget_customer(id).await?;
+        return Err(erased());
+    }
+    Ok(())
+}
+
 fn erased() -> Problem {
     Problem::conflict(
         "customer_erased",
@@ -148,6 +160,8 @@ async fn erase(
     caller: Caller,
 ) -> Result<Answer, Problem> {
     caller.sees(&id, unknown::<CustomerId>)?;
+    // Also of somebody whose registration broke off, or of whom there was nothing but a login.
+    api.access.users.forget_customer(&id).await?;
     let stream = api.log.read_stream(&StreamKey::Customer(id.clone()).pk()).await?;
     if views::project::customer_row(&stream).is_none() {
         return Err(unknown::<CustomerId>());

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use tracing::{Instrument, Span, field};
 
 use crate::Api;
-use crate::access::challenge;
+use crate::access::{Needs, challenge};
 use crate::answer::AboutOrder;
 use crate::idempotency::Once;
 use crate::params::Params;
@@ -131,14 +131,20 @@ impl Edge {
         next: Next,
     ) -> Result<Response, Problem> {
         let route = self.route(asked);
-        // What is nowhere is nobody's secret.
+        let needs = match (route, &asked.path) {
+            (Some(route), _) => route.needs,
+            // What is nowhere is nobody's secret; what is somewhere, and in no table, is nobody's to have.
+            (None, None) => Needs::Nothing,
+            (None, Some(_)) => Needs::ADMIN,
+        };
+        let admitted = self.api.access.admit(needs, request.headers(), request.extensions());
+        caller.principal = admitted.await?;
         if let Some(route) = route {
-            let admitted = self.api.access.admit(route.needs, request.headers(), request.extensions());
-            caller.principal = admitted.await?;
             check_query(route, &request)?;
         }
         let known = Known::to(&request);
-        let Some(once) = Once::of(&request, caller)?.filter(|_| route.is_some_and(Route::is_kept)) else {
+        let once = if route.is_some_and(Route::is_kept) { Once::of(&request, caller)? } else { None };
+        let Some(once) = once else {
             request.extensions_mut().insert(caller.clone());
             return Ok(known.spare(next.run(request).await));
         };

@@ -4,7 +4,7 @@
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Request;
-use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -34,7 +34,10 @@ const HEADERS: [HeaderName; 4] = [CONTENT_TYPE, LOCATION, ETAG, PREFERENCE_APPLI
 pub(crate) struct Once {
     /// Of whom, for what, under which key; hashed, for a client may write anything into a key.
     key: String,
-    /// What the key is used for.
+    /// The key as the client wrote it. It is never stored: who reads what is stored, and does not know the key, cannot
+    /// try out what the request may have said.
+    text: String,
+    /// What the key is used for, but for the body.
     asked: String,
 }
 
@@ -60,8 +63,9 @@ impl Once {
         };
         let uri = request.uri();
         let scope = [&caller.principal.id, request.method().as_str(), uri.path(), key];
-        let asked = uri.query().unwrap_or_default().to_owned();
-        Ok(Some(Once { key: digest(&scope.map(str::as_bytes)), asked }))
+        let condition = request.headers().get(IF_MATCH).and_then(|value| value.to_str().ok());
+        let asked = [uri.query(), condition].map(Option::unwrap_or_default).join("\n");
+        Ok(Some(Once { key: digest(&scope.map(str::as_bytes)), text: key.to_owned(), asked }))
     }
 
     /// The answer that the request got, or gets now.
@@ -80,7 +84,7 @@ impl Once {
         let stamp = api.stamper.stamp(None);
         let now = stamp.occurred_at;
         let claim = Claim {
-            fingerprint: digest(&[self.asked.as_bytes(), &body]),
+            fingerprint: digest(&[self.text.as_bytes(), self.asked.as_bytes(), &body]),
             seed: stamp.event_id,
             until: later(now, LEASE),
             forget_at: later(now, KEPT),
@@ -116,7 +120,8 @@ impl Once {
             Ok(body) => body,
             Err(_) => Bytes::new(),
         };
-        let kept = if is_decision(parts.status) {
+        // What may be asked again in a while is not decided.
+        let kept = if is_decision(parts.status) && !parts.headers.contains_key(RETRY_AFTER) {
             let shown = parts.extensions.get::<KeptBody>().map_or(&*body, |KeptBody(kept)| kept);
             let header = |name: &HeaderName| {
                 let value = parts.headers.get(name)?.to_str().ok()?;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::Api;
 use crate::access::Needs;
 use crate::answer::Answer;
+use crate::customers;
 use crate::fields::{Bad, Fields, id, one_of, text};
 use crate::params::Params;
 use crate::problem::Problem;
@@ -40,10 +41,16 @@ async fn make(State(api): State<Arc<Api>>, mut body: Fields) -> Result<Answer, P
     if role == Some(Role::Customer) && customer_id.is_none() {
         body.refuse("customer_id", Bad("required", "is required for a customer's key".into()));
     }
+    if customer_id.is_some() && role.is_some_and(|role| role != Role::Customer) {
+        body.refuse("customer_id", Bad("not_applicable", "goes only with role customer".into()));
+    }
     let (name, role) = body.finish(name.zip(role))?;
     let (made, shown) = key::new(name, role, customer_id, api.stamper.now());
     if !api.access.keys.add_key(made.clone()).await? {
         return Err(Problem::internal("two keys have the same random id"));
+    }
+    if let Some(customer_id) = &made.row.customer_id {
+        customers::not_for_the_erased(&api, customer_id).await?;
     }
     let location = format!("/keys/{}", made.row.key_id);
     let answer = Answer::created(&Made { row: &made.row, api_key: &shown }, location);

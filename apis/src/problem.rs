@@ -129,7 +129,7 @@ impl Problem {
     }
 
     /// Says after how many seconds it may be worth asking again.
-    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+    pub fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after = Some(seconds);
         self
     }

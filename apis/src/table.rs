@@ -38,15 +38,18 @@ pub(crate) enum Query {
 
 impl Route {
     /// Whether its answers are kept for those who ask again under the same `Idempotency-Key`. Routes of the
-    /// compatibility API have natural keys of their own and answer as the older system did; a login changes nothing,
-    /// and what it answers must not lie about.
+    /// compatibility API have natural keys of their own and answer as the older system did. Of a request with a password
+    /// nothing is kept, not even what it can be compared with: logging in changes nothing, and registering again with
+    /// the same name and password is one registration anyway.
     pub(crate) fn is_kept(&self) -> bool {
-        self.query != Query::Ignored && self.path != LOGIN
+        self.query != Query::Ignored && ![LOGIN, USERS].contains(&self.path)
     }
 }
 
 /// Where people log in.
 pub(crate) const LOGIN: &str = "/login";
+/// Where people register.
+pub(crate) const USERS: &str = "/users";
 
 impl Table {
     pub(crate) fn get<H: Handler<T, Arc<Api>>, T: 'static>(

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use auth::password;
+use auth::{digest, password};
 use axum::extract::State;
 use axum::http::StatusCode;
 use event_store::{Allowance, Role, User, UserRow};
 use events::{CustomerId, Timestamp};
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::Api;
 use crate::access::Needs;
@@ -17,12 +18,12 @@ use crate::fields::{Bad, Fields, id, one_of};
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::request::Caller;
-use crate::table::{LOGIN, Table};
+use crate::table::{LOGIN, Table, USERS};
 
 pub(crate) fn routes(table: Table) -> Table {
     table
-        .post(Needs::Perhaps, "/users", register)
-        .list(Needs::ADMIN, "/users", list)
+        .post(Needs::Perhaps, USERS, register)
+        .list(Needs::ADMIN, USERS, list)
         .get(Needs::CUSTOMER, "/users/me", me)
         .post(Needs::Nothing, LOGIN, log_in)
 }
@@ -39,6 +40,9 @@ async fn register(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields)
     let role = body.optional("role", one_of(&Role::ALL.map(|role| (role.as_str(), role))));
     let customer_id = body.optional("customer_id", id(CustomerId::parse));
     let personal = customers::personal(&mut body);
+    if customer_id.is_some() && role.is_some_and(|role| role != Role::Customer) {
+        body.refuse("customer_id", Bad("not_applicable", "goes only with role customer".into()));
+    }
     let (username, password) = body.finish(username.zip(password))?;
     if role.is_some() || customer_id.is_some() {
         // Who says what somebody may is somebody who may say so.
@@ -56,18 +60,21 @@ async fn register(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields)
         customer_id: customer_id.or_else(|| (role == Role::Customer).then(|| customers::made(made))),
         created_at: stamp.occurred_at,
     };
-    let password_hash = hashed(password.clone()).await?;
-    let is_new = api.access.users.add_user(User { row: row.clone(), password_hash }).await?;
+    // A name that is taken is not worth a hash.
+    let is_new = api.access.users.user(&row.username).await?.is_none() && {
+        let password_hash = hashed(password.clone()).await?;
+        api.access.users.add_user(User { row: row.clone(), password_hash }).await?
+    };
     if !is_new {
         row = registered_before(&api, &row, password).await?;
     }
     if let Some(customer_id) = row.customer_id.as_ref().filter(|_| is_new_customer) {
         customers::register_as(&api, &caller, stamp, customer_id, personal).await?;
     }
-    let answer = if is_new { Answer::created(&row, "/users/me".into()) } else { Answer::ok(&row) };
-    // A name may say who somebody is, and kept answers cannot be found by whom they are about.
-    let UserRow { user_id, role, customer_id, .. } = &row;
-    Ok(answer.kept_as(&json!({ "user_id": user_id, "role": role, "customer_id": customer_id })))
+    if let Some(customer_id) = &row.customer_id {
+        customers::not_for_the_erased(&api, customer_id).await?;
+    }
+    Ok(if is_new { Answer::created(&row, "/users/me".into()) } else { Answer::ok(&row) })
 }
 
 /// The user of this name, if whoever asks knows the password and wants the same.
@@ -80,7 +87,9 @@ async fn registered_before(api: &Api, wanted: &UserRow, password: String) -> Res
 /// The user of this name, if this is the password. Every look is one of few tries.
 async fn checked(api: &Api, username: &str, password: String) -> Result<Option<User>, Problem> {
     let now = api.stamper.now();
-    if let Some(again) = api.access.tries.take_try(&format!("login {username}"), LOGINS, now).await? {
+    if let Some(again) =
+        api.access.tries.take_try(&format!("login {}", digest(username)), LOGINS, now).await?
+    {
         return Err(too_many(now, again));
     }
     let user = api.access.users.user(username).await?;
@@ -152,13 +161,32 @@ fn any_password(value: &Value) -> Result<String, Bad> {
     Ok(text.to_owned())
 }
 
+/// So many passwords are hashed at once: each takes a core for tens of milliseconds, and 19 MiB.
+static HASHING: Semaphore = Semaphore::const_new(2);
+/// So many wait for that at most; whoever comes then may ask again.
+const WAITING: usize = 64;
+static PLACES: Semaphore = Semaphore::const_new(WAITING);
+
+/// Waits until a password may be hashed.
+async fn turn() -> Result<(SemaphorePermit<'static>, SemaphorePermit<'static>), Problem> {
+    let busy = || {
+        let detail = "too many are registering or logging in just now; ask again in a moment";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_busy", detail)
+    };
+    let place = PLACES.try_acquire().map_err(|_| busy())?;
+    let turn = HASHING.acquire().await.map_err(|_| busy())?;
+    Ok((place, turn))
+}
+
 /// Hashing takes tens of milliseconds: a thread does it that may be busy for so long.
 async fn hashed(password: String) -> Result<String, Problem> {
+    let _turn = turn().await?;
     let hashed = tokio::task::spawn_blocking(move || password::hash(&password)).await;
     hashed.map_err(|_| Problem::internal("hashing a password did not come to its end"))
 }
 
 async fn is_right(password: String, hash: Option<String>) -> Result<bool, Problem> {
+    let _turn = turn().await?;
     let right = tokio::task::spawn_blocking(move || password::is(&password, hash.as_deref())).await;
     right.map_err(|_| Problem::internal("looking at a password did not come to its end"))
 }

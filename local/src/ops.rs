@@ -296,7 +296,7 @@ async fn start_replay(State(ops): State<Arc<Ops>>, body: Result<Json<StartReplay
         Some(id) => Ok(started("replays", id)),
         None => {
             let detail = format!("a replay of {view} is running; wait for its end");
-            Err(Problem::new(StatusCode::CONFLICT, "already_running", detail))
+            Err(Problem::new(StatusCode::CONFLICT, "already_running", detail).retry_after(1))
         }
     }
 }
@@ -317,7 +317,7 @@ async fn start_audit(State(ops): State<Arc<Ops>>, body: Bytes) -> Answer {
         Some(id) => Ok(started("audits", id)),
         None => {
             let detail = "an audit is running; wait for its end";
-            Err(Problem::new(StatusCode::CONFLICT, "already_running", detail))
+            Err(Problem::new(StatusCode::CONFLICT, "already_running", detail).retry_after(1))
         }
     }
 }

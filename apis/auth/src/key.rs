@@ -38,7 +38,7 @@ impl<'a> ApiKey<'a> {
 
     /// Whether the stored hash is that of this key's secret. Takes as long for a near miss as for any other.
     pub fn is(&self, secret_hash: &str) -> bool {
-        hash(self.secret).as_bytes().ct_eq(secret_hash.as_bytes()).into()
+        digest(self.secret).as_bytes().ct_eq(secret_hash.as_bytes()).into()
     }
 }
 
@@ -53,11 +53,12 @@ pub fn new(
     let secret = URL_SAFE_NO_PAD.encode(random::bytes::<32>());
     let shown = format!("{PREFIX}{id}_{secret}");
     let row = KeyRow { key_id: id, name, role, customer_id, created_at, revoked_at: None };
-    (Key { row, secret_hash: hash(&secret) }, shown)
+    (Key { row, secret_hash: digest(&secret) }, shown)
 }
 
-fn hash(secret: &str) -> String {
-    Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+/// The SHA-256 of a text, as 64 hexadecimal digits.
+pub fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -17,12 +17,13 @@ pub fn hash(password: &str) -> String {
     hash.expect("the library's own parameters are good for any password").to_string()
 }
 
+/// The hash of a password that nobody knows.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FnYWxpbmVub2JvZHk$\
+    KfUyDr2VVRMD1kPWtTwzvQ2zYkF3GJnTnXQ7CWlc1no";
+
 /// Whether a password is the one of a hash. Where there is no hash, as much is computed as if there were, so that the
 /// time it takes does not say who is registered.
 pub fn is(password: &str, hash: Option<&str>) -> bool {
-    /// Of a password that nobody knows.
-    const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FnYWxpbmVub2JvZHk$\
-        KfUyDr2VVRMD1kPWtTwzvQ2zYkF3GJnTnXQ7CWlc1no";
     let Ok(parsed) = PasswordHash::new(hash.unwrap_or(NOBODY)) else { return false };
     let fits = Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok();
     fits && hash.is_some()
@@ -39,6 +40,14 @@ mod tests {
         assert!(is("correct horse battery", Some(&hash)));
         assert!(!is("correct horse batterY", Some(&hash)) && !is("", Some(&hash)));
         assert!(!is("correct horse battery", None) && !is("correct horse battery", Some("no hash")));
+    }
+
+    #[test]
+    fn for_nobody_as_much_is_computed_as_for_somebody() {
+        let (nobody, somebody) = (PasswordHash::new(NOBODY).unwrap(), hash("correct horse battery"));
+        let somebody = PasswordHash::new(&somebody).unwrap();
+        assert_eq!((nobody.algorithm, &nobody.params), (somebody.algorithm, &somebody.params));
+        assert!(nobody.hash.is_some() && nobody.salt.is_some());
     }
 
     #[test]

@@ -102,8 +102,8 @@ async fn whoever_could_act_for_an_erased_customer_is_gone_too() {
     }
     let ask = async |key: &str, method: &str, path: &str, body: &Value| {
         let request = Request::builder().method(method).uri(path).header("x-api-key", key);
-        let request = request.header("content-type", "application/json").body(Body::from(body.to_string()));
-        world.send(request.unwrap()).await
+        let request = request.header("idempotency-key", "k").header("content-type", "application/json");
+        world.send(request.body(Body::from(body.to_string())).unwrap()).await
     };
     let [admin, _, stranger] = &shown[..] else { panic!("three keys") };
     assert_eq!(ask(admin, "POST", "/customers", &ann()).await.status, 201);
@@ -123,7 +123,14 @@ async fn whoever_could_act_for_an_erased_customer_is_gone_too() {
         "{left:?}"
     );
     assert_eq!(ask(&shown[1], "GET", "/customers/cust-9", &Value::Null).await.status, 401);
-    assert!(!format!("{:?}", world.store.kept_answers()).contains("secret"));
+    let kept = format!("{:?}", world.store.kept_answers());
+    assert!(kept.contains("cust-9") && !kept.contains("ecret"), "{kept}");
+    // Nor can anybody be made later who would act for them.
+    let late = json!({ "name": "late", "role": "customer", "customer_id": "cust-9" });
+    assert_eq!(ask(admin, "POST", "/keys", &late).await.code(), "customer_erased");
+    let late = json!({ "username": "late", "password": "correct horse battery", "role": "customer", "customer_id": "cust-9" });
+    assert_eq!(ask(admin, "POST", "/users", &late).await.code(), "customer_erased");
+    assert_eq!(world.store.users(&Window::default()).await.unwrap().rows, []);
 }
 
 #[tokio::test]

@@ -33,14 +33,18 @@ pub(crate) fn enter(folder: &Path) -> Result<FolderLock, OpenError> {
     lock(folder)
 }
 
-/// A folder that was made is found again after a power cut only if the one around it is synced.
+/// A folder that was made is found again after a power cut only if the one around it is synced. Who may ask is in it, so
+/// only its owner may look.
 fn make(folder: &Path) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
     let around = folder.parent().filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
     make(around)?;
-    fs::create_dir_all(folder)?;
+    let mut private = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut private, 0o700);
+    private.recursive(true).create(folder)?;
     File::open(around)?.sync_all()
 }
 
