@@ -42,8 +42,8 @@ pub struct Book {
 /// What became of a key.
 #[derive(Default)]
 struct UnderKey {
-    /// The bodies that were sent.
-    bodies: Vec<String>,
+    /// What was sent: headers and bodies.
+    contents: Vec<String>,
     /// The events that were appended.
     appended: usize,
     /// The order that a 2xx named.
@@ -96,8 +96,10 @@ impl Book {
         let entry = &mut self.entries[number];
         if let Some(key) = &entry.ask.key {
             let under = self.keys.entry(key.clone()).or_default();
-            if !under.bodies.contains(&entry.ask.body) {
-                under.bodies.push(entry.ask.body.clone());
+            // What a change presupposes is part of it.
+            let said = format!("{:?} {}", entry.ask.header, entry.ask.body);
+            if !under.contents.contains(&said) {
+                under.contents.push(said);
             }
         }
         entry.sent += 1;
@@ -208,7 +210,7 @@ impl Book {
             match &*code_of(answer) {
                 "request_in_progress" => return None,
                 "idempotency_key_reused" => {
-                    let others = self.keys.get(key).is_some_and(|under| under.bodies.len() > 1);
+                    let others = self.keys.get(key).is_some_and(|under| under.contents.len() > 1);
                     return unless(others, Invariant::Repeated, "and nothing else was sent under its key");
                 }
                 // What was refused before may be allowed by now, and stays refused.
