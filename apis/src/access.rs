@@ -1,6 +1,5 @@
 //! Who may ask for what: every route says who, and what is shown with a request says who asks.
 
-use std::fmt;
 use std::sync::Arc;
 
 use auth::{Authenticator, CURSORS, Credentials, Principal, Refusal, SharedSecret};
@@ -43,15 +42,6 @@ impl Needs {
     pub const OPERATOR: Needs = Needs::Role(Role::Operator);
     /// An admin.
     pub const ADMIN: Needs = Needs::Role(Role::Admin);
-}
-
-impl fmt::Display for Needs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Needs::Nothing | Needs::Perhaps => f.pad("anybody"),
-            Needs::Role(role) => f.pad(role.as_str()),
-        }
-    }
 }
 
 /// Everything that finds out who asks, and keeps who may.
@@ -111,27 +101,21 @@ impl Access {
             Guard::Here => self.authenticator.principal(shown).await.map_err(refused)?,
         };
         match needs {
-            Needs::Role(needed) => principal.role_of(needed).map(|()| principal),
+            Needs::Role(needed) => has_role(&principal, needed).map(|()| principal),
             Needs::Nothing | Needs::Perhaps => Ok(principal),
         }
     }
 }
 
-/// What a role is needed for, checked.
-trait HasRole {
-    fn role_of(&self, needed: Role) -> Result<(), Problem>;
-}
-
-impl HasRole for Principal {
-    fn role_of(&self, needed: Role) -> Result<(), Problem> {
-        match self.role {
-            Some(role) if role >= needed => Ok(()),
-            Some(role) => {
-                let detail = format!("this takes the role {needed}, and yours is {role}");
-                Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
-            }
-            None => Err(refused(Refusal::Nothing)),
+/// Refuses those who may less than a role.
+fn has_role(principal: &Principal, needed: Role) -> Result<(), Problem> {
+    match principal.role {
+        Some(role) if role >= needed => Ok(()),
+        Some(role) => {
+            let detail = format!("this takes the role {needed}, and yours is {role}");
+            Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
         }
+        None => Err(refused(Refusal::Nothing)),
     }
 }
 
@@ -188,6 +172,6 @@ impl Caller {
     /// # Errors
     /// 401 for nobody, else 403.
     pub(crate) fn has(&self, role: Role) -> Result<(), Problem> {
-        self.principal.role_of(role)
+        has_role(&self.principal, role)
     }
 }

@@ -160,10 +160,10 @@ async fn erase(
     caller: Caller,
 ) -> Result<Answer, Problem> {
     caller.sees(&id, unknown::<CustomerId>)?;
-    // Also of somebody whose registration broke off, or of whom there was nothing but a login.
-    api.access.users.forget_customer(&id).await?;
     let stream = api.log.read_stream(&StreamKey::Customer(id.clone()).pk()).await?;
     if views::project::customer_row(&stream).is_none() {
+        // Of somebody whose registration broke off there may be a login.
+        api.access.users.forget_customer(&id).await?;
         return Err(unknown::<CustomerId>());
     }
     let latest = stream.iter().map(|item| item.event_id).max();

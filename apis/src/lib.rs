@@ -97,11 +97,6 @@ pub fn chaos_router(api: Arc<Api>) -> Router {
     edge::around(table_of(CHAOS), api)
 }
 
-/// Who may ask for a route; `None` if there is no such route.
-pub fn needs(method: &str, path: &str) -> Option<Needs> {
-    table().routes.iter().find(|route| route.method == method && route.path == path).map(|route| route.needs)
-}
-
 /// Every route as (method, path template): the table that [`router`] is built from.
 pub fn routes() -> Vec<(&'static str, &'static str)> {
     listed(&table())

@@ -66,7 +66,7 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
 }
 
 /// An object of what was said.
-fn given<const N: usize>(said: [(&str, Option<String>); N]) -> Value {
+pub fn given<const N: usize>(said: [(&str, Option<String>); N]) -> Value {
     let mut object = json!({});
     for (field, value) in said {
         if let Some(value) = value {

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use event_store::Role;
 
 use crate::Session;
 use crate::client::path;
+use crate::customer::given;
 use crate::list::{self, Paging};
 use crate::offline;
 use crate::output::{Column, field, object};
@@ -18,7 +20,7 @@ pub enum Command {
         /// What it is for.
         name: String,
         /// What it may ask for.
-        #[arg(long, value_enum, default_value_t = Role::Operator)]
+        #[arg(long, value_parser = role(), default_value_t = Role::Operator)]
         role: Role,
         /// Whose orders it may see and place; for the role customer.
         #[arg(long, value_name = "CUSTOMER_ID", required_if_eq("role", "customer"))]
@@ -39,27 +41,6 @@ pub enum Command {
     },
 }
 
-/// What a key may ask for; each may what those before it may.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Role {
-    /// Orders of one customer.
-    Customer,
-    /// Everybody's orders, stock, queues.
-    Operator,
-    /// Users, keys, raw events.
-    Admin,
-}
-
-impl Role {
-    fn as_str(self) -> &'static str {
-        match self {
-            Role::Customer => "customer",
-            Role::Operator => "operator",
-            Role::Admin => "admin",
-        }
-    }
-}
-
 const KEYS: [Column; 6] = [
     field("KEY", "key_id"),
     field("NAME", "name"),
@@ -77,19 +58,19 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         }
         Command::Revoke { key_id } => client.delete(&path(&["keys", &key_id])).await?.body,
         Command::Create { name, role, customer, data: Some(data) } => {
-            offline::create_key(&data, &name, role.as_str(), customer.as_deref()).await?
+            offline::create_key(&data, &name, role, customer.as_deref()).await?
         }
         Command::Create { name, role, customer, data: None } => {
-            client.post("/keys", &wanted(&name, role, customer)).await?.body
+            let role = role.as_str().to_owned();
+            let said = [("name", Some(name)), ("role", Some(role)), ("customer_id", customer)];
+            client.post("/keys", &given(said)).await?.body
         }
     };
     session.output.show(&key, object)
 }
 
-fn wanted(name: &str, role: Role, customer: Option<String>) -> Value {
-    let mut wanted = json!({ "name": name, "role": role.as_str() });
-    if let Some(customer) = customer {
-        wanted["customer_id"] = customer.into();
-    }
-    wanted
+/// A role by its name.
+fn role() -> impl TypedValueParser<Value = Role> {
+    let names = PossibleValuesParser::new(Role::ALL.map(Role::as_str));
+    names.try_map(|name| Role::parse(&name).ok_or("there is no such role"))
 }

@@ -63,10 +63,9 @@ pub fn done(mut report: Value, events: u64, began: Instant) -> Value {
 pub async fn create_key(
     data: &Path,
     name: &str,
-    role: &str,
+    role: Role,
     customer: Option<&str>,
 ) -> anyhow::Result<Value> {
-    let role = Role::parse(role).with_context(|| format!("there is no role {role}"))?;
     let customer = customer.map(CustomerId::parse).transpose()?;
     let (row, shown) = local::offline_key(data, name, role, customer).await?;
     let mut made = json!(row);

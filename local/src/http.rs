@@ -36,7 +36,7 @@ pub(crate) fn router(topology: &Topology, api: Arc<Api>, ops: Arc<Ops>) -> anyho
 }
 
 /// Carries out a request that changes something whether its client stays or not: one that hangs up in the middle and
-/// asks again should find an answer, and not that somebody is at it.
+/// asks again should find an answer, and not that somebody is at it; nor may a dead letter be left between two places.
 async fn to_the_end(request: Request, next: Next) -> Response {
     if !matches!(*request.method(), Method::POST | Method::PATCH | Method::DELETE) {
         return next.run(request).await;

@@ -246,10 +246,7 @@ async fn redrive(State(ops): State<Arc<Ops>>, body: Result<Json<Redrive>, JsonRe
             let source = ops.queues.iter().find(|queue| queue.lock().name() == letter.source_queue);
             match source.filter(|_| chosen && redriven < limit) {
                 Some(source) => {
-                    // A task of its own: a client that hangs up must not leave a message between two places.
-                    let sent = send_back(ops.clone(), source.clone(), letter);
-                    let sent = tokio::spawn(sent).await.map_err(|_| not_found("dead letter"))??;
-                    redriven += usize::from(sent);
+                    redriven += usize::from(send_back(&ops, source, letter).await?);
                 }
                 None => left += 1,
             }
@@ -259,7 +256,7 @@ async fn redrive(State(ops): State<Arc<Ops>>, body: Result<Json<Redrive>, JsonRe
 }
 
 /// Whether it was still there.
-async fn send_back(ops: Arc<Ops>, source: Arc<Queue>, letter: DeadLetter) -> Result<bool, Problem> {
+async fn send_back(ops: &Ops, source: &Queue, letter: DeadLetter) -> Result<bool, Problem> {
     let at = now();
     let numbers = ops.letters.apply(vec![QueueChange::Redrive { id: letter.id, at }]).await.map_err(store)?;
     let [Some(number)] = numbers[..] else { return Ok(false) };

@@ -67,13 +67,16 @@ pub async fn offline_audit(
 /// Makes a key in the store in `data`, which no server has open; beside it comes what its holder is shown once.
 ///
 /// # Errors
-/// There is no store, a server has it open, or it cannot be written to.
+/// There is no store, a server has it open, or it cannot be written to; a customer for another role than customer.
 pub async fn offline_key(
     data: &Path,
     name: &str,
     role: Role,
     customer_id: Option<CustomerId>,
 ) -> anyhow::Result<(KeyRow, String)> {
+    if customer_id.is_some() && role != Role::Customer {
+        bail!("a customer goes only with the role customer");
+    }
     let stores = open(data)?;
     let (key, shown) = key::new(name.to_owned(), role, customer_id, SystemStamper::new("offline").now());
     let row = key.row.clone();

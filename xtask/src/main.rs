@@ -172,6 +172,8 @@ fn lint() -> anyhow::Result<()> {
     lint_templates(&tools)?;
     // Licences are read from the sources of every platform's crates, which a build does not all fetch.
     step("fetch", cargo(&["fetch", "--locked"]))?;
+    // The fuzz targets have a lock file of their own, which is forgotten easily.
+    step("fetch for fuzz", cargo(&["fetch", "--locked", "--manifest-path", "fuzz/Cargo.toml"]))?;
     let mut licences = tools.program("cargo-deny");
     licences.args(["--offline", "--log-level", "error", "check", "licenses", "bans", "sources"]);
     licences.current_dir(root());

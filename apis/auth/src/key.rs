@@ -49,7 +49,7 @@ pub fn new(
     customer_id: Option<CustomerId>,
     created_at: Timestamp,
 ) -> (Key, String) {
-    let id: String = random::bytes::<ID>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = hex(&random::bytes::<ID>());
     let secret = URL_SAFE_NO_PAD.encode(random::bytes::<32>());
     let shown = format!("{PREFIX}{id}_{secret}");
     let row = KeyRow { key_id: id, name, role, customer_id, created_at, revoked_at: None };
@@ -58,7 +58,12 @@ pub fn new(
 
 /// The SHA-256 of a text, as 64 hexadecimal digits.
 pub fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

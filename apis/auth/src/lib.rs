@@ -12,6 +12,6 @@ mod shared_secret;
 pub mod token;
 
 pub use authenticator::{Authenticator, CACHED, Credentials, Refusal};
-pub use key::digest;
+pub use key::{digest, hex};
 pub use principal::{Principal, Sees};
 pub use shared_secret::{CURSORS, SharedSecret, TOKENS};

@@ -158,7 +158,9 @@ impl Book {
         }
         let entry = &self.entries[number];
         let status = answer.map_or(0, |answer| answer.status);
-        let is_running = answer.is_some_and(|answer| code_of(answer) == "request_in_progress");
+        // Only under a key can somebody else be at it, so few answers have to be read for that.
+        let is_keyed = entry.ask.key.is_some() && status == 409;
+        let is_running = answer.is_some_and(|answer| is_keyed && code_of(answer) == "request_in_progress");
         let own = self.appended.get(request_id).map_or(&[][..], Vec::as_slice);
         let refused = (400..500).contains(&status);
         let wrong = if refused && !own.is_empty() {
