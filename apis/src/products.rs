@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use event_store::ProductRow;
-use events::{Event, Priority, ProductId, ProductListed, ProductWithdrawn, Sku, StreamKey};
+use catalog::fold_product;
+use event_store::{ProductRow, StoreError};
+use events::{Event, Priority, ProductId, ProductListed, ProductRepriced, ProductWithdrawn, Sku, StreamKey};
 
 use crate::Api;
 use crate::access::Needs;
 use crate::answer::Answer;
 use crate::fields::{Fields, currency, id, money, text};
 use crate::params::Params;
+use crate::preconditions::IfMatch;
 use crate::problem::Problem;
 use crate::request::{Caller, Named, PathText, unknown};
 use crate::settle::Settled;
@@ -21,6 +23,7 @@ pub(crate) fn routes(table: Table) -> Table {
         .post(Needs::OPERATOR, "/products", add)
         .list(Needs::Nothing, "/products", list)
         .get(Needs::Nothing, "/products/{id}", product)
+        .patch(Needs::OPERATOR, "/products/{id}", reprice)
         .delete(Needs::OPERATOR, "/products/{id}", withdraw)
         .get(Needs::Nothing, "/products/name/{name}", by_name)
 }
@@ -51,18 +54,68 @@ async fn add(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> R
             Ok(Event::ProductListed(known)) if *known == listed => {
                 let row = project(&api, &product_id).await?;
                 if row.withdrawn {
-                    let detail = "this product was withdrawn; list it under another product_id";
-                    return Err(Problem::conflict("product_withdrawn", detail));
+                    return Err(gone());
                 }
                 Ok(Answer::ok(&row).seen(row.seen))
             }
             _ => {
-                let detail = "this product_id is listed with another SKU, name, price or currency; to sell it \
-                    otherwise, withdraw it (DELETE /products/{id}) and list it under another product_id";
+                let detail = "this product_id was listed with another SKU, name, price or currency; its price can be \
+                    changed (PATCH /products/{id}); to sell it otherwise, withdraw it (DELETE /products/{id}) and list \
+                    it under another product_id";
                 Err(Problem::conflict("product_exists", detail))
             }
         },
     }
+}
+
+/// So often a change of price looks again whether somebody else was faster.
+const LOOKS: u32 = 16;
+
+/// `PATCH /products/{id}` {price, currency?}: what it costs from now on. Orders that stand keep the price at which they
+/// were placed. Of two who change it at once both succeed, one after the other, unless they say by `If-Match` from which
+/// price they decided.
+async fn reprice(
+    State(api): State<Arc<Api>>,
+    Named(id): Named<ProductId>,
+    caller: Caller,
+    if_match: IfMatch,
+    mut body: Fields,
+) -> Result<Answer, Problem> {
+    let price = body.required("price", money);
+    let wanted = body.optional("currency", currency);
+    let price = body.finish(price)?;
+    for _ in 0..LOOKS {
+        let stream = api.log.read_stream(&StreamKey::Product(id.clone()).pk()).await?;
+        let row = views::project::product_row(&stream).ok_or_else(unknown::<ProductId>)?;
+        let currency = wanted.clone().unwrap_or_else(|| row.currency.clone());
+        if row.withdrawn {
+            return Err(gone());
+        }
+        if (row.price, &row.currency) == (price, &currency) {
+            let row = project(&api, &id).await?;
+            return Ok(Answer::ok(&row).seen(row.seen));
+        }
+        if_match.check(row.seen)?;
+        let items = || stream.iter().map(|item| &**item);
+        let revision = fold_product(items()).next_revision(items()).ok_or_else(|| {
+            Problem::conflict(
+                "slot_taken",
+                "an event that somebody forged has the last revision that there is",
+            )
+        })?;
+        let latest = items().map(|item| item.event_id).max();
+        let event =
+            Event::ProductRepriced(ProductRepriced { product_id: id.clone(), revision, price, currency });
+        if let Settled::Now(_) = api.settle(event, latest, &caller, Priority::Standard).await? {
+            let row = project(&api, &id).await?;
+            return Ok(Answer::ok(&row).seen(row.seen));
+        }
+    }
+    Err(StoreError::Unavailable("somebody else was faster each time".into()).into())
+}
+
+fn gone() -> Problem {
+    Problem::conflict("product_withdrawn", "this product was withdrawn; list it under another product_id")
 }
 
 /// `DELETE /products/{id}`: it can no longer be ordered. Orders that stand are not touched.

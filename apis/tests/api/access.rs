@@ -21,7 +21,7 @@ enum Who {
 
 use Who::{Admins, Customers, Everybody, Operators};
 
-const ROUTES: [(&str, &str, Who); 42] = [
+const ROUTES: [(&str, &str, Who); 43] = [
     ("DELETE", "/customers/{id}", Customers),
     ("DELETE", "/keys/{id}", Admins),
     ("DELETE", "/orders/{id}", Customers),
@@ -46,6 +46,7 @@ const ROUTES: [(&str, &str, Who); 42] = [
     ("GET", "/users", Admins),
     ("GET", "/users/me", Customers),
     ("PATCH", "/orders/{id}", Customers),
+    ("PATCH", "/products/{id}", Operators),
     ("POST", "/api/v1/inventory/listSkus", Operators),
     ("POST", "/api/v1/inventory/restockSku", Operators),
     ("POST", "/api/v1/orders/listOrders", Operators),

@@ -35,6 +35,7 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
         ("GET", "/users"),
         ("GET", "/users/me"),
         ("PATCH", "/orders/{id}"),
+        ("PATCH", "/products/{id}"),
         ("POST", "/api/v1/inventory/listSkus"),
         ("POST", "/api/v1/inventory/restockSku"),
         ("POST", "/api/v1/orders/listOrders"),
