@@ -61,6 +61,12 @@ named! {
         StillRunning = "a request came again while it was carried out",
         /// A key was used for another request.
         KeyOfAnother = "a key was used for two requests",
+        /// A key was shown that had been revoked.
+        TurnedAway = "somebody with a revoked key was turned away",
+        /// A key that had been revoked was taken for what it had been.
+        StillOpen = "a revoked key opened a door within its minute",
+        /// An order was placed after its product had got another price.
+        Repriced = "an order was placed at a changed price",
         /// A cause has a later time than its effect.
         ClockBehindCause = "an effect's clock was behind its cause's",
         /// An index did not show what its table held.

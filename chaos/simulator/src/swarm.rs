@@ -50,6 +50,8 @@ named! {
         Collisions = "collisions",
         /// Clients send requests under keys, and some of them twice.
         Keys = "keys",
+        /// It is asked who asks: clients show keys, and some of those are revoked.
+        AsksWho = "asks_who",
         /// The gateway is the built-in one, whose intents stand in a table.
         BuiltInGateway = "built_in_gateway",
     }
@@ -102,6 +104,8 @@ pub struct Swarm {
     pub storm: Micros,
     /// How often a request has a key.
     pub keys: f32,
+    /// Whether it is asked who asks.
+    pub asks_who: bool,
 }
 
 impl Swarm {
@@ -145,6 +149,7 @@ impl Swarm {
             let (drawn, is_on) = ([0.1, 0.5][rng.usize(..2)], rng.f32() < 0.4);
             if is_on && !without.contains(&Switch::Keys) { drawn } else { 0.0 }
         };
+        let asks_who = |rng: &mut fastrand::Rng| rng.f32() < 0.3 && !without.contains(&Switch::AsksWho);
         Swarm {
             faults,
             duplicates,
@@ -168,6 +173,7 @@ impl Swarm {
             instances: rng.usize(1..4),
             storm: [20, 60, 600][rng.usize(..3)] * SECOND,
             keys: keys(&mut rng),
+            asks_who: asks_who(&mut rng),
         }
     }
 
