@@ -8,6 +8,7 @@ mod customer;
 mod dlq;
 mod event;
 mod failure;
+mod groundwork;
 mod import;
 mod key;
 mod list;
@@ -101,6 +102,8 @@ enum Command {
     Replay(replay::Options),
     /// Folds the whole log and names whatever is stored differently. Exits with 1 if anything is.
     Audit(audit::Options),
+    /// Fills a store with a small shop: orders in every state, and what they need. Doing it twice is doing it once.
+    Seed(seed::Options),
     /// Plays the orders of a real shop from a CSV file. Doing it twice is doing it once.
     Import(import::Options),
     /// Places many orders and measures how soon they are accepted and settled. Loopback only.
@@ -133,6 +136,7 @@ async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
         Command::Dlq(command) => dlq::run(command, &session).await,
         Command::Replay(options) => replay::run(options, &session).await,
         Command::Audit(options) => audit::run(options, &session).await,
+        Command::Seed(options) => seed::run(options, &session).await,
         Command::Import(options) => import::run(options, &session).await,
         Command::Load(options) => load::run(options, &session).await,
         Command::Cost(options) => cost::run(&options, &session),
