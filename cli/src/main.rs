@@ -22,8 +22,10 @@ mod progress;
 mod promises;
 mod queue;
 mod replay;
+mod reset;
 mod seed;
 mod sku;
+mod status;
 mod up;
 
 use std::process::ExitCode;
@@ -74,6 +76,10 @@ impl Session {
 enum Command {
     /// Runs log, queues, workers, read models and HTTP in this process.
     Up(Box<up::Options>),
+    /// Whether the server is ready, and what waits in its queues.
+    Status,
+    /// Removes a store that no server has open, after asking.
+    Reset(reset::Options),
     /// Places orders, follows them, cancels, ships, delivers and pays them.
     #[command(subcommand)]
     Order(order::Command),
@@ -126,6 +132,8 @@ fn main() -> ExitCode {
 async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
     match command {
         Command::Up(options) => up::run(*options).await,
+        Command::Status => status::run(&session).await,
+        Command::Reset(options) => reset::run(&options),
         Command::Order(command) => order::run(command, &session).await,
         Command::Sku(command) => sku::run(command, &session).await,
         Command::Customer(command) => customer::run(command, &session).await,

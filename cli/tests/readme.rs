@@ -97,6 +97,7 @@ fn the_tour_of_the_readme_works_word_for_word() {
         "two on the shelf, three ordered: all or nothing",
         "shop-pending",
         "OrderPaymentRefunded",
+        "dead letters",
         "out of stock",
         "POST to settled",
     ];
