@@ -30,7 +30,8 @@ mod up;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::client::{ApiKey, BaseUrl, Client};
 use crate::output::Format;
@@ -119,7 +120,17 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            error.print().ok();
+            if let Some(tip) = setting_of(&error) {
+                eprintln!("\n{tip}");
+            }
+            // 0 for --help and --version, 2 for whatever is wrong.
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
     let runtime = match cli.command {
         Command::Up(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
         // A client has little to do, and leaves the other cores to the server.
@@ -127,6 +138,24 @@ fn main() -> ExitCode {
     };
     let done = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(cli)));
     failure::exit_code(done)
+}
+
+/// How else the setting that is wrong can be said: whoever said it in the environment looks for it there.
+fn setting_of(error: &clap::Error) -> Option<String> {
+    let wrong = match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(wrong) => std::slice::from_ref(wrong),
+        ContextValue::Strings(missing) => missing,
+        _ => return None,
+    };
+    let mut cli = Cli::command();
+    cli.build();
+    let mut settings =
+        cli.get_arguments().chain(cli.get_subcommands().flat_map(clap::Command::get_arguments));
+    // clap names an argument as its usage does: `--port <PORT>`.
+    let setting =
+        settings.find(|setting| wrong.contains(&setting.to_string()) && setting.get_env().is_some())?;
+    let (flag, name) = (setting.get_long()?, setting.get_env()?.to_str()?);
+    Some(format!("this setting is --{flag} on the command line, and {name} in the environment"))
 }
 
 async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
@@ -153,8 +182,6 @@ async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
