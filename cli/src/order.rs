@@ -332,7 +332,7 @@ fn show_new(session: &Session, events: &[Value], seen: &mut Vec<Value>) -> anyho
 }
 
 /// `CANCELLED (reservation_failed: out_of_stock)`.
-fn status(order: &Value) -> Value {
+pub fn status(order: &Value) -> Value {
     let status = order["status"].as_str().unwrap_or("-");
     match (order["status_reason"].as_str(), order["status_detail"].as_str()) {
         (Some(reason), Some(detail)) => format!("{status} ({reason}: {detail})").into(),

@@ -12,12 +12,13 @@ pub enum Command {
     List,
 }
 
-const QUEUES: [Column; 9] = [
+const QUEUES: [Column; 10] = [
     field("QUEUE", "name"),
     field("FUNCTION", "function"),
     field("VISIBLE", "visible"),
     field("IN FLIGHT", "in_flight"),
     field("DELAYED", "delayed"),
+    field("OLDEST", "oldest_sent_at"),
     field("BEHIND", "behind"),
     field("RECEIVED", "received"),
     field("DELETED", "deleted"),

@@ -1,12 +1,15 @@
 //! `sagaline up`: the whole system in this process.
 
+use std::fs::{File, OpenOptions};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use hyper::Uri;
 use local::{Machine, Settings, Store};
 use telemetry::export::{Exporter, Meter};
 use telemetry::metrics;
@@ -14,10 +17,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tracing::Level;
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::failure::Failure;
 use crate::output::print;
 
 /// How the system runs.
@@ -31,13 +36,13 @@ pub struct Options {
     #[arg(long, env = "SAGALINE_STORE", value_enum, default_value_t = Kept::Embedded)]
     store: Kept,
     /// Where DynamoDB Local answers, or what speaks its API: http://127.0.0.1:8000.
-    #[arg(long, env = "SAGALINE_ENDPOINT_URL", required_if_eq("store", "dynamodb"))]
+    #[arg(long, env = "SAGALINE_ENDPOINT_URL", required_if_eq("store", "dynamodb"), value_parser = endpoint)]
     endpoint_url: Option<String>,
     /// What the names of its tables begin with; they are made if they are missing.
-    #[arg(long, env = "SAGALINE_TABLE_PREFIX", default_value = "sagaline-")]
+    #[arg(long, env = "SAGALINE_TABLE_PREFIX", default_value = "sagaline-", value_parser = prefix)]
     table_prefix: String,
     /// The folder of the embedded store; made if it is missing. It keeps the queues whatever --store says.
-    #[arg(long, env = "SAGALINE_DATA", default_value = "sagaline-data")]
+    #[arg(long, env = "SAGALINE_DATA", default_value = "sagaline-data", value_parser = folder())]
     data: PathBuf,
     /// Remove what is in the store first.
     #[arg(long)]
@@ -58,10 +63,13 @@ pub struct Options {
     #[arg(long, env = "SAGALINE_PATIENCE", default_value_t = 60)]
     patience: u64,
     /// What is logged to standard error: a level, or filters as of the crate `tracing-subscriber`.
-    #[arg(long, env = "SAGALINE_LOG", default_value = "warn")]
+    #[arg(long, env = "SAGALINE_LOG", default_value = "warn", value_parser = filter)]
     log: EnvFilter,
+    /// A file that it is appended to instead.
+    #[arg(long, env = "SAGALINE_LOG_FILE", value_parser = file())]
+    log_file: Option<PathBuf>,
     /// A collector that takes traces and metrics by OTLP over HTTP, such as http://127.0.0.1:4318; without it, nothing is traced or measured.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = collector)]
     otlp_endpoint: Option<String>,
 }
 
@@ -90,9 +98,51 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A folder, or the name of one that can be made.
+fn folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.is_file() {
+        true => Err("is a file, and has to be a folder, or to be missing"),
+        false => Ok(path),
+    })
+}
+
+/// A file, or the name of one that can be made.
+fn file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| match path.is_dir() {
+        true => Err("is a folder, and has to be a file, or to be missing"),
+        false => Ok(path),
+    })
+}
+
+/// As it is, `EnvFilter` passes over what it does not understand.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(text).map_err(|error| error.to_string())
+}
+
+fn endpoint(text: &str) -> Result<String, &'static str> {
+    let uri: Option<Uri> = text.parse().ok();
+    let is_http = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some();
+    if uri.as_ref().is_some_and(is_http) { Ok(text.to_owned()) } else { Err("write http://host:port") }
+}
+
+/// Nothing switches it off, as a variable does that is there and empty.
+fn collector(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() { Ok(String::new()) } else { endpoint(text) }
+}
+
+/// What DynamoDB takes in the name of a table; the rest of it needs room too.
+fn prefix(text: &str) -> Result<String, &'static str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    match text.len() <= 200 && text.bytes().all(is_plain) {
+        true => Ok(text.to_owned()),
+        false => Err("must be at most 200 characters of A-Z, a-z, 0-9, _ . and -"),
+    }
+}
+
 /// Runs until SIGINT or SIGTERM, then finishes what is under way.
 pub async fn run(options: Options) -> anyhow::Result<()> {
-    let observers = observe(options.log, options.otlp_endpoint.as_deref())?;
+    let log_file = options.log_file.as_deref().map(open_log).transpose()?;
+    let observers = observe(options.log, log_file, options.otlp_endpoint.as_deref())?;
     let (mut interrupted, mut terminated) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let store = match (options.store, options.endpoint_url) {
@@ -166,13 +216,30 @@ impl Observers {
     }
 }
 
+/// The file that logs are appended to.
+fn open_log(path: &Path) -> anyhow::Result<Arc<File>> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    let opened = opened.map_err(|cause| {
+        let path = path.display();
+        Failure::Usage(format!("failed to open {path} for --log-file, or SAGALINE_LOG_FILE: {cause}"))
+    })?;
+    Ok(Arc::new(opened))
+}
+
 /// Begins to log, and to send spans and metrics if there is a collector.
-fn observe(log: EnvFilter, otlp_endpoint: Option<&str>) -> anyhow::Result<Option<Observers>> {
+fn observe(
+    log: EnvFilter,
+    log_file: Option<Arc<File>>,
+    otlp_endpoint: Option<&str>,
+) -> anyhow::Result<Option<Observers>> {
     let endpoint = otlp_endpoint.filter(|endpoint| !endpoint.is_empty());
     let observers = endpoint.map(Observers::new).transpose().context("failed to use --otlp-endpoint")?;
     let log = tracing_subscriber::fmt::layer()
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .with_ansi(log_file.is_none() && std::io::stderr().is_terminal())
+        .with_writer(match log_file {
+            Some(file) => BoxMakeWriter::new(file),
+            None => BoxMakeWriter::new(std::io::stderr),
+        })
         .with_filter(filter_fn(|about| about.target() != metrics::TARGET))
         .with_filter(log);
     let is_span = filter_fn(|about| about.is_span() && *about.level() <= Level::INFO);

@@ -94,6 +94,10 @@ fn the_tour_of_the_readme_works_word_for_word() {
         "differences  0",
         "differences  2",
         "differences  0",
+        "two on the shelf, three ordered: all or nothing",
+        "shop-pending",
+        "OrderPaymentRefunded",
+        "dead letters",
         "out of stock",
         "POST to settled",
     ];

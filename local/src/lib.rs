@@ -18,5 +18,6 @@ mod stores;
 pub mod wiring;
 
 pub use machine::{Machine, Settings, declared};
+pub use ops::routes;
 pub use runs::{offline_audit, offline_key, offline_replay};
-pub use stores::Store;
+pub use stores::{Store, erase, is_store};

@@ -50,6 +50,12 @@ pub(crate) const ROUTES: &[(&str, &str, Needs)] = &[
     ("GET", "/ops/audits/{id}", Needs::OPERATOR),
 ];
 
+/// Every route that one machine answers, as (method, path template): the API's and these.
+pub fn routes() -> Vec<(&'static str, &'static str)> {
+    let own = ROUTES.iter().map(|(method, path, _)| (*method, *path));
+    apis::routes().into_iter().chain(own).collect()
+}
+
 pub(crate) fn router(ops: Arc<Ops>) -> Router {
     Router::new()
         .route("/events", get(events))
@@ -147,6 +153,7 @@ async fn queues(State(ops): State<Arc<Ops>>) -> Answer {
     let mut dead_letter_queues: Vec<&str> = Vec::new();
     for (source, queue) in ops.wiring.queues.iter().zip(&ops.queues) {
         let (counts, position) = (queue.counts(), queue.lock().read_to());
+        let oldest = queue.lock().oldest_sent_at().map(Timestamp::from_millis);
         shown.push(json!({
             "name": source.queue.name,
             "function": source.function.binary,
@@ -154,6 +161,7 @@ async fn queues(State(ops): State<Arc<Ops>>) -> Answer {
             "visible": counts.visible,
             "in_flight": counts.in_flight,
             "delayed": counts.delayed,
+            "oldest_sent_at": oldest,
             "received": counts.received,
             "deleted": counts.deleted,
             "dead_lettered": counts.dead_lettered,

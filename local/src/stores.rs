@@ -28,6 +28,19 @@ pub enum Store {
     },
 }
 
+/// Whether a folder holds an embedded store, whole or not. Looks only.
+pub fn is_store(folder: &Path) -> bool {
+    EmbeddedStore::exists(folder)
+}
+
+/// Removes the embedded store of a folder, if there is one; other files in it stay.
+///
+/// # Errors
+/// Somebody has it open, or it is somebody else's database.
+pub fn erase(folder: &Path) -> anyhow::Result<()> {
+    Ok(EmbeddedStore::erase(folder)?)
+}
+
 /// The ports, each to where it is kept.
 #[derive(Clone)]
 pub(crate) struct Stores {

@@ -64,7 +64,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("sagaline", &["events", "event-store", "account", "local", "telemetry", "views"]),
+    ("sagaline", &["events", "event-store", "account", "local", "orders", "telemetry", "views"]),
     ("end-to-end", &["events", "event-store", "event-store-dynamodb", "topology", "worker-functions"]),
     (
         "simulator",
