@@ -6,6 +6,7 @@
 mod dispatch;
 mod feed;
 mod http;
+mod letters;
 mod machine;
 mod ops;
 mod queue;

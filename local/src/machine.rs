@@ -21,6 +21,7 @@ use workers::{FakeGateway, LogSweeper, Ports, Sweeper, Worker, Workers};
 use crate::dispatch::Dispatch;
 use crate::feed::Feed;
 use crate::http;
+use crate::letters::Letters;
 use crate::ops::Ops;
 use crate::queue::Queue;
 use crate::queue_state::Definition;
@@ -125,10 +126,9 @@ impl Machine {
         let wiring = Arc::new(Wiring::new(topology.clone())?);
         let queues = open_queues(&wiring, &store, &room)?;
         let (stop, stopped) = watch::channel(false);
-        let dispatchers = dispatchers(&wiring, &queues, &workers)?
-            .into_iter()
-            .map(|dispatch| tokio::spawn(dispatch.run(stopped.clone())))
-            .collect();
+        let readers = dispatchers(&wiring, &queues, &workers)?;
+        let dispatchers =
+            readers.iter().map(|reader| tokio::spawn(reader.clone().run(stopped.clone()))).collect();
         let feed = Feed { log: stores.feed.clone(), wiring: wiring.clone(), queues: queues.clone(), room };
         let mut background = vec![
             tokio::spawn(feed.run()),
@@ -149,11 +149,19 @@ impl Machine {
             stamper: clock,
             environment: environment(&settings.environment)?,
         });
+        let letters = Arc::new(Letters {
+            store: store.queues(),
+            queues: queues.clone(),
+            clock: Arc::new(SystemStamper::new("sagaline")),
+            stop: stopped.clone(),
+        });
+        letters.go_on()?;
         let ops = Arc::new(Ops {
             feed: stores.feed.clone(),
             queues: queues.clone(),
+            dispatchers: readers,
             wiring: wiring.clone(),
-            letters: store.queues(),
+            letters,
             runs: Runs::new(stores.ports()),
             stop: stopped.clone(),
         });
@@ -263,12 +271,12 @@ fn dispatchers(
     wiring: &Wiring,
     queues: &[Arc<Queue>],
     workers: &Arc<Workers>,
-) -> anyhow::Result<Vec<Dispatch>> {
+) -> anyhow::Result<Vec<Arc<Dispatch>>> {
     let dispatch = |(source, queue): (&crate::wiring::Source, &Arc<Queue>)| {
         let binary = &source.function.binary;
         let worker = Worker::of_binary(binary)
             .with_context(|| format!("the templates name a worker that does not exist: {binary}"))?;
-        Ok(Dispatch {
+        Ok(Arc::new(Dispatch {
             queue: queue.clone(),
             workers: workers.clone(),
             worker,
@@ -277,7 +285,7 @@ fn dispatchers(
             concurrency: source.source.maximum_concurrency.unwrap_or(CONCURRENCY) as usize,
             function_timeout: source.function.timeout,
             reports_failures: source.source.report_batch_item_failures,
-        })
+        }))
     };
     wiring.queues.iter().zip(queues).map(dispatch).collect()
 }
