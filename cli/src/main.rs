@@ -21,6 +21,7 @@ mod progress;
 mod promises;
 mod queue;
 mod replay;
+mod report;
 mod seed;
 mod sku;
 mod up;
@@ -101,6 +102,8 @@ enum Command {
     Replay(replay::Options),
     /// Folds the whole log and names whatever is stored differently. Exits with 1 if anything is.
     Audit(audit::Options),
+    /// What the daily sweep of the log found: orders by status, what stands still, shortages, dead letters, what expired.
+    Report(report::Options),
     /// Plays the orders of a real shop from a CSV file. Doing it twice is doing it once.
     Import(import::Options),
     /// Places many orders and measures how soon they are accepted and settled. Loopback only.
@@ -133,6 +136,7 @@ async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
         Command::Dlq(command) => dlq::run(command, &session).await,
         Command::Replay(options) => replay::run(options, &session).await,
         Command::Audit(options) => audit::run(options, &session).await,
+        Command::Report(options) => report::run(options, &session).await,
         Command::Import(options) => import::run(options, &session).await,
         Command::Load(options) => load::run(options, &session).await,
         Command::Cost(options) => cost::run(&options, &session),

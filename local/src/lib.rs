@@ -16,6 +16,7 @@ mod relay;
 mod runs;
 mod schedule;
 mod stores;
+mod sweeps;
 pub mod wiring;
 
 pub use machine::{Machine, Settings, declared};

@@ -13,7 +13,7 @@ use auth::key;
 use event_store::{Role, Stamper, SystemStamper, Window};
 use event_store_embedded::{EmbeddedStore, QueueChange};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinHandle;
 use topology::{Parameters, Source, Topology};
 use workers::{FakeGateway, LogSweeper, Ports, Sweeper, Worker, Workers};
@@ -28,6 +28,7 @@ use crate::queue_state::Definition;
 use crate::runs::{Moment, Runs};
 use crate::schedule::{LocalNudges, sweep_every};
 use crate::stores::{Ask, Store, Stores};
+use crate::sweeps::{KeptLetters, Sweeps};
 use crate::wiring::Wiring;
 
 /// What may be chosen at start.
@@ -49,6 +50,9 @@ pub struct Settings {
     pub gateway_seed: u64,
     /// How long an order may stand still before the sweeper nudges.
     pub patience: Duration,
+    /// After how long an order that stands still and that nobody paid is cancelled by the daily sweep; never, if nothing is
+    /// said.
+    pub expire_after: Option<Duration>,
     /// Whether whoever asks has to prove who they are.
     pub asks_who: bool,
 }
@@ -85,8 +89,6 @@ const SAVE_EVERY: Duration = Duration::from_millis(100);
 /// The names of the functions that sweep.
 const SWEEPER: &str = "oms-sweeper";
 const LOG_SWEEPER: &str = "oms-log-sweeper";
-/// The log is swept once a day.
-const LOG_SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Machine {
     /// Starts everything.
@@ -135,7 +137,8 @@ impl Machine {
             tokio::spawn(keep_time(queues.clone())),
             tokio::spawn(save_cursors(queues.clone(), store.clone())),
         ];
-        background.extend(sweepers(&topology, settings, &wiring, &queues, &stores)?);
+        let sweeps = sweeps(settings, &wiring, &queues, &stores);
+        background.extend(sweepers(&topology, settings, &wiring, &queues, &stores, &sweeps)?);
         background.extend(relay);
 
         let api = Arc::new(Api {
@@ -163,6 +166,7 @@ impl Machine {
             wiring: wiring.clone(),
             letters,
             runs: Runs::new(stores.ports()),
+            sweeps,
             stop: stopped.clone(),
         });
         let router = http::router(&topology, api, ops)?;
@@ -290,37 +294,54 @@ fn dispatchers(
     wiring.queues.iter().zip(queues).map(dispatch).collect()
 }
 
+/// Who reads the whole log, by the clock or when an operator asks.
+fn sweeps(settings: &Settings, wiring: &Arc<Wiring>, queues: &[Arc<Queue>], stores: &Stores) -> Arc<Sweeps> {
+    let sweeper = LogSweeper {
+        scan: stores.scan.clone(),
+        log: stores.log.clone(),
+        orders: stores.orders.clone(),
+        catalog: stores.catalog.clone(),
+        nudges: Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() }),
+        letters: Arc::new(KeptLetters(stores.kept.queues())),
+        stamper: Arc::new(SystemStamper::new(LOG_SWEEPER)),
+        patience: settings.patience,
+        expire_after: settings.expire_after,
+    };
+    Arc::new(Sweeps { sweeper, store: stores.kept.queues(), sweeping: Mutex::default() })
+}
+
 fn sweepers(
     topology: &Topology,
     settings: &Settings,
     wiring: &Arc<Wiring>,
     queues: &[Arc<Queue>],
     stores: &Stores,
+    sweeps: &Arc<Sweeps>,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut running = Vec::new();
     for function in &topology.functions {
         for schedule in function.schedules.iter().filter(|schedule| schedule.enabled) {
-            let nudges = Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() });
-            let (every, patience) = (schedule.every, settings.patience);
-            let stamper = Arc::new(SystemStamper::new(&function.binary));
+            let every = schedule.every;
             running.push(match function.binary.as_str() {
                 SWEEPER => {
-                    let (log, orders) = (stores.log.clone(), stores.orders.clone());
-                    let sweeper = Arc::new(Sweeper { log, orders, nudges, stamper, patience });
+                    let sweeper = Arc::new(Sweeper {
+                        log: stores.log.clone(),
+                        orders: stores.orders.clone(),
+                        nudges: Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() }),
+                        stamper: Arc::new(SystemStamper::new(SWEEPER)),
+                        patience: settings.patience,
+                    });
                     tokio::spawn(sweep_every(Duration::ZERO, every, move || {
                         let sweeper = sweeper.clone();
                         async move { sweeper.sweep().await }
                     }))
                 }
                 LOG_SWEEPER => {
-                    let (scan, orders) = (stores.scan.clone(), stores.orders.clone());
-                    let catalog = stores.catalog.clone();
-                    let sweeper = Arc::new(LogSweeper { scan, orders, catalog, nudges, stamper, patience });
-                    // Where the clock ticks more often, that is for sweeps that a function cannot finish.
-                    let every = every.max(LOG_SWEEP);
+                    let sweeps = sweeps.clone();
+                    // The clock ticks more often than there are sweeps, and not at the start: somebody waits for that.
                     tokio::spawn(sweep_every(every, every, move || {
-                        let sweeper = sweeper.clone();
-                        async move { sweeper.sweep().await.map(|report| report.swept) }
+                        let sweeps = sweeps.clone();
+                        async move { sweeps.at_tick().await }
                     }))
                 }
                 other => bail!("the templates schedule {other}, which has nothing to do by the clock"),

@@ -2,6 +2,7 @@
 
 mod drain;
 mod letters;
+pub(crate) mod report;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::dispatch::Dispatch;
 use crate::letters::Letters;
 use crate::queue::{Queue, now};
 use crate::runs::Runs;
+use crate::sweeps::Sweeps;
 use crate::wiring::Wiring;
 
 pub(crate) struct Ops {
@@ -37,6 +39,7 @@ pub(crate) struct Ops {
     pub(crate) wiring: Arc<Wiring>,
     pub(crate) letters: Arc<Letters>,
     pub(crate) runs: Arc<Runs>,
+    pub(crate) sweeps: Arc<Sweeps>,
     /// Says that the server is about to stop.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -58,6 +61,9 @@ pub(crate) const ROUTES: &[(&str, &str, Needs)] = &[
     ("GET", "/ops/replays/{id}", Needs::OPERATOR),
     ("POST", "/ops/audits", Needs::OPERATOR),
     ("GET", "/ops/audits/{id}", Needs::OPERATOR),
+    ("GET", "/ops/report", Needs::OPERATOR),
+    ("POST", "/ops/sweeps", Needs::OPERATOR),
+    ("GET", "/ops/sweeps/{id}", Needs::OPERATOR),
 ];
 
 pub(crate) fn router(ops: Arc<Ops>) -> Router {
@@ -75,6 +81,9 @@ pub(crate) fn router(ops: Arc<Ops>) -> Router {
         .route("/ops/replays/{id}", get(show_replay))
         .route("/ops/audits", post(start_audit))
         .route("/ops/audits/{id}", get(show_audit))
+        .route("/ops/report", get(report::last))
+        .route("/ops/sweeps", post(report::sweep))
+        .route("/ops/sweeps/{id}", get(report::show_sweep))
         .with_state(ops)
 }
 
