@@ -25,6 +25,7 @@ mod report;
 mod seed;
 mod sku;
 mod up;
+mod watch;
 
 use std::process::ExitCode;
 
