@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use auth::{Authenticator, CURSORS, Credentials, Principal, Refusal, SharedSecret};
+use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use event_store::{Keys, Role, Secrets, Stamper, Tries, Users};
@@ -104,6 +106,18 @@ impl Access {
             Needs::Role(needed) => has_role(&principal, needed).map(|()| principal),
             Needs::Nothing | Needs::Perhaps => Ok(principal),
         }
+    }
+}
+
+/// Who asks, for handlers of routes that are not the API's own: see [`crate::around`].
+#[derive(Debug, Clone)]
+pub struct Asking(pub Principal);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asking {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Asking(Caller::from_request_parts(parts, state).await?.principal))
     }
 }
 

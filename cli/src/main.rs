@@ -22,11 +22,13 @@ mod progress;
 mod promises;
 mod queue;
 mod replay;
+mod report;
 mod reset;
 mod seed;
 mod sku;
 mod status;
 mod up;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -111,6 +113,8 @@ enum Command {
     Audit(audit::Options),
     /// Fills a store with a small shop: orders in every state, and what they need. Doing it twice is doing it once.
     Seed(seed::Options),
+    /// What the daily sweep of the log found: orders by status, what stands still, shortages, dead letters, what expired.
+    Report(report::Options),
     /// Plays the orders of a real shop from a CSV file. Doing it twice is doing it once.
     Import(import::Options),
     /// Places many orders and measures how soon they are accepted and settled. Loopback only.
@@ -174,6 +178,7 @@ async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
         Command::Replay(options) => replay::run(options, &session).await,
         Command::Audit(options) => audit::run(options, &session).await,
         Command::Seed(options) => seed::run(options, &session).await,
+        Command::Report(options) => report::run(options, &session).await,
         Command::Import(options) => import::run(options, &session).await,
         Command::Load(options) => load::run(options, &session).await,
         Command::Cost(options) => cost::run(&options, &session),

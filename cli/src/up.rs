@@ -62,6 +62,10 @@ pub struct Options {
     /// How many seconds an order may stand still before the sweeper nudges its workers.
     #[arg(long, env = "SAGALINE_PATIENCE", default_value_t = 60)]
     patience: u64,
+    /// After how many seconds an order that stands still and that nobody paid is cancelled, when the log is swept once a
+    /// day; 0: never.
+    #[arg(long, env = "SAGALINE_EXPIRE_AFTER", default_value_t = 0)]
+    expire_after: u64,
     /// What is logged to standard error: a level, or filters as of the crate `tracing-subscriber`.
     #[arg(long, env = "SAGALINE_LOG", default_value = "warn", value_parser = filter)]
     log: EnvFilter,
@@ -160,6 +164,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         gateway_failures: options.gateway_failures,
         gateway_seed: options.gateway_seed,
         patience: Duration::from_secs(options.patience),
+        expire_after: Some(Duration::from_secs(options.expire_after)).filter(|after| !after.is_zero()),
         asks_who: options.auth == Auth::On,
     };
     let machine = Machine::start(&settings).await?;

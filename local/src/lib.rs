@@ -6,6 +6,7 @@
 mod dispatch;
 mod feed;
 mod http;
+mod letters;
 mod machine;
 mod ops;
 mod queue;
@@ -15,6 +16,7 @@ mod relay;
 mod runs;
 mod schedule;
 mod stores;
+mod sweeps;
 pub mod wiring;
 
 pub use machine::{Machine, Settings, declared};

@@ -13,7 +13,7 @@ use auth::key;
 use event_store::{Role, Stamper, SystemStamper, Window};
 use event_store_embedded::{EmbeddedStore, QueueChange};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinHandle;
 use topology::{Parameters, Source, Topology};
 use workers::{FakeGateway, LogSweeper, Ports, Sweeper, Worker, Workers};
@@ -21,12 +21,14 @@ use workers::{FakeGateway, LogSweeper, Ports, Sweeper, Worker, Workers};
 use crate::dispatch::Dispatch;
 use crate::feed::Feed;
 use crate::http;
+use crate::letters::Letters;
 use crate::ops::Ops;
 use crate::queue::Queue;
 use crate::queue_state::Definition;
 use crate::runs::{Moment, Runs};
 use crate::schedule::{LocalNudges, sweep_every};
 use crate::stores::{Ask, Store, Stores};
+use crate::sweeps::{KeptLetters, Sweeps};
 use crate::wiring::Wiring;
 
 /// What may be chosen at start.
@@ -48,6 +50,9 @@ pub struct Settings {
     pub gateway_seed: u64,
     /// How long an order may stand still before the sweeper nudges.
     pub patience: Duration,
+    /// After how long an order that stands still and that nobody paid is cancelled by the daily sweep; never, if nothing is
+    /// said.
+    pub expire_after: Option<Duration>,
     /// Whether whoever asks has to prove who they are.
     pub asks_who: bool,
 }
@@ -84,8 +89,6 @@ const SAVE_EVERY: Duration = Duration::from_millis(100);
 /// The names of the functions that sweep.
 const SWEEPER: &str = "oms-sweeper";
 const LOG_SWEEPER: &str = "oms-log-sweeper";
-/// The log is swept once a day.
-const LOG_SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Machine {
     /// Starts everything.
@@ -125,17 +128,17 @@ impl Machine {
         let wiring = Arc::new(Wiring::new(topology.clone())?);
         let queues = open_queues(&wiring, &store, &room)?;
         let (stop, stopped) = watch::channel(false);
-        let dispatchers = dispatchers(&wiring, &queues, &workers)?
-            .into_iter()
-            .map(|dispatch| tokio::spawn(dispatch.run(stopped.clone())))
-            .collect();
+        let readers = dispatchers(&wiring, &queues, &workers)?;
+        let dispatchers =
+            readers.iter().map(|reader| tokio::spawn(reader.clone().run(stopped.clone()))).collect();
         let feed = Feed { log: stores.feed.clone(), wiring: wiring.clone(), queues: queues.clone(), room };
         let mut background = vec![
             tokio::spawn(feed.run()),
             tokio::spawn(keep_time(queues.clone())),
             tokio::spawn(save_cursors(queues.clone(), store.clone())),
         ];
-        background.extend(sweepers(&topology, settings, &wiring, &queues, &stores)?);
+        let sweeps = sweeps(settings, &wiring, &queues, &stores);
+        background.extend(sweepers(&topology, settings, &wiring, &queues, &stores, &sweeps)?);
         background.extend(relay);
 
         let api = Arc::new(Api {
@@ -149,12 +152,21 @@ impl Machine {
             stamper: clock,
             environment: environment(&settings.environment)?,
         });
+        let letters = Arc::new(Letters {
+            store: store.queues(),
+            queues: queues.clone(),
+            clock: Arc::new(SystemStamper::new("sagaline")),
+            stop: stopped.clone(),
+        });
+        letters.go_on()?;
         let ops = Arc::new(Ops {
             feed: stores.feed.clone(),
             queues: queues.clone(),
+            dispatchers: readers,
             wiring: wiring.clone(),
-            letters: store.queues(),
+            letters,
             runs: Runs::new(stores.ports()),
+            sweeps,
             stop: stopped.clone(),
         });
         let router = http::router(&topology, api, ops)?;
@@ -263,12 +275,12 @@ fn dispatchers(
     wiring: &Wiring,
     queues: &[Arc<Queue>],
     workers: &Arc<Workers>,
-) -> anyhow::Result<Vec<Dispatch>> {
+) -> anyhow::Result<Vec<Arc<Dispatch>>> {
     let dispatch = |(source, queue): (&crate::wiring::Source, &Arc<Queue>)| {
         let binary = &source.function.binary;
         let worker = Worker::of_binary(binary)
             .with_context(|| format!("the templates name a worker that does not exist: {binary}"))?;
-        Ok(Dispatch {
+        Ok(Arc::new(Dispatch {
             queue: queue.clone(),
             workers: workers.clone(),
             worker,
@@ -277,9 +289,25 @@ fn dispatchers(
             concurrency: source.source.maximum_concurrency.unwrap_or(CONCURRENCY) as usize,
             function_timeout: source.function.timeout,
             reports_failures: source.source.report_batch_item_failures,
-        })
+        }))
     };
     wiring.queues.iter().zip(queues).map(dispatch).collect()
+}
+
+/// Who reads the whole log, by the clock or when an operator asks.
+fn sweeps(settings: &Settings, wiring: &Arc<Wiring>, queues: &[Arc<Queue>], stores: &Stores) -> Arc<Sweeps> {
+    let sweeper = LogSweeper {
+        scan: stores.scan.clone(),
+        log: stores.log.clone(),
+        orders: stores.orders.clone(),
+        catalog: stores.catalog.clone(),
+        nudges: Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() }),
+        letters: Arc::new(KeptLetters(stores.kept.queues())),
+        stamper: Arc::new(SystemStamper::new(LOG_SWEEPER)),
+        patience: settings.patience,
+        expire_after: settings.expire_after,
+    };
+    Arc::new(Sweeps { sweeper, store: stores.kept.queues(), sweeping: Mutex::default() })
 }
 
 fn sweepers(
@@ -288,31 +316,32 @@ fn sweepers(
     wiring: &Arc<Wiring>,
     queues: &[Arc<Queue>],
     stores: &Stores,
+    sweeps: &Arc<Sweeps>,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut running = Vec::new();
     for function in &topology.functions {
         for schedule in function.schedules.iter().filter(|schedule| schedule.enabled) {
-            let nudges = Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() });
-            let (every, patience) = (schedule.every, settings.patience);
-            let stamper = Arc::new(SystemStamper::new(&function.binary));
+            let every = schedule.every;
             running.push(match function.binary.as_str() {
                 SWEEPER => {
-                    let (log, orders) = (stores.log.clone(), stores.orders.clone());
-                    let sweeper = Arc::new(Sweeper { log, orders, nudges, stamper, patience });
+                    let sweeper = Arc::new(Sweeper {
+                        log: stores.log.clone(),
+                        orders: stores.orders.clone(),
+                        nudges: Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() }),
+                        stamper: Arc::new(SystemStamper::new(SWEEPER)),
+                        patience: settings.patience,
+                    });
                     tokio::spawn(sweep_every(Duration::ZERO, every, move || {
                         let sweeper = sweeper.clone();
                         async move { sweeper.sweep().await }
                     }))
                 }
                 LOG_SWEEPER => {
-                    let (scan, orders) = (stores.scan.clone(), stores.orders.clone());
-                    let catalog = stores.catalog.clone();
-                    let sweeper = Arc::new(LogSweeper { scan, orders, catalog, nudges, stamper, patience });
-                    // Where the clock ticks more often, that is for sweeps that a function cannot finish.
-                    let every = every.max(LOG_SWEEP);
+                    let sweeps = sweeps.clone();
+                    // The clock ticks more often than there are sweeps, and not at the start: somebody waits for that.
                     tokio::spawn(sweep_every(every, every, move || {
-                        let sweeper = sweeper.clone();
-                        async move { sweeper.sweep().await.map(|report| report.swept) }
+                        let sweeps = sweeps.clone();
+                        async move { sweeps.at_tick().await }
                     }))
                 }
                 other => bail!("the templates schedule {other}, which has nothing to do by the clock"),

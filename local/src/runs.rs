@@ -1,6 +1,7 @@
-//! Replays and audits under way: started by a request, watched by others.
+//! Replays, audits and sweeps under way: started by a request, watched by others.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -17,7 +18,9 @@ use serde_json::{Value, json};
 use views::replay::Mode;
 use views::{AuditReport, Pause, Ports, ReplayReport, audit_at_rest, replay};
 
+use crate::ops::report;
 use crate::stores::{Ask, Stores};
+use crate::sweeps::Sweeps;
 
 /// Waits by the machine's clock.
 pub(crate) struct Moment;
@@ -148,7 +151,19 @@ impl Runs {
         Some(id)
     }
 
-    /// What a replay or audit shows of itself.
+    /// Starts a sweep of the log, and gives its number; `None` if one is running.
+    pub(crate) fn sweep(&self, sweeps: &Arc<Sweeps>) -> Option<u64> {
+        let (id, run) = self.begin("sweep", json!({}))?;
+        let sweeps = sweeps.clone();
+        tokio::spawn(async move {
+            let _ends = Ends(run.clone());
+            let done = sweeps.now(&run.observe()).await;
+            run.finish(done.map(|sweep| report::shown(&sweep)));
+        });
+        Some(id)
+    }
+
+    /// What a replay, audit or sweep shows of itself.
     pub(crate) fn show(&self, kind: &str, id: u64) -> Option<Value> {
         let run = self.lock().get(&id).filter(|run| run.kind == kind)?.clone();
         Some(run.show(id))
@@ -213,7 +228,7 @@ impl Run {
         self.outcome().is_none()
     }
 
-    fn finish(&self, done: Result<Value, event_store::StoreError>) {
+    fn finish(&self, done: Result<Value, impl Display>) {
         let outcome = match done {
             Ok(mut report) => {
                 report["state"] = "done".into();

@@ -30,6 +30,7 @@ async fn a_store(folder: &std::path::Path, orders: u32) {
         gateway_failures: 0.0,
         gateway_seed: 1,
         patience: std::time::Duration::from_secs(60),
+        expire_after: None,
         asks_who: false,
     };
     let machine = Machine::start(&settings).await.expect("it starts in an empty folder");

@@ -353,6 +353,21 @@ fn every_request_has_one_function_that_answers_it() {
     assert_eq!((count("oms-api"), count("ims-api"), count("chaos-api")), (31, 9, 2));
 }
 
+/// To receive from a queue by hand, a function would have to be allowed what every worker is: to receive, to move stock,
+/// to call the gateway. On AWS the queues' own pollers drain them, and docs/aws.md says how to hurry or to stop them.
+#[test]
+fn no_function_that_answers_requests_drains_a_queue_by_hand() {
+    for environment in ["dev", "prod"] {
+        let topology = topology(environment);
+        let answering = topology.functions.iter().filter(|function| !function.routes.is_empty());
+        for function in answering {
+            assert_eq!(function.sources().count(), 0, "{} is fed by a queue", function.binary);
+            let drains = function.routes.iter().any(|route| route.path == "/orders/process-queue");
+            assert!(!drains, "{}", function.binary);
+        }
+    }
+}
+
 #[test]
 fn the_apis_share_the_probes_and_no_other_route() {
     let topology = topology("dev");

@@ -13,7 +13,7 @@ use futures_util::future::{try_join, try_join_all};
 use super::pk;
 use crate::Api;
 use crate::answer::Answer;
-use crate::fields::{Fields, id, one_of};
+use crate::fields::{Bad, Fields, id, one_of};
 use crate::lines::{Line, items};
 use crate::prefer::Wait;
 use crate::problem::{FieldError, Place, Problem};
@@ -95,6 +95,9 @@ async fn stands(
     }
 }
 
+/// `POST /orders/process-queue` would hide an order of this name.
+const TAKEN: &str = "process-queue";
+
 /// What a request asks for, before the catalogue is looked at.
 struct Asked {
     customer_id: CustomerId,
@@ -108,6 +111,9 @@ impl Asked {
         let customer_id = body.required("customer_id", id(CustomerId::parse));
         let lines = items(&mut body);
         let order_id = body.optional("order_id", id(OrderId::parse));
+        if order_id.as_ref().is_some_and(|id| id.as_str() == TAKEN) {
+            body.refuse("order_id", Bad("invalid_value", "is the name of a route; choose another".into()));
+        }
         let words = [Priority::Standard, Priority::Express].map(|priority| (priority.as_str(), priority));
         let priority = body.optional("priority", one_of(&words)).unwrap_or_default();
         let (customer_id, lines) = body.finish(customer_id.zip(lines))?;

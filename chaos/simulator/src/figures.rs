@@ -49,6 +49,8 @@ named! {
         RuleGaveUp = "a rule gave an event up",
         /// A sweep found an order that stood still.
         Swept = "a sweep nudged somebody",
+        /// Somebody waited too long for their order to go on.
+        Expired = "an order that stood still expired",
         /// A client asked again and found its own event.
         RetryFoundOwn = "a client asked again and found what it had done",
         /// A client was told that an id is taken by something else.

@@ -90,6 +90,8 @@ impl Handler {
         let seldom = match (self, call) {
             (Handler::Payments, Call::CancelIntent | Call::Refund) => 4.0,
             (Handler::Sweeper | Handler::LogSweeper, Call::Nudge | Call::ReadStream) => 4.0,
+            // An order that expires.
+            (Handler::LogSweeper, Call::Append) => 8.0,
             // A request is given up only where a store failed it.
             (Handler::CancelOrder, Call::GiveUp) => 40.0,
             (Handler::ChangeOrder, Call::GiveUp) => 10.0,
@@ -281,7 +283,18 @@ pub const SITES: &[(Handler, &[Call])] = &[
     ),
     (Handler::Catalog, &[Call::ReadStream, Call::PutCustomer, Call::PutProduct]),
     (Handler::Sweeper, &[Call::ReadStream, Call::OrderList, Call::Nudge]),
-    (Handler::LogSweeper, &[Call::Scan, Call::Order, Call::Customer, Call::Product, Call::Nudge]),
+    (
+        Handler::LogSweeper,
+        &[
+            Call::Append,
+            Call::ReadStream,
+            Call::Scan,
+            Call::Order,
+            Call::Customer,
+            Call::Product,
+            Call::Nudge,
+        ],
+    ),
     (
         Handler::PlaceOrder,
         &[

@@ -54,6 +54,8 @@ named! {
         AsksWho = "asks_who",
         /// The gateway is the built-in one, whose intents stand in a table.
         BuiltInGateway = "built_in_gateway",
+        /// Orders that stand still expire.
+        Expiry = "expiry",
     }
 }
 
@@ -106,6 +108,8 @@ pub struct Swarm {
     pub keys: f32,
     /// Whether it is asked who asks.
     pub asks_who: bool,
+    /// Whether orders that stand still expire.
+    pub expiry: bool,
 }
 
 impl Swarm {
@@ -144,7 +148,8 @@ impl Swarm {
         let hot = share(Switch::HotSkus, &[1.0], 0.4) > 0.0;
         let collisions = share(Switch::Collisions, &[0.02, 0.1, 0.3], 0.5);
         let built_in_gateway = share(Switch::BuiltInGateway, &[1.0], 0.4) > 0.0;
-        // Drawn last, so that a seed that was found to fail before there were keys has the rest of its course.
+        // Drawn last, each in its turn, so that a seed that was found to fail before there were keys, or before orders
+        // expired, has the rest of its course.
         let keys = |rng: &mut fastrand::Rng| {
             let (drawn, is_on) = ([0.1, 0.5][rng.usize(..2)], rng.f32() < 0.4);
             if is_on && !without.contains(&Switch::Keys) { drawn } else { 0.0 }
@@ -174,6 +179,7 @@ impl Swarm {
             storm: [20, 60, 600][rng.usize(..3)] * SECOND,
             keys: keys(&mut rng),
             asks_who: asks_who(&mut rng),
+            expiry: rng.f32() < 0.3 && !without.contains(&Switch::Expiry),
         }
     }
 

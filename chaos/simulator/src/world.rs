@@ -1,9 +1,11 @@
 //! One run: a calm beginning, a storm of requests and faults, and peace, in which everything must end.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use apis::access::{Access, Guard};
 use apis::{Api, Environment};
+use async_trait::async_trait;
 use auth::{Authenticator, CURSORS, SharedSecret};
 use axum::Router;
 use axum::body::Body;
@@ -17,7 +19,9 @@ use tower::ServiceExt;
 use views::invariants::Violation;
 use views::replay::Mode;
 use views::{AuditReport, ReplayReport, audit, audit_at_rest, replay};
-use workers::{Failure, FakeGateway, Gateway, LogSweeper, Message, Sweeper, Worker, Workers};
+use workers::{
+    DeadLetters, Failure, FakeGateway, Gateway, LogSweeper, Message, Sweeper, Worker, WorkerError, Workers,
+};
 
 use crate::ask::Ask;
 use crate::book::{Answer, Book};
@@ -116,6 +120,16 @@ pub(crate) struct World {
     pub(crate) at_rest: Vec<Done>,
     steps: u64,
     events: u64,
+}
+
+/// Nobody counts dead letters here: they are redriven.
+struct Uncounted;
+
+#[async_trait]
+impl DeadLetters for Uncounted {
+    async fn counts(&self) -> Result<BTreeMap<String, u64>, WorkerError> {
+        Ok(BTreeMap::new())
+    }
 }
 
 /// What a task came to.
@@ -566,13 +580,17 @@ impl World {
     }
 
     fn sweep_log(&mut self) {
+        let expires = self.sim.core().swarm.expiry;
         let sweeper = LogSweeper {
             scan: Arc::new(self.ports.clone()),
+            log: Arc::new(self.ports.clone()),
             orders: Arc::new(self.ports.clone()),
             catalog: Arc::new(self.ports.clone()),
             nudges: Arc::new(self.ports.clone()),
+            letters: Arc::new(Uncounted),
             stamper: Arc::new(self.clock("oms-log-sweeper")),
             patience: STANDS_STILL,
+            expire_after: expires.then_some(STANDS_STILL),
         };
         let future = async move {
             drop(sweeper.sweep().await);

@@ -70,7 +70,11 @@ fn explain(error: anyhow::Error) -> anyhow::Error {
     let may_come_back = |failure: &Failure| match failure {
         Failure::Unreachable { .. } => true,
         Failure::Refused(refusal) => refusal.status >= 500,
-        Failure::NotSagaline { .. } | Failure::Usage(_) | Failure::Interrupted => false,
+        Failure::NotSagaline { .. }
+        | Failure::Usage(_)
+        | Failure::CameToNothing { .. }
+        | Failure::TimedOut { .. }
+        | Failure::Interrupted => false,
     };
     if error.chain().filter_map(|cause| cause.downcast_ref()).any(may_come_back) {
         error.context("the import stopped; start the same import again, it goes on where it was")

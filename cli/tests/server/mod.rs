@@ -29,8 +29,17 @@ const LONG_ENOUGH: Duration = Duration::from_secs(900);
 
 impl Server {
     pub fn start(data: &Path, more: &[&str]) -> Server {
+        Server::start_at(data, 0, more)
+    }
+
+    /// Where it is listening.
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    pub fn start_at(data: &Path, port: u16, more: &[&str]) -> Server {
         let mut process = Command::new(BINARY)
-            .args(["up", "--auth", "off", "--port", "0", "--data"])
+            .args(["up", "--auth", "off", "--port", &port.to_string(), "--data"])
             .arg(data)
             .args(more)
             .stdout(Stdio::piped())
@@ -191,6 +200,12 @@ impl Server {
             reports.push(self.finished("replays", json!({ "view": view, "diff": true })).await);
         }
         reports
+    }
+
+    /// Has something done to dead letters, and gives what it came to.
+    pub async fn finished_action(&self, deed: &str, body: Value) -> Value {
+        let begun = self.post(&format!("/ops/dead-letters/{deed}"), body).await;
+        self.until(&format!("/ops/actions/{}", begun["id"]), |action| action["state"] == "done").await
     }
 
     pub async fn finished(&self, kind: &str, body: Value) -> Value {

@@ -247,6 +247,17 @@ pub fn has_ended(facts: &OrderFacts<'_>) -> bool {
     }
 }
 
+/// Whether an order that stands still may be cancelled for that alone: nobody paid, or said that they had, and no parcel
+/// left. An attempt that is under way is closed at the gateway, as after any cancellation.
+pub fn may_expire(facts: &OrderFacts<'_>) -> bool {
+    match status(facts) {
+        Some(Status::PendingInventory | Status::Confirmed) => {
+            !facts.manual_payment.is_settled() && !facts.is_shipped()
+        }
+        None | Some(Status::Paid | Status::Shipped | Status::Delivered | Status::Cancelled) => false,
+    }
+}
+
 /// How many milliseconds the order took to its first end, if it was this event that ended it. A paid order that is
 /// cancelled later ends a second time, which is not asked for.
 pub fn took<Item: Borrow<RecordedEvent>>(stream: &[Item], ended_by: Ulid) -> Option<u64> {

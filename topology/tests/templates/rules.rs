@@ -90,6 +90,11 @@ fn every_function_may_read_exactly_the_queues_that_feed_it() {
 }
 
 #[test]
+fn the_daily_report_counts_the_letters_of_every_dead_letter_queue() {
+    holds(letters_are_counted);
+}
+
+#[test]
 fn every_function_has_an_alarm_about_errors_and_one_about_throttling() {
     holds(failing_functions_ring);
 }
@@ -175,7 +180,7 @@ fn a_dashboard_can_be_read_and_shows_of_our_metrics_only_what_is_measured() {
 }
 
 /// A rule, what is replaced in the templates so that they break it, and who must be named for it.
-const BREAKS: [(Rule, &str, &str, &str); 54] = [
+const BREAKS: [(Rule, &str, &str, &str); 56] = [
     (dashboards_show_what_is_measured, "\"id\": \"settled\"}]", "\"id\": \"settled\"}],", "Dashboard"),
     (dashboards_show_what_is_measured, "\\\"OrdersSettled\\\"", "\\\"OrdersEnded\\\"", "Dashboard"),
     (
@@ -258,7 +263,7 @@ const BREAKS: [(Rule, &str, &str, &str); 54] = [
     ),
     (
         events_stay,
-        "Action: [dynamodb:Query, dynamodb:Scan]",
+        "Action: [dynamodb:PutItem, dynamodb:Query, dynamodb:Scan]",
         "Action: [dynamodb:BatchWriteItem]",
         "OmsLogSweeperRole",
     ),
@@ -305,6 +310,13 @@ const BREAKS: [(Rule, &str, &str, &str); 54] = [
         "                  - !GetAtt PipeDLQ.Arn\n",
         "                  - !GetAtt PipeGivenUpDLQ.Arn\n",
         "pipe-dlq",
+    ),
+    (letters_are_counted, "              - !Ref CatalogDLQ\n", "", "oms-log-sweeper"),
+    (
+        letters_are_counted,
+        "                  - !GetAtt RulesDLQ.Arn\n                  - !GetAtt SweepersDLQ.Arn\n",
+        "                  - !GetAtt SweepersDLQ.Arn\n",
+        "oms-log-sweeper",
     ),
     (failing_functions_ring, "Value: !Ref PipeDlqFunction }", "Value: !Ref OmsApiFunction }", "pipe-dlq"),
     (
@@ -815,6 +827,24 @@ fn functions_read_their_queues(world: &World) -> Broken {
             let may_read: BTreeSet<&str> = reads.filter_map(|(_, arn)| arn.rsplit(':').next()).collect();
             let fed: BTreeSet<&str> = it.sources().map(|source| source.queue.as_str()).collect();
             (may_read != fed).then(|| format!("is fed by {fed:?}, may read {may_read:?}"))
+        },
+    )
+}
+
+fn letters_are_counted(world: &World) -> Broken {
+    let queues = world.topology.queues.iter().filter(|queue| is_dead_letter_queue(&world.topology, queue));
+    let all: BTreeSet<&str> = queues.map(|queue| queue.name.as_str()).collect();
+    but(
+        world.functions().filter(|it| it.name == "oms-log-sweeper"),
+        |it| &it.name,
+        |it| {
+            let urls = &it.properties["Environment"]["Variables"]["DEAD_LETTER_QUEUE_URLS"];
+            let urls = urls.as_str().unwrap_or_default().split(',');
+            let told: BTreeSet<&str> = urls.filter_map(|url| url.rsplit('/').next()).collect();
+            let rights = world.rights_of(it);
+            let counts = rights.iter().filter(|(action, _)| action == "sqs:GetQueueAttributes");
+            let may: BTreeSet<&str> = counts.filter_map(|(_, arn)| arn.rsplit(':').next()).collect();
+            (told != all || may != all).then(|| format!("is told of {told:?}, may count {may:?}"))
         },
     )
 }
