@@ -12,7 +12,7 @@ use server::{BINARY, Server};
 use tempfile::TempDir;
 
 /// Each setting, its flag, and something that it cannot be.
-const WRONG: [(&str, &str, &str); 16] = [
+const WRONG: [(&str, &str, &str); 17] = [
     ("SAGALINE_URL", "--url", "ftp://127.0.0.1"),
     ("SAGALINE_API_KEY", "--key", "two words"),
     ("SAGALINE_PORT", "--port", "http"),
@@ -25,6 +25,7 @@ const WRONG: [(&str, &str, &str); 16] = [
     ("SAGALINE_GATEWAY_FAILURES", "--gateway-failures", "2"),
     ("SAGALINE_GATEWAY_SEED", "--gateway-seed", "-1"),
     ("SAGALINE_PATIENCE", "--patience", "soon"),
+    ("SAGALINE_EXPIRE_AFTER", "--expire-after", "never"),
     ("SAGALINE_LOG", "--log", "sagaline=loud"),
     ("SAGALINE_LOG_FILE", "--log-file", "."),
     ("SAGALINE_LOG_FILE", "--log-file", "no-such-folder/log"),
