@@ -1,6 +1,7 @@
 //! The project's everyday commands: `cargo xtask <command>`.
 
 mod arrows;
+mod asyncapi;
 mod await_ci;
 mod cold_start;
 mod coverage;
@@ -36,6 +37,7 @@ usage: cargo xtask <command>
   lint            format, clippy, arrows, templates, licences
   lint templates  the templates alone
   arrows          which crate may depend on which
+  docs [--check]  write the events' pages, schemas and AsyncAPI document, or say whether they are what the code says
   release         build the one-machine binary and check what is in it
   fuzz            every parser of outside bytes over its kept corpus and some new inputs, in about two minutes
   fuzz TARGET --minutes N
@@ -83,6 +85,11 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
         ["lint"] => lint(),
         ["lint", "templates"] => lint_templates(&tools::install(&root())?),
         ["arrows"] => arrows::check(&root()),
+        ["docs"] => step("documentation", cargo(&["run", "--quiet", "--package", "event-docs"])),
+        ["docs", "--check"] => {
+            step("documentation", cargo(&["run", "--quiet", "--package", "event-docs", "--", "--check"]))?;
+            asyncapi::check(&root())
+        }
         ["release"] => release(),
         ["fuzz"] => fuzz::briefly(),
         ["fuzz", target, "--minutes", minutes] => fuzz::long(target, minutes),
@@ -137,7 +144,7 @@ fn test_area(area: &str) -> anyhow::Result<()> {
         // With the packages whose programs are deployed.
         "e2e" => &["end-to-end", "worker-functions", "api-functions"],
         "topology" => &["topology"],
-        "workers" => &["views", "workers"],
+        "workers" => &["views", "workers", "event-docs"],
         "api" => &["apis"],
         "local" => &["local"],
         "cli" => &["sagaline"],
@@ -166,6 +173,7 @@ fn lint() -> anyhow::Result<()> {
     arrows::check(&root())?;
     workflows::check(&root(), USAGE)?;
     paths::check(&root())?;
+    asyncapi::check(&root())?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     step("clippy", cargo(&clippy))?;
     let tools = tools::install(&root())?;
@@ -218,8 +226,11 @@ fn release() -> anyhow::Result<()> {
         .output()
         .context("failed to run cargo tree")?;
     let features = String::from_utf8_lossy(&features.stdout).into_owned();
-    if let Some(planted) = features.lines().find(|line| line.contains("feature \"planted\"")) {
-        bail!("the one-machine binary must have no planted bugs, and has {planted}");
+    for (feature, what) in [("planted", "planted bugs"), ("schema", "schemas of events")] {
+        let is_there = |line: &&str| line.contains(&format!("feature \"{feature}\""));
+        if let Some(there) = features.lines().find(is_there) {
+            bail!("the one-machine binary must have no {what}, and has {there}");
+        }
     }
     println!("--- no AWS crate among the {} of the one-machine binary", tree.lines().count());
     Ok(())
