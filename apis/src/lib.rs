@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod answer;
+pub mod appends;
 mod chaos;
 mod compat;
 mod customers;

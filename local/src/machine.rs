@@ -88,7 +88,6 @@ pub fn declared(environment: &str) -> anyhow::Result<Topology> {
 const SAVE_EVERY: Duration = Duration::from_millis(100);
 /// The names of the functions that sweep.
 const SWEEPER: &str = "oms-sweeper";
-const LOG_SWEEPER: &str = "oms-log-sweeper";
 
 impl Machine {
     /// Starts everything.
@@ -303,7 +302,7 @@ fn sweeps(settings: &Settings, wiring: &Arc<Wiring>, queues: &[Arc<Queue>], stor
         catalog: stores.catalog.clone(),
         nudges: Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() }),
         letters: Arc::new(KeptLetters(stores.kept.queues())),
-        stamper: Arc::new(SystemStamper::new(LOG_SWEEPER)),
+        stamper: Arc::new(SystemStamper::new(LogSweeper::BINARY)),
         patience: settings.patience,
         expire_after: settings.expire_after,
     };
@@ -336,7 +335,7 @@ fn sweepers(
                         async move { sweeper.sweep().await }
                     }))
                 }
-                LOG_SWEEPER => {
+                LogSweeper::BINARY => {
                     let sweeps = sweeps.clone();
                     // The clock ticks more often than there are sweeps, and not at the start: somebody waits for that.
                     tokio::spawn(sweep_every(every, every, move || {

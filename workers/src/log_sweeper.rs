@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use event_store::{Appended, CatalogViews, EventLog, LogScan, OrderViews, Segment, Stamper};
-use events::{Event, OrderCancelled, OrderId, RecordedEvent, Sku, StreamKey, Timestamp};
+use events::{Event, EventName, OrderCancelled, OrderId, RecordedEvent, Sku, StreamKey, Timestamp};
 use orders::{OrderFacts, Reservation, Status};
 use serde::{Deserialize, Serialize};
 use telemetry::metrics;
@@ -117,8 +117,6 @@ pub const NAMED: usize = 20;
 
 /// Why an order was cancelled that had stood still for too long, as its event says it.
 pub const EXPIRED: &str = "expired";
-/// Who cancelled it.
-const BY: &str = "oms-log-sweeper";
 
 /// A sweep of the log begins so long after the one before.
 const EVERY_MILLIS: i64 = 24 * 60 * 60 * 1000;
@@ -177,6 +175,11 @@ impl LogReport {
 }
 
 impl LogSweeper {
+    /// The name of its binary, in the templates and in what it appends.
+    pub const BINARY: &str = "oms-log-sweeper";
+    /// The events that it appends.
+    pub const APPENDS: &[EventName] = &[EventName::OrderCancelled];
+
     /// Looks at every stream once.
     ///
     /// # Errors
@@ -245,7 +248,7 @@ impl LogSweeper {
         let Some(placed) = facts.placed.by().filter(|_| has_expired(&facts, before)) else {
             return Ok(false);
         };
-        let (reason, by) = (EXPIRED.to_owned(), BY.to_owned());
+        let (reason, by) = (EXPIRED.to_owned(), LogSweeper::BINARY.to_owned());
         let cancelled = Event::OrderCancelled(OrderCancelled { order_id: order.clone(), reason, by });
         match append(&*self.log, &*self.stamper, &stream, cancelled, Vec::new(), placed).await {
             Ok(Appended::Stored(_)) => {

@@ -81,12 +81,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "local",
         ],
     ),
+    // What is written down of the events.
+    ("event-docs", &["events", "orders", "inventory", "payments", "apis", "topology", "workers"]),
     ("storage-simulator", &["events", "event-store", "event-store-embedded", "views", "payments"]),
     ("xtask", &["topology"]),
 ];
 
 /// Crates of the outside that a domain may use: none that has a clock, a network or a thread.
-const PURE: &[&str] = &["jiff", "serde", "serde_json", "thiserror", "ulid"];
+const PURE: &[&str] = &["jiff", "schemars", "serde", "serde_json", "thiserror", "ulid"];
 const DOMAINS: &[&str] = &["events", "orders", "inventory", "payments", "catalog"];
 
 /// Compares the table with what `cargo metadata` says.

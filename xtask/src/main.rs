@@ -1,6 +1,7 @@
 //! The project's everyday commands: `cargo xtask <command>`.
 
 mod arrows;
+mod asyncapi;
 mod await_ci;
 mod baseline;
 mod bench;
@@ -44,6 +45,7 @@ usage: cargo xtask <command>
   lint            format, clippy, arrows, templates, licences
   lint templates  the templates alone
   arrows          which crate may depend on which
+  docs [--check]  write the events' pages, schemas and AsyncAPI document, or say whether they are what the code says
   release         build the one-machine binary and check what is in it
   fuzz            every parser of outside bytes over its kept corpus and some new inputs, in about two minutes
   fuzz TARGET --minutes N
@@ -94,7 +96,7 @@ fn main() -> ExitCode {
 type Run = fn(&[&str]) -> anyhow::Result<()>;
 
 /// Every command, by its first word. USAGE tells of each.
-const COMMANDS: [(&str, Run); 21] = [
+const COMMANDS: [(&str, Run); 22] = [
     ("up", everyday::up),
     ("logs", everyday::logs),
     ("status", everyday::status),
@@ -102,6 +104,7 @@ const COMMANDS: [(&str, Run); 21] = [
     ("test", test),
     ("lint", lint),
     ("arrows", |_| arrows::check(&root())),
+    ("docs", docs),
     ("release", |_| release()),
     ("fuzz", fuzz::run),
     ("sim", sim::run),
@@ -177,7 +180,7 @@ const AREAS: [(&str, &[&[&str]]); 12] = [
     // With the packages whose programs are deployed.
     ("e2e", &[&["-p=end-to-end", "-p=worker-functions", "-p=api-functions"]]),
     ("topology", &[&["-p=topology"]]),
-    ("workers", &[&["-p=views", "-p=workers"]]),
+    ("workers", &[&["-p=views", "-p=workers", "-p=event-docs"]]),
     // From the rules that route an event, through what holds messages, to the batches that workers get.
     (
         "queues",
@@ -234,6 +237,7 @@ fn lint(words: &[&str]) -> anyhow::Result<()> {
     arrows::check(&root())?;
     workflows::check(&root(), USAGE)?;
     paths::check(&root())?;
+    asyncapi::check(&root())?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     step("clippy", cargo(&clippy))?;
     let tools = tools::install(&root())?;
@@ -247,6 +251,19 @@ fn lint(words: &[&str]) -> anyhow::Result<()> {
     licences.current_dir(root());
     step("licences", licences)?;
     k6::check(&root())
+}
+
+/// Writes the documentation of events down, or says whether it is what the code says.
+fn docs(words: &[&str]) -> anyhow::Result<()> {
+    let generate = ["run", "--quiet", "--package", "event-docs", "--"];
+    match words {
+        [] => step("documentation", cargo(&generate)),
+        ["--check"] => {
+            step("documentation", cargo(&[&generate[..], words].concat()))?;
+            asyncapi::check(&root())
+        }
+        _ => bail!("docs takes --check, or nothing"),
+    }
 }
 
 /// Whether AWS would take the templates, and whether what they say is safe.
@@ -286,8 +303,11 @@ fn release() -> anyhow::Result<()> {
         .output()
         .context("failed to run cargo tree")?;
     let features = String::from_utf8_lossy(&features.stdout).into_owned();
-    if let Some(planted) = features.lines().find(|line| line.contains("feature \"planted\"")) {
-        bail!("the one-machine binary must have no planted bugs, and has {planted}");
+    for (feature, what) in [("planted", "planted bugs"), ("schema", "schemas of events")] {
+        let is_there = |line: &&str| line.contains(&format!("feature \"{feature}\""));
+        if let Some(there) = features.lines().find(is_there) {
+            bail!("the one-machine binary must have no {what}, and has {there}");
+        }
     }
     println!("--- no AWS crate among the {} of the one-machine binary", tree.lines().count());
     Ok(())

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod appends;
 mod bad_bodies;
 mod catalog;
 mod change;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use events::{
-    Event, Fact, InventoryCommitted, InventoryReleased, InventoryReservationFailed, InventoryReserved,
-    InventoryReturned, ManualPaymentRecorded, OrderCancelled, OrderDelivered, OrderPaymentAccepted,
-    OrderPaymentRefunded, OrderPaymentRejected, OrderPlaced, OrderShipped, RecordedEvent, ReserveInventory,
-    Slot, StockLine, Ulid,
+    Event, EventName, Fact, InventoryCommitted, InventoryReleased, InventoryReservationFailed,
+    InventoryReserved, InventoryReturned, ManualPaymentRecorded, OrderCancelled, OrderDelivered,
+    OrderPaymentAccepted, OrderPaymentRefunded, OrderPaymentRejected, OrderPlaced, OrderShipped,
+    RecordedEvent, ReserveInventory, Slot, StockLine, Ulid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +152,13 @@ impl Owed<'_> {
     pub fn slot(&self) -> Slot {
         match self {
             Owed::RequestInventory(_) => Slot::ReserveInventory,
+        }
+    }
+
+    /// The events that doing it can come to.
+    pub fn answers(&self) -> &'static [EventName] {
+        match self {
+            Owed::RequestInventory(_) => &[EventName::ReserveInventory],
         }
     }
 }

@@ -21,7 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SCAN_UNITS: f64 = 1_000.0;
 /// The sweepers, and their bookmarks.
 const SWEEPER: &str = "oms-sweeper";
-const LOG_SWEEPER: &str = "oms-log-sweeper";
 
 /// Answers every tick with a look at every open order, or at as many as there is time for: the next tick goes on behind
 /// them.
@@ -68,7 +67,7 @@ async fn sweep_until(until: Instant, sweeper: &Sweeper, store: &DynamoStore) -> 
 /// # Errors
 /// A variable that is missing, or a runtime that cannot be reached.
 pub async fn sweep_log() -> Result<(), Error> {
-    let function = Function::start(LOG_SWEEPER)?;
+    let function = Function::start(LogSweeper::BINARY)?;
     let store = Arc::new(function.store_within(Limits { scan_units: scan_units(), ..Limits::default() }));
     let sweeper = LogSweeper {
         scan: store.clone(),
@@ -77,7 +76,7 @@ pub async fn sweep_log() -> Result<(), Error> {
         catalog: store.clone(),
         nudges: Arc::new(SqsNudges::of_variables(function.connection(), &Worker::ALL)?),
         letters: Arc::new(SqsLetters::of_variables(function.connection())),
-        stamper: Arc::new(SystemStamper::new(LOG_SWEEPER)),
+        stamper: Arc::new(SystemStamper::new(LogSweeper::BINARY)),
         patience: patience(),
         expire_after: expire_after(),
     };
@@ -85,7 +84,8 @@ pub async fn sweep_log() -> Result<(), Error> {
     let answer = |tick: LambdaEvent<Value>| {
         let last = functions::last_deadline(&tick.context);
         let swept = async move {
-            let kept = if is_of_the_clock(&tick.payload) { store.bookmark(LOG_SWEEPER).await? } else { None };
+            let kept =
+                if is_of_the_clock(&tick.payload) { store.bookmark(LogSweeper::BINARY).await? } else { None };
             match LogSweep::at_tick(kept, sweeper.stamper.now()) {
                 Some(sweep) => {
                     sweep_log_until(functions::deadline(&tick.context), sweep, sweeper, store).await.map(Some)
@@ -108,7 +108,7 @@ async fn sweep_log_until(
 ) -> Result<LogReport, Error> {
     while !sweep.has_ended && Instant::now() < until {
         match sweeper.go_on(&mut sweep).await {
-            Ok(()) => store.put_bookmark(LOG_SWEEPER, &sweep).await?,
+            Ok(()) => store.put_bookmark(LogSweeper::BINARY, &sweep).await?,
             // What was read of the last page is read again at the next tick.
             Err(_) if Instant::now() >= until => break,
             Err(error) => return Err(error.into()),
