@@ -1,6 +1,7 @@
 //! The baseline that is kept in `docs/baseline.json`: what k6 measured, on which machine, of which version, and how it
 //! compares with the last one.
 
+use std::env;
 use std::fmt::Write;
 use std::fs;
 use std::process::Command;
@@ -25,6 +26,9 @@ const COMPARED: [(&str, &str); 7] = [
 /// What a figure depends on, beside the code.
 const CIRCUMSTANCES: [&str; 6] = ["date", "version", "commit", "machine", "cores", "load_before"];
 
+/// What chaos/k6/baseline.js takes from the environment: runs can be compared only without.
+const OTHERWISE: [&str; 2] = ["RATE", "SECONDS"];
+
 /// Compares k6's summary with the last baseline, and puts it in its place.
 ///
 /// # Errors
@@ -38,6 +42,10 @@ pub fn keep(summary: &Value, circumstances: Map<String, Value>) -> anyhow::Resul
     };
     let now = baseline(summary, circumstances)?;
     print!("\n{}", comparison(&last, &now));
+    if OTHERWISE.iter().any(|name| env::var_os(name).is_some()) {
+        println!("\nnot kept: with {} it is another load", OTHERWISE.join(" or "));
+        return Ok(());
+    }
     fs::write(&path, format!("{now:#}\n")).with_context(|| format!("failed to write {FILE}"))?;
     println!("\nkept in {FILE}; figures of another machine, or of a busy one, say nothing about this one");
     Ok(())
