@@ -13,6 +13,7 @@ use events::CustomerId;
 
 use crate::problem::Problem;
 use crate::request::Caller;
+use crate::table::USERS;
 
 /// How it is found out who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,14 @@ impl Needs {
     pub const OPERATOR: Needs = Needs::Role(Role::Operator);
     /// An admin.
     pub const ADMIN: Needs = Needs::Role(Role::Admin);
+}
+
+/// The routes that need [`Needs::Perhaps`], for an authorizer that is asked before the table of routes is.
+const PERHAPS: [(&str, &str); 1] = [("POST", USERS)];
+
+/// Whether who shows nothing may ask for a route all the same, although who shows something has to prove it.
+pub fn is_open_to_nobody(method: &str, path: &str) -> bool {
+    PERHAPS.contains(&(method, path))
 }
 
 /// Everything that finds out who asks, and keeps who may.
@@ -133,18 +142,19 @@ fn has_role(principal: &Principal, needed: Role) -> Result<(), Problem> {
     }
 }
 
-fn shown(headers: &HeaderMap) -> Credentials<'_> {
+/// What the headers of a request show.
+pub fn shown(headers: &HeaderMap) -> Credentials<'_> {
     // What is no text is no credential of ours, and must not be taken for none.
     let header = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
     Credentials { api_key: header("x-api-key"), authorization: header(AUTHORIZATION.as_str()) }
 }
 
 fn refused(refusal: Refusal) -> Problem {
-    let unauthorized = |code| Problem::new(StatusCode::UNAUTHORIZED, code, refusal.to_string());
     match refusal {
-        Refusal::Nothing => unauthorized("unauthenticated"),
-        Refusal::Both | Refusal::Bad => unauthorized("invalid_credentials"),
         Refusal::Unavailable(error) => Problem::from(error),
+        Refusal::Nothing | Refusal::Both | Refusal::Bad => {
+            Problem::new(StatusCode::UNAUTHORIZED, refusal.code(), refusal.to_string())
+        }
     }
 }
 
@@ -187,5 +197,17 @@ impl Caller {
     /// 401 for nobody, else 403.
     pub(crate) fn has(&self, role: Role) -> Result<(), Problem> {
         has_role(&self.principal, role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authorizer_lets_nobody_through_exactly_where_the_table_says_perhaps() {
+        for (method, path, needs) in crate::needs() {
+            assert_eq!(is_open_to_nobody(method, path), needs == Needs::Perhaps, "{method} {path}");
+        }
     }
 }

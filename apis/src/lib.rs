@@ -103,6 +103,11 @@ pub fn routes() -> Vec<(&'static str, &'static str)> {
     listed(&table())
 }
 
+/// Every route, and who may ask for it.
+pub fn needs() -> Vec<(&'static str, &'static str, Needs)> {
+    table().routes.iter().map(|route| (route.method, route.path, route.needs)).collect()
+}
+
 /// The routes of the function that a binary is; none, if it answers no requests.
 pub fn routes_of(binary: &str) -> Vec<(&'static str, &'static str)> {
     listed(&table_of(binary))

@@ -196,7 +196,7 @@ struct Rendered<'a> {
 }
 
 /// `order_exists` as people write it: `Order exists`.
-fn title(code: &str) -> String {
+pub fn title(code: &str) -> String {
     let mut title = code.replace('_', " ");
     if let Some(first) = title.get_mut(..1) {
         first.make_ascii_uppercase();

@@ -237,7 +237,12 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_exits_with_2() {
-        for wrong in [&["sagaline", "ordr"][..], &["sagaline", "--url", "https://x", "audit"]] {
+        for wrong in [
+            &["sagaline", "ordr"][..],
+            &["sagaline", "--url", "https://x", "audit"],
+            &["sagaline", "key", "create", "x", "--stack", "oms", "--data", "folder"],
+            &["sagaline", "key", "create", "x", "--stack", "oms", "--role", "customer"],
+        ] {
             let Err(error) = Cli::try_parse_from(wrong) else { panic!("{wrong:?} was accepted") };
             assert_eq!(error.exit_code(), 2, "{error}");
         }

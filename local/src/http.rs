@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use apis::Api;
+use apis::access::Needs;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
@@ -19,11 +20,13 @@ use crate::ops::{self, Ops};
 const RAW_EVENTS: [&str; 2] = ["/chaos/raw-events", "/api/v1/testing/simulateRawEvent"];
 
 pub(crate) fn router(topology: &Topology, api: Arc<Api>, ops: Arc<Ops>) -> anyhow::Result<Router> {
+    let needs = apis::needs();
     let mut declared = BTreeSet::new();
     for function in &topology.functions {
         let routes = function.routes.iter().map(|route| (route.method.as_str(), route.path.as_str()));
         let (routes, served) = (routes.collect(), apis::routes_of(&function.binary).into_iter().collect());
         refuse_difference(&function.binary, &routes, &served)?;
+        refuse_open_doors(&function.routes, &needs)?;
         declared.extend(routes);
     }
     // What both APIs serve, each in its template, this process serves once.
@@ -59,4 +62,42 @@ fn refuse_difference(
         bail!("{method} {path} is served by {who}, and no template declares it");
     }
     Ok(())
+}
+
+/// On AWS a route that needs somebody has an authorizer, and one that does not is not kept waiting for it.
+fn refuse_open_doors(
+    declared: &[topology::Route],
+    needs: &[(&'static str, &'static str, Needs)],
+) -> anyhow::Result<()> {
+    for topology::Route { method, path, authorized } in declared {
+        let route = needs.iter().find(|route| (route.0, route.1) == (&**method, &**path));
+        let asks = route.is_some_and(|(.., needs)| *needs != Needs::Nothing);
+        if asks != *authorized {
+            let not = if asks { "not " } else { "" };
+            bail!(
+                "the templates do {not}have {method} {path} authorized, and its handler wants it otherwise"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(path: &str, authorized: bool) -> topology::Route {
+        topology::Route { method: "POST".into(), path: path.into(), authorized }
+    }
+
+    #[test]
+    fn templates_that_open_a_door_which_is_guarded_here_are_refused_and_so_is_the_opposite() {
+        let needs = apis::needs();
+        let tried = |path: &str, authorized: bool| refuse_open_doors(&[declared(path, authorized)], &needs);
+        for (path, asks) in [("/orders", true), ("/users", true), ("/login", false)] {
+            tried(path, asks).unwrap();
+            let refused = tried(path, !asks).unwrap_err().to_string();
+            assert!(refused.contains(&format!("POST {path} authorized")), "{refused}");
+        }
+    }
 }

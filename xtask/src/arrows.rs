@@ -46,9 +46,12 @@ const ARROWS: &[(&str, &[&str])] = &[
         "worker-functions",
         &["events", "event-store", "event-store-dynamodb", "functions", "telemetry", "topology", "workers"],
     ),
-    ("api-functions", &["event-store", "event-store-dynamodb", "functions", "views", "apis"]),
+    (
+        "api-functions",
+        &["event-store", "event-store-dynamodb", "auth", "functions", "telemetry", "views", "apis"],
+    ),
     // What an operator does to an account.
-    ("account", &["events", "event-store", "event-store-dynamodb", "topology", "views"]),
+    ("account", &["events", "event-store", "event-store-dynamodb", "auth", "topology", "views"]),
     // What puts it together.
     (
         "local",

@@ -51,6 +51,17 @@ pub struct Authenticator {
     known_users: Cache<UserRow>,
 }
 
+impl Refusal {
+    /// Its stable code, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::Nothing => "unauthenticated",
+            Refusal::Both | Refusal::Bad => "invalid_credentials",
+            Refusal::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
 impl Authenticator {
     /// An authorizer over the ports.
     pub fn new(
@@ -120,8 +131,9 @@ impl Authenticator {
 
     async fn of_token(&self, token: &str) -> Result<Principal, Refusal> {
         let now = self.clock.now();
-        let claims =
-            token::read(&self.tokens.get().await?, token, now.millis() / 1000).ok_or(Refusal::Bad)?;
+        // Where no token was ever signed, none is good.
+        let secret = self.tokens.if_any().await?.ok_or(Refusal::Bad)?;
+        let claims = token::read(&secret, token, now.millis() / 1000).ok_or(Refusal::Bad)?;
         let user = match self.known_users.get(&claims.name, now) {
             Some(user) => user,
             None => {

@@ -1,7 +1,7 @@
 //! Who may ask for what.
 
 use apis::access::Guard;
-use auth::key;
+use auth::{Principal, key};
 use axum::body::Body;
 use axum::http::Request;
 use event_store::{Keys, Role};
@@ -137,17 +137,25 @@ async fn every_route_asks_everybody_for_what_the_table_says() {
     assert_eq!(routes, told);
 
     let guarded = Guarded::new().await;
-    let who = [
-        (None, Everybody),
-        (Some(&guarded.anna), Customers),
-        (Some(&guarded.operator), Operators),
-        (Some(&guarded.admin), Admins),
-    ];
+    the_table_holds(&guarded.world, async |who, method, path| {
+        let key = match who {
+            Everybody => None,
+            Customers => Some(&*guarded.anna),
+            Operators => Some(&*guarded.operator),
+            Admins => Some(&*guarded.admin),
+        };
+        guarded.ask(key, method, path, &json!({ "x": 1 })).await
+    })
+    .await;
+}
+
+/// Asks for every route as whoever could.
+async fn the_table_holds(world: &World, ask: impl AsyncFn(Who, &str, &str) -> Reply) {
     for (method, path, needed) in ROUTES {
         let path = path.replace("{id}", "nothing").replace("{sku}", "nothing").replace("{name}", "nothing");
-        for (key, is) in who {
-            let size = guarded.world.size().await;
-            let reply = guarded.ask(key.map(String::as_str), method, &path, &json!({ "x": 1 })).await;
+        for is in [Everybody, Customers, Operators, Admins] {
+            let size = world.size().await;
+            let reply = ask(is, method, &path).await;
             let asked = format!("{method} {path} by {is:?}: {} {}", reply.status, reply.body);
             match is {
                 // A login that is none is a 401 of its own; this one is not even that.
@@ -159,8 +167,48 @@ async fn every_route_asks_everybody_for_what_the_table_says() {
                 }
                 Customers | Operators | Admins => assert_eq!(reply.status, 403, "{asked}"),
             }
-            assert_eq!(guarded.world.size().await, size, "{asked}");
+            assert_eq!(world.size().await, size, "{asked}");
         }
+    }
+}
+
+/// What somebody of whom a gateway says who they are asks for.
+fn handed_on(principal: Option<Principal>, method: &str, path: &str) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let mut request = request.body(Body::from(json!({ "x": 1 }).to_string())).unwrap();
+    if let Some(principal) = principal {
+        request.extensions_mut().insert(principal);
+    }
+    request
+}
+
+#[tokio::test]
+async fn behind_a_gateway_the_same_table_decides_by_what_the_gateway_says() {
+    let world = World::guarded(Guard::Gateway);
+    the_table_holds(&world, async |who, method, path| {
+        let role = match who {
+            Everybody => None,
+            Customers => Some(Role::Customer),
+            Operators => Some(Role::Operator),
+            Admins => Some(Role::Admin),
+        };
+        let customer_id = (who == Customers).then(|| CustomerId::parse("cust-1").unwrap());
+        world.send(handed_on(Some(Principal { id: "key:k".into(), role, customer_id }), method, path)).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn behind_a_gateway_that_says_nothing_nobody_is_let_in_whatever_they_show() {
+    let world = World::guarded(Guard::Gateway);
+    let key = made(&world, Role::Admin, None).await;
+    for (method, path, needed) in ROUTES {
+        let path = path.replace("{id}", "nothing").replace("{sku}", "nothing").replace("{name}", "nothing");
+        let mut request = handed_on(None, method, &path);
+        request.headers_mut().insert("x-api-key", key.parse().unwrap());
+        let reply = world.send(request).await;
+        let is_public = needed == Everybody && (method, &*path) != ("POST", "/users");
+        assert_eq!(reply.status == 500, !is_public, "{method} {path}: {} {}", reply.status, reply.body);
     }
 }
 

@@ -111,7 +111,7 @@ pub trait Users: Send + Sync {
     async fn user(&self, username: &str) -> Result<Option<User>, StoreError>;
     /// Users by the time of their registration.
     async fn users(&self, window: &Window) -> Result<Page<UserRow>, StoreError>;
-    /// Takes away every user and every key of a customer; says how many there were.
+    /// Takes away every user and every key of a customer whose adding was acknowledged; says how many there were.
     async fn forget_customer(&self, customer: &CustomerId) -> Result<usize, StoreError>;
 }
 
@@ -136,6 +136,8 @@ pub trait Secrets: Send + Sync {
     /// The secret of a name. Where there is none yet, the one that is offered becomes it: of many that are offered at
     /// once, one.
     async fn secret(&self, name: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError>;
+    /// The secret of a name, if there is one. Writes nothing.
+    async fn known_secret(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError>;
 }
 
 /// How often something may be tried.

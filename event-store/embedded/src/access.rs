@@ -138,6 +138,13 @@ impl Secrets for EmbeddedStore {
         };
         self.inner.writer.write(write).await
     }
+
+    async fn known_secret(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        self.read(|sql| {
+            let mut find = sql.prepare_cached("SELECT secret FROM secrets WHERE name = ?1")?;
+            find.query_row([name], |row| row.get(0)).optional()
+        })
+    }
 }
 
 #[async_trait]

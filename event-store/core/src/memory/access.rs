@@ -96,6 +96,10 @@ impl Secrets for MemoryStore {
     async fn secret(&self, name: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError> {
         Ok(*self.world().beside.secrets.entry(name.to_owned()).or_insert(offered))
     }
+
+    async fn known_secret(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        Ok(self.world().beside.secrets.get(name).copied())
+    }
 }
 
 #[async_trait]
