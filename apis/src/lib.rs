@@ -16,6 +16,7 @@ mod idempotency;
 mod inventory;
 mod json;
 mod keys;
+pub mod limits;
 mod lines;
 mod orders;
 mod paging;

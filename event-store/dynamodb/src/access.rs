@@ -9,8 +9,8 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue};
 use event_store::{
-    After, Allowance, Claim, Claimed, Direction, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page,
-    Secrets, StoreError, Tries, User, UserRow, Users, Window,
+    After, Allowance, Claim, Claimed, Direction, Forgotten, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys,
+    Page, Secrets, StoreError, Tries, Try, User, UserRow, Users, Window,
 };
 use events::{CustomerId, Timestamp};
 use serde::Serialize;
@@ -72,14 +72,14 @@ impl Users for DynamoStore {
         self.all_of(USER, window, |item| json_of(item, "row")).await
     }
 
-    async fn forget_customer(&self, customer: &CustomerId) -> Result<usize, StoreError> {
+    async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
         let of_customer = List {
             table: &self.tables.users,
             index: "GSI2",
             by: "customer_id",
             partitions: vec![customer.to_string()],
         };
-        let (mut forgotten, mut after) = (0, None);
+        let (mut forgotten, mut after) = (Forgotten::default(), None);
         loop {
             let window = Window { limit: 25, after, direction: Direction::Ascending };
             let found = self
@@ -88,7 +88,14 @@ impl Users for DynamoStore {
                 })
                 .await?;
             for id in &found.rows {
-                forgotten += usize::from(self.delete(&self.tables.users, id).await?);
+                if !self.delete(&self.tables.users, id).await? {
+                    continue;
+                }
+                match id.split_once('#') {
+                    Some((USER, name)) => forgotten.usernames.push(name.to_owned()),
+                    Some((_, key_id)) => forgotten.key_ids.push(key_id.to_owned()),
+                    None => {}
+                }
             }
             after = found.next;
             if after.is_none() {
@@ -180,18 +187,25 @@ impl Tries for DynamoStore {
     async fn take_try(
         &self,
         whose: &str,
+        by: &str,
         allowance: Allowance,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let forget_at = Timestamp::from_millis(now.millis().saturating_add(allowance.within));
-        self.change(&id_of("TRIES", whose), |tries: Option<Vec<Timestamp>>| {
+        self.change(&id_of("TRIES", whose), |tries: Option<Vec<Try>>| {
             let mut tries = tries.unwrap_or_default();
-            match allowance.take(&mut tries, now) {
+            match allowance.take(&mut tries, by, now) {
                 Ok(()) => (None, Some((tries, forget_at))),
                 Err(again) => (Some(again), None),
             }
         })
         .await
+    }
+
+    async fn forget_tries(&self, whose: &str, now: Timestamp) -> Result<(), StoreError> {
+        // No function may delete from this table: its time to live does.
+        self.change(&id_of("TRIES", whose), |tries: Option<Vec<Try>>| ((), tries.map(|_| (Vec::new(), now))))
+            .await
     }
 }
 

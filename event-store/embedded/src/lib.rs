@@ -5,6 +5,7 @@
 //! [`recent`] knows the answer.
 
 mod access;
+mod beside;
 mod catalog;
 mod checkpoint;
 mod disk;
