@@ -14,9 +14,12 @@ mod queue_state;
 mod relay;
 mod runs;
 mod schedule;
+mod serve;
 mod stores;
 pub mod wiring;
 
+pub use apis::limits::{BadRate, Rate};
 pub use machine::{Machine, Settings, declared};
 pub use runs::{offline_audit, offline_key, offline_replay};
+pub use serve::Clients;
 pub use stores::Store;
