@@ -20,6 +20,6 @@ pub mod wiring;
 
 pub use apis::limits::{BadRate, Rate};
 pub use machine::{Machine, Settings, declared};
-pub use runs::{offline_audit, offline_key, offline_replay};
+pub use runs::{offline_audit, offline_key, offline_personal, offline_replay};
 pub use serve::Clients;
 pub use stores::Store;

@@ -163,7 +163,7 @@ impl Machine {
             queues: queues.clone(),
             wiring: wiring.clone(),
             letters: store.queues(),
-            runs: Runs::new(stores.ports()),
+            runs: Runs::new(stores.ports(), stores.places()),
             stop: stopped.clone(),
         });
         let way = Way { longest: settings.clients.request, behind_proxy: settings.behind_proxy };
