@@ -1,4 +1,4 @@
-//! What is kept beside the log and its rows: answers that were given, and what was tried.
+//! What is kept beside the log and its rows: answers that were given.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
