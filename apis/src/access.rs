@@ -11,6 +11,7 @@ use axum::response::Response;
 use event_store::{Keys, Role, Secrets, Stamper, Tries, Users};
 use events::CustomerId;
 
+use crate::limits::Limits;
 use crate::problem::Problem;
 use crate::request::Caller;
 use crate::table::USERS;
@@ -70,10 +71,12 @@ pub struct Access {
     pub tries: Arc<dyn Tries>,
     /// What the cursors of lists are signed with.
     pub cursors: Arc<SharedSecret>,
+    /// How many requests each may send.
+    pub limits: Arc<Limits>,
 }
 
 impl Access {
-    /// Keeps who may in one store.
+    /// Keeps who may in one store. Nobody is limited.
     pub fn over<Store>(store: &Arc<Store>, clock: Arc<dyn Stamper>, guard: Guard) -> Access
     where
         Store: Users + Keys + Secrets + Tries + 'static,
@@ -86,14 +89,15 @@ impl Access {
             keys: store.clone(),
             tries: store.clone(),
             cursors: Arc::new(SharedSecret::new(store.clone(), CURSORS)),
+            limits: Arc::new(Limits::new(None)),
         }
     }
 
-    /// Who asks, if they may.
+    /// Who asks.
     ///
     /// # Errors
-    /// 401 if they do not prove who they are, 403 if they may not, 503 if that cannot be found out.
-    pub async fn admit(
+    /// 401 if they do not prove who they are, 503 if that cannot be found out.
+    pub async fn who(
         &self,
         needs: Needs,
         headers: &HeaderMap,
@@ -103,17 +107,26 @@ impl Access {
         if needs == Needs::Nothing || (needs == Needs::Perhaps && shown == Credentials::default()) {
             return Ok(if self.guard == Guard::Open { Principal::anyone() } else { Principal::nobody() });
         }
-        let principal = match self.guard {
-            Guard::Open => Principal::anyone(),
+        match self.guard {
+            Guard::Open => Ok(Principal::anyone()),
             Guard::Gateway => {
                 let said = extensions.get::<Principal>().cloned();
-                said.ok_or_else(|| Problem::internal("the gateway handed on a request without its caller"))?
+                said.ok_or_else(|| Problem::internal("the gateway handed on a request without its caller"))
             }
-            Guard::Here => self.authenticator.principal(shown).await.map_err(refused)?,
-        };
-        match needs {
-            Needs::Role(needed) => has_role(&principal, needed).map(|()| principal),
-            Needs::Nothing | Needs::Perhaps => Ok(principal),
+            Guard::Here => self.authenticator.principal(shown).await.map_err(refused),
+        }
+    }
+}
+
+impl Needs {
+    /// Refuses those who may not.
+    ///
+    /// # Errors
+    /// 401 for nobody, else 403.
+    pub fn check(self, principal: &Principal) -> Result<(), Problem> {
+        match self {
+            Needs::Role(needed) => has_role(principal, needed),
+            Needs::Nothing | Needs::Perhaps => Ok(()),
         }
     }
 }

@@ -11,8 +11,12 @@ use crate::answer::Answer;
 use crate::problem::Problem;
 use crate::table::Table;
 
+/// Where it is asked whether this lives: as often as whoever watches it likes.
+pub(crate) const PATHS: [&str; 2] = ["/livez", "/readyz"];
+
 pub(crate) fn routes(table: Table) -> Table {
-    table.get(Needs::Nothing, "/livez", livez).get(Needs::Nothing, "/readyz", readyz)
+    let [live, ready] = PATHS;
+    table.get(Needs::Nothing, live, livez).get(Needs::Nothing, ready, readyz)
 }
 
 async fn livez() -> Answer {

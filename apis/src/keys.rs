@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auth::key;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use event_store::{KeyRow, Role};
 use events::CustomerId;
 use serde::Serialize;
@@ -15,6 +15,7 @@ use crate::customers;
 use crate::fields::{Bad, Fields, id, one_of, text};
 use crate::params::Params;
 use crate::problem::Problem;
+use crate::request::PathText;
 use crate::table::Table;
 
 pub(crate) fn routes(table: Table) -> Table {
@@ -55,7 +56,16 @@ async fn make(State(api): State<Arc<Api>>, mut body: Fields) -> Result<Answer, P
     let location = format!("/keys/{}", made.row.key_id);
     let answer = Answer::created(&Made { row: &made.row, api_key: &shown }, location);
     // What is kept for whoever asks again must not hold the secret.
-    Ok(answer.kept_as(&made.row))
+    Ok(answer.kept_as(&nameless(made.row)))
+}
+
+/// As it is kept: what a customer's key is called may say who the customer is, and nobody finds kept answers by whom
+/// they are about.
+fn nameless(row: KeyRow) -> KeyRow {
+    match row.customer_id {
+        Some(_) => KeyRow { name: String::new(), ..row },
+        None => row,
+    }
 }
 
 async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
@@ -67,9 +77,10 @@ async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer,
 }
 
 /// `DELETE /keys/{id}`: it opens nothing from now on; elsewhere for at most [`auth::CACHED`] milliseconds more.
-async fn revoke(State(api): State<Arc<Api>>, Path(key_id): Path<String>) -> Result<Answer, Problem> {
-    let row = api.access.keys.revoke_key(&key_id, api.stamper.now()).await?;
-    let row = row.ok_or_else(|| Problem::not_found("key_not_found", "there is no key with this id"))?;
+async fn revoke(State(api): State<Arc<Api>>, PathText(key_id): PathText) -> Result<Answer, Problem> {
+    let unknown = || Problem::not_found("key_not_found", "there is no key with this id");
+    let key_id = key_id.ok_or_else(unknown)?;
+    let row = api.access.keys.revoke_key(&key_id, api.stamper.now()).await?.ok_or_else(unknown)?;
     api.access.authenticator.forget_key(&key_id);
-    Ok(Answer::ok(&row))
+    Ok(Answer::ok(&row).kept_as(&nameless(row.clone())))
 }

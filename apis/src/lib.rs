@@ -17,6 +17,7 @@ mod idempotency;
 mod inventory;
 mod json;
 mod keys;
+pub mod limits;
 mod lines;
 mod orders;
 mod paging;

@@ -109,7 +109,7 @@ impl Problem {
     }
 
     /// 500: this program is wrong. The cause is logged, not sent.
-    pub(crate) fn internal(cause: impl Into<String>) -> Self {
+    pub fn internal(cause: impl Into<String>) -> Self {
         let detail = "something unexpected happened here; the request id tells an operator where to look";
         let mut problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
         problem.0.cause = Some(cause.into());

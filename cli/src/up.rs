@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::IsTerminal;
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use anyhow::Context;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use hyper::Uri;
-use local::{Machine, Settings, Store};
+use local::{Clients, Machine, Rate, Settings, Store};
 use telemetry::export::{Exporter, Meter};
 use telemetry::metrics;
 use tokio::signal::unix::{SignalKind, signal};
@@ -50,6 +51,13 @@ pub struct Options {
     /// Who may call the API. `on`: whoever shows a key or a token; `off`: whoever reaches the loopback address.
     #[arg(long, env = "SAGALINE_AUTH", value_enum, default_value_t = Auth::On)]
     auth: Auth,
+    /// How many requests each may send: 100/s, 600/m, 5000/h, or `off`. A customer's keys and logins count as one, and so
+    /// does everybody at one address who shows nothing. Admins may send as many as they like.
+    #[arg(long, env = "SAGALINE_RATE_LIMIT", default_value = "100/s", value_parser = limit)]
+    rate_limit: Limit,
+    /// Requests come through a proxy on this machine: the last address in X-Forwarded-For is its client's.
+    #[arg(long, env = "SAGALINE_BEHIND_PROXY")]
+    behind_proxy: bool,
     /// `prod` refuses raw events, as the templates do.
     #[arg(long, env = "SAGALINE_ENVIRONMENT", default_value = "dev", value_parser = ["dev", "prod"])]
     environment: String,
@@ -93,6 +101,19 @@ enum Auth {
     On,
     /// Whoever reaches the loopback address.
     Off,
+}
+
+/// A rate, or none.
+#[derive(Clone, Copy)]
+struct Limit(Option<Rate>);
+
+fn limit(text: &str) -> Result<Limit, String> {
+    match text {
+        "off" => Ok(Limit(None)),
+        _ => {
+            text.parse().map(|rate| Limit(Some(rate))).map_err(|bad: local::BadRate| format!("{bad}, or off"))
+        }
+    }
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -166,8 +187,16 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         patience: Duration::from_secs(options.patience),
         expire_after: Some(Duration::from_secs(options.expire_after)).filter(|after| !after.is_zero()),
         asks_who: options.auth == Auth::On,
+        rate_limit: options.rate_limit.0,
+        behind_proxy: options.behind_proxy,
+        clients: Clients::default(),
     };
     let machine = Machine::start(&settings).await?;
+    // A key that nobody was shown is not kept: the next start makes another one.
+    match machine.first_key().map(first_key).as_deref().map(print) {
+        Some(Err(error)) => tracing::warn!(%error, "failed to show the first key; it is not kept"),
+        Some(Ok(())) | None => machine.keep_first_key().await?,
+    }
     // Whoever read this may be gone; that is no reason to stop.
     print(&greeting(&machine, &settings)).ok();
     tokio::select! {
@@ -252,7 +281,18 @@ fn observe(
     let spans = observers.as_ref().map(|observers| observers.exporter.layer().with_filter(is_span));
     let measured = observers.as_ref().map(|observers| observers.meter.layer().with_filter(is_metric));
     tracing_subscriber::registry().with(log).with(spans).with(measured).init();
+    // What a panic says may be what somebody sent; where it happened says enough.
+    panic::set_hook(Box::new(|panicked| {
+        let place = panicked.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panicked");
+    }));
     Ok(observers)
+}
+
+fn first_key(key: &str) -> String {
+    let about =
+        "The first key, an admin's. It is shown this once; keep it, and type where you type the rest:";
+    format!("{about}\n\n  export SAGALINE_API_KEY={key}\n")
 }
 
 fn greeting(machine: &Machine, settings: &Settings) -> String {
@@ -265,15 +305,6 @@ fn greeting(machine: &Machine, settings: &Settings) -> String {
     let post = |path: &str, body: &str| format!("  curl -s {url}/api/v1/{path}{key} -d '{body}'; echo");
     let mut lines =
         vec![format!("sagaline is up at {url}, its store is {data}, Ctrl-C stops it"), String::new()];
-    if let Some(key) = machine.first_key() {
-        lines.extend([
-            "The first key, an admin's. It is shown this once; keep it, and type where you type the rest:"
-                .to_owned(),
-            String::new(),
-            format!("  export SAGALINE_API_KEY={key}"),
-            String::new(),
-        ]);
-    }
     lines.extend([
         "Try it: ten of a thing on the shelf, an order for two of them, and what became of it.".to_owned(),
         String::new(),

@@ -87,6 +87,7 @@ fn the_tour_of_the_readme_works_word_for_word() {
         "the packers",
         "order-0001",
         "TEAPOT-RED",
+        "erased people",
         "ORDER_RETRACTED_EVENT",
         "anomalies    2",
         "order-11-kill is PAID",

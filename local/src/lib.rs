@@ -15,11 +15,14 @@ mod queue_state;
 mod relay;
 mod runs;
 mod schedule;
+mod serve;
 mod stores;
 mod sweeps;
 pub mod wiring;
 
+pub use apis::limits::{BadRate, Rate};
 pub use machine::{Machine, Settings, declared};
 pub use ops::routes;
-pub use runs::{offline_audit, offline_key, offline_replay};
+pub use runs::{offline_audit, offline_key, offline_personal, offline_replay};
+pub use serve::Clients;
 pub use stores::{Store, erase, is_store};

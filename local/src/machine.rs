@@ -1,6 +1,5 @@
 //! Starting and stopping: opens the store, wires what the templates declare, serves HTTP.
 
-use std::future::IntoFuture;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use apis::access::{Access, Guard};
+use apis::limits::{Limits, Rate};
 use apis::{Api, Environment};
 use auth::key;
-use event_store::{Role, Stamper, SystemStamper, Window};
+use event_store::{Key, Keys, Role, Stamper, SystemStamper, Window};
 use event_store_embedded::{EmbeddedStore, QueueChange};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, watch};
@@ -20,13 +20,14 @@ use workers::{FakeGateway, LogSweeper, Ports, Sweeper, Worker, Workers};
 
 use crate::dispatch::Dispatch;
 use crate::feed::Feed;
-use crate::http;
+use crate::http::{self, Way};
 use crate::letters::Letters;
 use crate::ops::Ops;
 use crate::queue::Queue;
 use crate::queue_state::Definition;
 use crate::runs::{Moment, Runs};
 use crate::schedule::{LocalNudges, sweep_every};
+use crate::serve::{Clients, serve};
 use crate::stores::{Ask, Store, Stores};
 use crate::sweeps::{KeptLetters, Sweeps};
 use crate::wiring::Wiring;
@@ -55,18 +56,25 @@ pub struct Settings {
     pub expire_after: Option<Duration>,
     /// Whether whoever asks has to prove who they are.
     pub asks_who: bool,
+    /// How many requests everybody but admins may send.
+    pub rate_limit: Option<Rate>,
+    /// Whether a proxy hands requests on, and is believed where they come from.
+    pub behind_proxy: bool,
+    /// What clients may take.
+    pub clients: Clients,
 }
 
 /// The running system.
 pub struct Machine {
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     dispatchers: Vec<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
     queues: Vec<Arc<Queue>>,
     store: EmbeddedStore,
-    first_key: Option<String>,
+    keys: Arc<dyn Keys>,
+    first_key: Option<(Key, String)>,
 }
 
 /// The templates, as they were when this was built.
@@ -104,7 +112,8 @@ impl Machine {
         let clock: Arc<dyn Stamper> = Arc::new(SystemStamper::new("oms-api"));
         let guard = if settings.asks_who { Guard::Here } else { Guard::Open };
         let ask = Ask { clock: clock.clone(), guard };
-        let (stores, relay) = Stores::open(&settings.store, &settings.data, settings.fresh, ask).await?;
+        let (mut stores, relay) = Stores::open(&settings.store, &settings.data, settings.fresh, ask).await?;
+        stores.access.limits = Arc::new(Limits::new(settings.rate_limit));
         let first_key = match guard {
             Guard::Here => first_key(&stores.access, &*clock).await?,
             Guard::Open | Guard::Gateway => None,
@@ -164,22 +173,32 @@ impl Machine {
             dispatchers: readers,
             wiring: wiring.clone(),
             letters,
-            runs: Runs::new(stores.ports()),
+            runs: Runs::new(stores.ports(), stores.places()),
             sweeps,
             stop: stopped.clone(),
         });
-        let router = http::router(&topology, api, ops)?;
-        let mut asked_to_stop = stopped;
-        let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-            drop(asked_to_stop.wait_for(|stop| *stop).await);
-        });
-        let server = tokio::spawn(server.into_future());
-        Ok(Machine { address, stop, server, dispatchers, background, queues, store, first_key })
+        let way = Way { longest: settings.clients.request, behind_proxy: settings.behind_proxy };
+        let router = http::router(&topology, api, ops, way)?;
+        let server = tokio::spawn(serve(listener, router, settings.clients, stopped));
+        let keys = stores.access.keys;
+        Ok(Machine { address, stop, server, dispatchers, background, queues, store, keys, first_key })
     }
 
-    /// The key that was made because there was none: an admin's, to be shown once. Only its hash is kept.
+    /// The key that was made because there is none: an admin's, to be shown once, and good for nothing until it is kept.
     pub fn first_key(&self) -> Option<&str> {
-        self.first_key.as_deref()
+        self.first_key.as_ref().map(|(_, shown)| shown.as_str())
+    }
+
+    /// Keeps the first key, once it was shown: a key that is kept and was shown to nobody locks everybody out. Only its
+    /// hash is kept.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn keep_first_key(&self) -> anyhow::Result<()> {
+        if let Some((key, _)) = &self.first_key {
+            self.keys.add_key(key.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Where it listens.
@@ -230,14 +249,12 @@ impl Machine {
 }
 
 /// Makes a key for an admin where there is no key at all: somebody has to make the others.
-async fn first_key(access: &Access, clock: &dyn Stamper) -> anyhow::Result<Option<String>> {
+async fn first_key(access: &Access, clock: &dyn Stamper) -> anyhow::Result<Option<(Key, String)>> {
     let window = Window { limit: 1, ..Window::default() };
     if !access.keys.keys(&window).await?.rows.is_empty() {
         return Ok(None);
     }
-    let (key, shown) = key::new("the first".into(), Role::Admin, None, clock.now());
-    access.keys.add_key(key).await?;
-    Ok(Some(shown))
+    Ok(Some(key::new("the first".into(), Role::Admin, None, clock.now())))
 }
 
 fn environment(name: &str) -> anyhow::Result<Environment> {

@@ -230,14 +230,22 @@ async fn start_replay(State(ops): State<Arc<Ops>>, body: Result<Json<StartReplay
 struct StartAudit {
     /// How many seconds something may stand still that somebody owes something.
     patience: Option<u64>,
+    /// Whether it is looked for what is left of people who were erased, and for nothing else.
+    #[serde(default)]
+    personal: bool,
 }
 
 /// Nothing has to be said of it, so there need be no body.
 async fn start_audit(State(ops): State<Arc<Ops>>, body: Bytes) -> Answer {
     let said = if body.is_empty() { Ok(Json(StartAudit::default())) } else { Json::from_bytes(&body) };
-    let Json(StartAudit { patience }) = said.map_err(|rejection| bad_body(&rejection))?;
+    let Json(StartAudit { patience, personal }) = said.map_err(|rejection| bad_body(&rejection))?;
     let patience = patience.map_or(PATIENCE, Duration::from_secs);
-    match ops.runs.audit(still_since(Timestamp::from_millis(now()), patience)) {
+    let started_run = if personal {
+        ops.runs.personal()
+    } else {
+        ops.runs.audit(still_since(Timestamp::from_millis(now()), patience))
+    };
+    match started_run {
         Some(id) => Ok(started("audits", id)),
         None => {
             let detail = "an audit is running; wait for its end";

@@ -1,6 +1,7 @@
 //! Who may ask for what.
 
 use apis::access::Guard;
+use apis::limits::Origin;
 use auth::{Principal, key};
 use axum::body::Body;
 use axum::http::Request;
@@ -223,7 +224,7 @@ async fn a_key_that_is_forged_revoked_unknown_or_shown_beside_a_token_opens_noth
     let listed = guarded.get(&guarded.admin, "/keys?limit=200").await;
     let id = revoked.split('_').nth(1).unwrap();
     assert!(listed.body["keys"].as_array().unwrap().iter().any(|key| key["key_id"] == *id));
-    assert!(!listed.body.to_string().contains(revoked.rsplit('_').next().unwrap()));
+    assert!(!listed.body.to_string().contains(revoked.splitn(3, '_').nth(2).unwrap()));
     assert_eq!(guarded.get(&revoked, "/orders").await.status, 200);
     let path = format!("/keys/{id}");
     let answer = guarded.ask(Some(&guarded.admin), "DELETE", &path, &Value::Null).await;
@@ -308,7 +309,7 @@ async fn a_key_is_shown_once_even_to_who_asks_again_under_an_idempotency_key() {
     assert_eq!((again.status, again.header("idempotent-replayed")), (201, "true"));
     assert_eq!((&again.body["key_id"], &again.body["api_key"]), (&first.body["key_id"], &Value::Null));
     let kept = format!("{:?}", guarded.world.store.kept_answers());
-    assert!(!kept.contains(shown.rsplit('_').next().unwrap()));
+    assert!(!kept.contains(shown.splitn(3, '_').nth(2).unwrap()));
 }
 
 #[tokio::test]
@@ -406,6 +407,40 @@ async fn after_fifteen_tries_nobody_logs_in_for_a_while_whatever_they_know() {
     // Somebody else is not kept out by it.
     let other = json!({ "username": "nobody", "password": "wrong horse battery!!" });
     assert_eq!(guarded.ask(None, "POST", "/login", &other).await.code(), "invalid_login");
+}
+
+#[tokio::test]
+async fn logins_that_succeed_are_not_counted_and_give_back_those_that_failed() {
+    let guarded = Guarded::new().await;
+    let body = json!({ "username": "berta", "password": "correct horse battery" });
+    assert_eq!(guarded.ask(None, "POST", "/users", &body).await.status, 201);
+    let wrong = json!({ "username": "berta", "password": "wrong horse battery!!" });
+    for _ in 0..2 {
+        for _ in 0..14 {
+            assert_eq!(guarded.ask(None, "POST", "/login", &wrong).await.status, 401);
+        }
+        for _ in 0..3 {
+            assert_eq!(guarded.ask(None, "POST", "/login", &body).await.status, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_who_uses_up_somebodys_tries_does_not_keep_them_out_where_they_are() {
+    let guarded = Guarded::new().await;
+    let right = json!({ "username": "berta", "password": "correct horse battery" });
+    assert_eq!(guarded.ask(None, "POST", "/users", &right).await.status, 201);
+    let wrong = json!({ "username": "berta", "password": "wrong horse battery!!" });
+    let from = async |address: &str, body: &Value| {
+        let request = Request::post("/login").header("content-type", "application/json");
+        let request = request.extension(Origin(address.parse().unwrap()));
+        guarded.world.send(request.body(Body::from(body.to_string())).unwrap()).await.status
+    };
+    for _ in 0..15 {
+        assert_eq!(from("192.0.2.1", &wrong).await, 401);
+    }
+    assert_eq!(from("192.0.2.1", &right).await, 429);
+    assert_eq!(from("192.0.2.2", &right).await, 200);
 }
 
 #[tokio::test]

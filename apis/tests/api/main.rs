@@ -13,6 +13,7 @@ mod edge;
 mod erasing;
 mod idempotency;
 mod inventory;
+mod limits;
 mod lists;
 mod place;
 mod raw_events;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apis::access::{Access, Guard};
+use apis::limits::Limits;
 use apis::{Api, Environment};
 use async_trait::async_trait;
 use axum::Router;
@@ -19,6 +20,7 @@ use tower::ServiceExt;
 use views::Pause;
 
 pub struct World {
+    pub api: Arc<Api>,
     pub store: Arc<MemoryStore>,
     pub clock: Arc<Ticking>,
     pub router: Router,
@@ -137,6 +139,27 @@ impl World {
         World::behind(guard, Arc::new(MemoryStore::new()), Environment::Dev, |store| store)
     }
 
+    /// Everybody but admins may send so many requests; whoever asks has to say who they are.
+    pub fn limited(rate: &str) -> World {
+        let world = World::guarded(Guard::Here);
+        let World { api: open, store, clock, .. } = world;
+        let mut access = open.access.clone();
+        access.limits = Arc::new(Limits::new(Some(rate.parse().unwrap())));
+        let api = Api {
+            log: open.log.clone(),
+            orders: open.orders.clone(),
+            stock: open.stock.clone(),
+            catalog: open.catalog.clone(),
+            kept: open.kept.clone(),
+            access,
+            pause: open.pause.clone(),
+            stamper: open.stamper.clone(),
+            environment: open.environment,
+        };
+        let api = Arc::new(api);
+        World { router: apis::router(api.clone()), api, store, clock }
+    }
+
     pub fn over(
         store: Arc<MemoryStore>,
         environment: Environment,
@@ -163,7 +186,8 @@ impl World {
             stamper: clock.clone(),
             environment,
         };
-        World { store, clock, router: apis::router(Arc::new(api)) }
+        let api = Arc::new(api);
+        World { store, clock, router: apis::router(api.clone()), api }
     }
 
     /// A customer `cust-1`, and two products: `lamp` for 19.99 and `sock` for 2.

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use event_store::memory::MemoryStore;
 use event_store::{
     Allowance, Appended, CatalogViews, ChangeFeed, Claim, Claimed, Copy, CustomerRow, DeliveryRow, EventLog,
-    Idempotency, IntentStore, KeptAnswer, Key, KeyRow, Keys, LedgerEntry, LogScan, OrderQuery, OrderRow,
-    OrderRows, OrderViews, Page, PaymentRow, Personal, Position, ProductRow, Progress, ScanPage, Secrets,
-    Segment, ShadowViews, StockRow, StockViews, StoreError, Tries, User, UserRow, Users, Versioned, View,
-    ViewRow, Window,
+    Forgotten, Idempotency, IntentStore, KeptAnswer, Key, KeyRow, Keys, LedgerEntry, LogScan, OrderQuery,
+    OrderRow, OrderRows, OrderViews, Page, PaymentRow, Personal, Position, ProductRow, Progress, ScanPage,
+    Secrets, Segment, ShadowViews, StockRow, StockViews, StoreError, Tries, User, UserRow, Users, Versioned,
+    View, ViewRow, Window,
 };
 use events::{Causes, CustomerId, OrderId, Priority, ProductId, RecordedEvent, Sku, Slot, Stamp, Timestamp};
 use futures_util::FutureExt;
@@ -390,7 +390,7 @@ impl Users for Ports {
         self.store.users(window).await
     }
 
-    async fn forget_customer(&self, customer: &CustomerId) -> Result<usize, StoreError> {
+    async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
         self.sim.call(Call::ForgetCustomer, || at_once(self.store.forget_customer(customer))).await
     }
 }
@@ -419,6 +419,10 @@ impl Secrets for Ports {
     async fn secret(&self, name: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError> {
         self.sim.call(Call::Secret, || at_once(self.store.secret(name, offered))).await
     }
+
+    async fn known_secret(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        self.store.known_secret(name).await
+    }
 }
 
 #[async_trait]
@@ -426,10 +430,15 @@ impl Tries for Ports {
     async fn take_try(
         &self,
         whose: &str,
+        by: &str,
         allowance: Allowance,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        self.store.take_try(whose, allowance, now).await
+        self.store.take_try(whose, by, allowance, now).await
+    }
+
+    async fn forget_tries(&self, whose: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.store.forget_tries(whose, now).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use apis::access::{Access, Guard};
+use apis::limits::Limits;
 use apis::{Api, Environment};
 use async_trait::async_trait;
 use auth::{Authenticator, CURSORS, SharedSecret};
@@ -793,6 +794,7 @@ fn access(ports: &Arc<Ports>, clock: Arc<dyn Stamper>) -> Access {
         keys: ports.clone(),
         tries: ports.clone(),
         cursors: Arc::new(SharedSecret::new(ports.clone(), CURSORS)),
+        limits: Arc::new(Limits::new(None)),
     }
 }
 

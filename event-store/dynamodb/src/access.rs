@@ -13,8 +13,8 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update,
 };
 use event_store::{
-    After, Allowance, Claim, Claimed, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page, Secrets,
-    StoreError, Tries, User, UserRow, Users, Window,
+    After, Allowance, Claim, Claimed, Forgotten, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page,
+    Secrets, StoreError, Tries, Try, User, UserRow, Users, Window,
 };
 use events::{CustomerId, Timestamp};
 use serde::Serialize;
@@ -78,13 +78,20 @@ impl Users for DynamoStore {
         self.all_of(USER, window, |item| json_of(item, "row")).await
     }
 
-    async fn forget_customer(&self, customer: &CustomerId) -> Result<usize, StoreError> {
+    async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
         let (table, noted) = (&self.tables.users, key("id", &id_of(OF_CUSTOMER, customer.as_str())));
         let found = self.get(table, noted.clone()).await?.and_then(|mut item| item.remove("ids"));
-        let Some(AttributeValue::Ss(ids)) = found else { return Ok(0) };
-        let mut forgotten = 0;
+        let Some(AttributeValue::Ss(ids)) = found else { return Ok(Forgotten::default()) };
+        let mut forgotten = Forgotten::default();
         for id in &ids {
-            forgotten += usize::from(self.delete_of(customer, id).await?);
+            if !self.delete_of(customer, id).await? {
+                continue;
+            }
+            match id.split_once('#') {
+                Some((USER, name)) => forgotten.usernames.push(name.to_owned()),
+                Some((_, key_id)) => forgotten.key_ids.push(key_id.to_owned()),
+                None => {}
+            }
         }
         // Names of people are among them. What was noted meanwhile stays.
         let forget = self
@@ -185,18 +192,25 @@ impl Tries for DynamoStore {
     async fn take_try(
         &self,
         whose: &str,
+        by: &str,
         allowance: Allowance,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let forget_at = Timestamp::from_millis(now.millis().saturating_add(allowance.within));
-        self.change(&id_of("TRIES", whose), |tries: Option<Vec<Timestamp>>| {
+        self.change(&id_of("TRIES", whose), |tries: Option<Vec<Try>>| {
             let mut tries = tries.unwrap_or_default();
-            match allowance.take(&mut tries, now) {
+            match allowance.take(&mut tries, by, now) {
                 Ok(()) => (None, Some((tries, forget_at))),
                 Err(again) => (Some(again), None),
             }
         })
         .await
+    }
+
+    async fn forget_tries(&self, whose: &str, now: Timestamp) -> Result<(), StoreError> {
+        // No function may delete from this table: its time to live does.
+        self.change(&id_of("TRIES", whose), |tries: Option<Vec<Try>>| ((), tries.map(|_| (Vec::new(), now))))
+            .await
     }
 }
 

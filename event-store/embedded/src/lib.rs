@@ -6,6 +6,7 @@
 
 mod access;
 mod actions;
+mod beside;
 mod bookmarks;
 mod catalog;
 mod checkpoint;

@@ -190,7 +190,7 @@ fn a_dashboard_can_be_read_and_shows_of_our_metrics_only_what_is_measured() {
 }
 
 /// A rule, what is replaced in the templates so that they break it, and who must be named for it.
-const BREAKS: [(Rule, &str, &str, &str); 63] = [
+const BREAKS: [(Rule, &str, &str, &str); 64] = [
     (dashboards_show_what_is_measured, "\"id\": \"settled\"}]", "\"id\": \"settled\"}],", "Dashboard"),
     (dashboards_show_what_is_measured, "\\\"OrdersSettled\\\"", "\\\"OrdersEnded\\\"", "Dashboard"),
     (
