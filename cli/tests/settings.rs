@@ -12,7 +12,7 @@ use server::{BINARY, Server};
 use tempfile::TempDir;
 
 /// Each setting, its flag, and something that it cannot be.
-const WRONG: [(&str, &str, &str); 17] = [
+const WRONG: [(&str, &str, &str); 19] = [
     ("SAGALINE_URL", "--url", "ftp://127.0.0.1"),
     ("SAGALINE_API_KEY", "--key", "two words"),
     ("SAGALINE_PORT", "--port", "http"),
@@ -21,6 +21,8 @@ const WRONG: [(&str, &str, &str); 17] = [
     ("SAGALINE_TABLE_PREFIX", "--table-prefix", "my tables/"),
     ("SAGALINE_DATA", "--data", "a-file"),
     ("SAGALINE_AUTH", "--auth", "maybe"),
+    ("SAGALINE_RATE_LIMIT", "--rate-limit", "many"),
+    ("SAGALINE_BEHIND_PROXY", "--behind-proxy", "maybe"),
     ("SAGALINE_ENVIRONMENT", "--environment", "test"),
     ("SAGALINE_GATEWAY_FAILURES", "--gateway-failures", "2"),
     ("SAGALINE_GATEWAY_SEED", "--gateway-seed", "-1"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use event_store::{ChangeFeed, EventLog, Position, Stamper, SystemStamper};
 use event_store_embedded::EmbeddedStore;
 use events::{Causes, Priority, RecordedEvent};
-use local::{Machine, Settings, Store};
+use local::{Clients, Machine, Settings, Store};
 
 const BACKLOG: u64 = 10_000;
 /// The express order begins among the waiting ones, and ends with its stock sold.
@@ -81,6 +81,9 @@ async fn an_express_order_is_settled_while_ten_thousand_that_were_placed_before_
         patience: Duration::from_secs(3_600),
         expire_after: None,
         asks_who: false,
+        rate_limit: None,
+        behind_proxy: false,
+        clients: Clients::default(),
     };
     let machine = Machine::start(&settings).await.expect("it starts over what is there");
     let store = machine.store().clone();

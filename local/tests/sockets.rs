@@ -24,6 +24,7 @@ async fn serving(clients: Clients) -> (Machine, TempDir) {
         gateway_failures: 0.0,
         gateway_seed: 1,
         patience: Duration::from_secs(60),
+        expire_after: None,
         asks_who: false,
         rate_limit: None,
         behind_proxy: false,

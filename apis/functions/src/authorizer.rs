@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use apis::access::{is_open_to_nobody, shown};
+use apis::limits::Origin;
 use apis::problem::title;
 use auth::{Authenticator, Principal, Refusal, digest};
 use event_store::SystemStamper;
@@ -130,6 +131,16 @@ pub(crate) fn said_by_the_gateway(request: &Request) -> Option<Principal> {
     }
 }
 
+/// Where a request comes from, as API Gateway saw it.
+pub(crate) fn origin(request: &Request) -> Option<Origin> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV1(context) => {
+            context.identity.source_ip.as_ref()?.parse().ok().map(Origin)
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -192,7 +203,7 @@ mod tests {
             "usageIdentifierKey": answer["usageIdentifierKey"],
         });
         assert_eq!(answer, expected);
-        let secret = shown.rsplit('_').next().unwrap();
+        let secret = shown.splitn(3, '_').nth(2).unwrap();
         assert!(!answer.to_string().contains(secret) && !answer.to_string().contains(&auth::digest(secret)));
         // The event that the API gets, in which a client says something else.
         let mut context = answer["context"].clone();
@@ -209,12 +220,19 @@ mod tests {
         {
             context[name] = json!(value);
         }
-        context["identity"] = json!({});
+        context["identity"] = json!({ "sourceIp": "192.0.2.7" });
         let event = json!({
             "resource": "/orders", "path": "/orders", "httpMethod": "GET", "headers": headers,
             "requestContext": context, "body": null, "isBase64Encoded": false,
         });
         lambda_http::request::from_str(&event.to_string()).unwrap()
+    }
+
+    #[test]
+    fn where_a_request_comes_from_is_what_the_gateway_saw() {
+        let forged = json!({ "x-forwarded-for": "198.51.100.1" });
+        let seen = origin(&request(forged, json!({})));
+        assert_eq!(seen, Some(Origin("192.0.2.7".parse().unwrap())));
     }
 
     #[test]

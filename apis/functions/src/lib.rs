@@ -51,6 +51,9 @@ pub async fn serve(name: &'static str, router: fn(Arc<Api>) -> Router) -> Result
         if let Some(principal) = authorizer::said_by_the_gateway(&request) {
             request.extensions_mut().insert(principal);
         }
+        if let Some(origin) = authorizer::origin(&request) {
+            request.extensions_mut().insert(origin);
+        }
         function.invocation(in_time(until, router.clone(), request))
     };
     lambda_http::run(lambda_http::service_fn(answer)).await
