@@ -89,7 +89,9 @@ impl Handler {
     pub fn bad_luck(self, call: Call) -> f32 {
         let seldom = match (self, call) {
             (Handler::Payments, Call::CancelIntent | Call::Refund) => 4.0,
-            (Handler::Sweeper | Handler::LogSweeper, Call::Nudge | Call::ReadStream) => 4.0,
+            (Handler::Sweeper, Call::Nudge | Call::ReadStream) | (Handler::LogSweeper, Call::Nudge) => 4.0,
+            // Only where orders expire.
+            (Handler::LogSweeper, Call::ReadStream) => 12.0,
             // An order that expires.
             (Handler::LogSweeper, Call::Append) => 8.0,
             // A request is given up only where a store failed it.

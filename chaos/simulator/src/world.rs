@@ -220,7 +220,10 @@ impl World {
 
     fn take_its_course(&mut self, plan: &Plan) {
         let mut workload = workload::draw(plan.seed, &self.sim.core().swarm);
-        let asks = workload.before.iter().chain(workload.storm.iter().map(|(_, ask)| ask));
+        let asks = workload
+            .before
+            .iter()
+            .chain(workload.storm.iter().chain(&workload.afterthoughts).map(|(_, ask)| ask));
         let holders = asks.filter_map(|ask| ask.holder.clone()).chain((0..PROGRAMS).map(Holder::Program));
         for key in holders.filter_map(|holder| holder.key()) {
             at_once(self.store.add_key(key)).expect("memory is always there");
@@ -231,6 +234,7 @@ impl World {
         }
         self.drive();
         workload.storm.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        workload.storm.append(&mut workload.afterthoughts);
         let storm = self.begin_storm(workload.storm);
         self.drive();
         self.look_at_rest(self.sim.now().saturating_sub(storm));

@@ -17,6 +17,8 @@ pub struct Workload {
     pub before: Vec<Ask>,
     /// Asked in the storm, each at its share of the storm's time, 0 to 1.
     pub storm: Vec<(f32, Ask)>,
+    /// Asked in the storm too, and numbered behind it: what was thought of later, so that the numbers of the rest stay.
+    pub afterthoughts: Vec<(f32, Ask)>,
 }
 
 /// The workload of a seed: one of the two generators', which know nothing of each other.
@@ -78,7 +80,7 @@ fn reprice_some(workload: &mut Workload, rng: &mut fastrand::Rng) {
         let Wants::List { product_id, minor, .. } = &workload.before[number].wants else { continue };
         while rng.u8(..4) == 0 {
             let minor = if rng.u8(..4) == 0 { *minor } else { rng.i64(1..20_000) };
-            workload.storm.push((rng.f32(), Ask::reprice(product_id, minor)));
+            workload.afterthoughts.push((rng.f32(), Ask::reprice(product_id, minor)));
         }
     }
 }
@@ -87,7 +89,7 @@ fn reprice_some(workload: &mut Workload, rng: &mut fastrand::Rng) {
 fn say_who_asks(workload: &mut Workload, rng: &mut fastrand::Rng) {
     for program in 1..PROGRAMS {
         if rng.u8(..3) == 0 {
-            workload.storm.push((rng.f32(), Ask::revoke(Holder::Program(program))));
+            workload.afterthoughts.push((rng.f32(), Ask::revoke(Holder::Program(program))));
         }
     }
     let mut customers: FxHashMap<OrderId, String> = FxHashMap::default();
@@ -99,7 +101,7 @@ fn say_who_asks(workload: &mut Workload, rng: &mut fastrand::Rng) {
     for ask in &mut workload.before {
         ask.holder = Some(Holder::Admin);
     }
-    for (_, ask) in &mut workload.storm {
+    for (_, ask) in workload.storm.iter_mut().chain(&mut workload.afterthoughts) {
         // What is sent twice under one key is sent by one.
         let (is_theirs, program) = match ask.key {
             Some(_) => (true, 0),
