@@ -11,7 +11,7 @@ use event_store::{
     CatalogViews, ChangeFeed, Copy, EventLog, IntentStore, LogScan, OrderQuery, OrderViews, Position,
     Segment, ShadowViews, StockViews, View, Window,
 };
-use event_store_embedded::{DeadLetter, EmbeddedStore, ParkedMessage, QueueChange};
+use event_store_embedded::{Choice, DeadLetter, EmbeddedStore, ParkedMessage, QueueChange};
 use events::{CustomerId, OrderId, ProductId, RecordedEvent, Sku};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use sagaline_fuzz::shop::stamped;
@@ -174,8 +174,11 @@ fn ask_the_queues(store: &EmbeddedStore) {
     queues.cursor("Work").ok();
     queues.parked("Work").ok();
     queues.dead_letters(None, 0, 100).ok();
-    queues.newest_dead_letter().ok();
     queues.dead_letter_counts().ok();
+    queues.count(&Choice::default(), i64::MAX).ok();
+    queues.action(1).ok();
+    queues.actions(i64::MAX, 100).ok();
+    queues.unfinished().ok();
 }
 
 /// What workers write: an event that moves counters, rows, an intent, a queue's state.
