@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn every_request_can_be_understood() {
         for seed in 0..200 {
-            let Workload { before, storm } = drawn(seed);
+            let Workload { before, storm, .. } = drawn(seed);
             assert!(storm.iter().all(|(at, _)| (0.0..=1.0).contains(at)));
             for ask in before.iter().chain(storm.iter().map(|(_, ask)| ask)) {
                 assert_eq!(ask.body.is_empty(), ["GET", "DELETE"].contains(&ask.method), "{ask:?}");
