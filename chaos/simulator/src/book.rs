@@ -142,7 +142,10 @@ impl Book {
             _ => false,
         };
         let costs = match &self.entries[number].ask.wants {
-            Wants::Place { lines, .. } => lines.iter().map(|line| self.cost(line)).collect(),
+            // Where indexes lag, nobody can say what it costs now.
+            Wants::Place { lines, .. } if self.sim.core().swarm.stale == 0 => {
+                lines.iter().map(|line| self.cost(line)).collect()
+            }
             _ => Vec::new(),
         };
         if let Some(closing) = self.closes(&self.entries[number].ask) {
@@ -498,9 +501,8 @@ impl Book {
         else {
             return None;
         };
-        let lags = self.sim.core().swarm.stale > 0;
         lines.iter().zip(&entry.costs).find_map(|((sku, _), then)| {
-            let then = then.filter(|_| !lags)?;
+            let then = (*then)?;
             let asked = placed.items.iter().find(|line| line.sku == *sku)?.unit_price?.minor();
             let row = at_once(self.store.product_by_sku(sku)).expect("memory is always there")?;
             let since = self.prices(&row.product_id).into_iter().filter(|cost| cost.revision > then.revision);
