@@ -4,6 +4,7 @@
 mod asking;
 
 use std::fs;
+use std::fs::File;
 
 use asking::Asking;
 use serde_json::{Map, Value, json};
@@ -227,7 +228,11 @@ async fn nothing_that_anybody_sends_is_logged_measured_traced_or_told_of_a_dead_
     let folder = TempDir::new().unwrap();
     let (data, log) = (folder.path().join("data"), folder.path().join("log"));
     let collector = Collector::start().await.unwrap();
-    let server = Asking::start(&data, &log, &["--log", EVERYTHING, "--otlp-endpoint", collector.endpoint()]);
+    let server = Asking::start(
+        &data,
+        File::create(&log).unwrap(),
+        &["--log", EVERYTHING, "--otlp-endpoint", collector.endpoint()],
+    );
     let key = server.key.clone().unwrap();
     let mut canaries = Canaries::default();
     a_days_work(&server, &key, &mut canaries).await;

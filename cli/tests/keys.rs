@@ -1,59 +1,33 @@
 //! Who may ask a server that asks who they are.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
-mod server;
+mod asking;
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
+use asking::{Asking, BINARY};
 use serde_json::Value;
-use server::BINARY;
 use tempfile::TempDir;
 
-/// A server that asks, what it said at its start, and where it is.
-struct Asking {
-    process: Child,
-    url: String,
-    key: Option<String>,
+/// A server that asks, and logs where the test does.
+fn started(data: &Path) -> Asking {
+    Asking::start(data, Stdio::inherit(), &[])
+}
+
+fn run(url: &str, key: Option<&str>, arguments: &[&str]) -> Output {
+    let mut command = Command::new(BINARY);
+    command.args(["--url", url]).args(arguments).env_remove("SAGALINE_API_KEY");
+    if let Some(key) = key {
+        command.env("SAGALINE_API_KEY", key);
+    }
+    command.output().unwrap()
 }
 
 impl Asking {
-    fn start(data: &Path) -> Asking {
-        let mut process = Command::new(BINARY)
-            .args(["up", "--port", "0", "--data"])
-            .arg(data)
-            .env_remove("SAGALINE_API_KEY")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (mut url, mut key) = (None, None);
-        for line in BufReader::new(process.stdout.as_mut().unwrap()).lines() {
-            let line = line.unwrap();
-            if let Some(shown) = line.trim().strip_prefix("export SAGALINE_API_KEY=") {
-                key = Some(shown.to_owned());
-            }
-            let said = line.split_whitespace().find(|word| word.starts_with("http://"));
-            url = url.or(said.map(|word| word.trim_end_matches(',').to_owned()));
-            if line.contains("listOrders") {
-                break;
-            }
-        }
-        Asking { process, url: url.unwrap(), key }
-    }
-
-    fn run(&self, key: Option<&str>, arguments: &[&str]) -> Output {
-        let mut command = Command::new(BINARY);
-        command.args(["--url", &self.url]).args(arguments).env_remove("SAGALINE_API_KEY");
-        if let Some(key) = key {
-            command.env("SAGALINE_API_KEY", key);
-        }
-        command.output().unwrap()
-    }
-
     /// What a command that succeeds answers.
     fn json(&self, key: &str, arguments: &[&str]) -> Value {
-        let output = self.run(Some(key), &[arguments, &["-o", "json"]].concat());
+        let output = run(&self.url, Some(key), &[arguments, &["-o", "json"]].concat());
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {complaint}");
         serde_json::from_slice(&output.stdout).unwrap()
@@ -61,29 +35,16 @@ impl Asking {
 
     /// Why a command is refused.
     fn refused(&self, key: Option<&str>, arguments: &[&str]) -> String {
-        let output = self.run(key, arguments);
+        let output = run(&self.url, key, arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         String::from_utf8(output.stderr).unwrap()
-    }
-
-    fn stop(mut self) {
-        let id = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-        assert!(self.process.wait().unwrap().success());
-    }
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
     }
 }
 
 #[test]
 fn the_first_key_is_shown_once_and_opens_everything_and_without_one_nothing_is_told() {
     let folder = TempDir::new().unwrap();
-    let server = Asking::start(folder.path());
+    let server = started(folder.path());
     let key = server.key.clone().expect("the first start shows the first key");
     let refused = server.refused(None, &["order", "list"]);
     assert!(
@@ -104,7 +65,7 @@ fn the_first_key_is_shown_once_and_opens_everything_and_without_one_nothing_is_t
     }
     server.stop();
 
-    let again = Asking::start(folder.path());
+    let again = started(folder.path());
     assert_eq!(again.key, None, "there is a key already");
     assert!(again.json(&key, &["order", "list"])["orders"].is_array());
     again.stop();
@@ -113,7 +74,7 @@ fn the_first_key_is_shown_once_and_opens_everything_and_without_one_nothing_is_t
 #[test]
 fn a_key_opens_what_its_role_may_until_it_is_revoked() {
     let folder = TempDir::new().unwrap();
-    let server = Asking::start(folder.path());
+    let server = started(folder.path());
     let admin = server.key.clone().unwrap();
     let made = server.json(&admin, &["key", "create", "packers", "--role", "operator"]);
     let operator = made["api_key"].as_str().unwrap();
@@ -143,20 +104,15 @@ fn a_key_opens_what_its_role_may_until_it_is_revoked() {
 fn who_has_lost_every_key_makes_one_in_the_folder_while_no_server_has_it_open() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().to_str().unwrap();
-    let server = Asking::start(folder.path());
+    let server = started(folder.path());
     let create = ["key", "create", "spare", "--role", "admin", "--data", data];
     let busy = server.refused(None, &create);
     assert!(busy.contains("in use by another process"), "{busy}");
     server.stop();
-    let gone = Asking {
-        process: Command::new("true").spawn().unwrap(),
-        url: "http://127.0.0.1:1".into(),
-        key: None,
-    };
-    let made = gone.run(None, &[&create[..], &["-o", "json"]].concat());
+    let made = run("http://127.0.0.1:1", None, &[&create[..], &["-o", "json"]].concat());
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
-    let server = Asking::start(folder.path());
+    let server = started(folder.path());
     assert!(server.json(made["api_key"].as_str().unwrap(), &["key", "list"])["keys"].is_array());
     server.stop();
 }
@@ -185,7 +141,7 @@ fn a_first_key_that_could_not_be_shown_is_not_kept_and_the_next_start_shows_one(
     Command::new("kill").args(["-INT", &id]).status().unwrap();
     process.wait().unwrap();
     assert!(is_up, "it did not start");
-    let server = Asking::start(folder.path());
+    let server = started(folder.path());
     let key = server.key.clone().expect("somebody has to be shown a key");
     assert!(server.json(&key, &["key", "list"])["keys"].is_array());
     server.stop();

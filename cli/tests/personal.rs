@@ -3,6 +3,7 @@
 
 mod asking;
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -58,7 +59,7 @@ async fn people(server: &Asking, key: &str) -> [String; 2] {
 async fn of_whoever_is_erased_nothing_is_left_in_any_place_nor_in_any_byte_of_the_store() {
     let folder = TempDir::new().unwrap();
     let (data, log) = (folder.path().join("data"), folder.path().join("log"));
-    let server = Asking::start(&data, &log, &[]);
+    let server = Asking::start(&data, File::create(&log).unwrap(), &[]);
     let key = server.key.clone().unwrap();
     let erased = people(&server, &key).await;
     let places = [&["--url", &*server.url, "--key", &*key][..]].concat();
@@ -68,7 +69,7 @@ async fn of_whoever_is_erased_nothing_is_left_in_any_place_nor_in_any_byte_of_th
     let (is_clean, report) = of_folder(&data, &CANARIES);
     assert!(!is_clean && report["files"].as_array().unwrap().len() >= CANARIES.len(), "{report}");
 
-    let server = Asking::start(&data, &log, &[]);
+    let server = Asking::start(&data, File::create(&log).unwrap(), &[]);
     for id in &erased {
         server.done(&key, "DELETE", &format!("/customers/{id}"), &Value::Null).await;
     }
@@ -90,7 +91,7 @@ async fn of_whoever_is_erased_nothing_is_left_in_any_place_nor_in_any_byte_of_th
 async fn what_somebody_wrote_by_hand_about_an_erased_customer_is_named_and_not_said() {
     let folder = TempDir::new().unwrap();
     let (data, log) = (folder.path().join("data"), folder.path().join("log"));
-    let server = Asking::start(&data, &log, &[]);
+    let server = Asking::start(&data, File::create(&log).unwrap(), &[]);
     let key = server.key.clone().unwrap();
     for id in ["anna-1", "bert-1"] {
         server.done(&key, "POST", "/customers", &json!({ "customer_id": id })).await;

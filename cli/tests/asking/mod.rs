@@ -1,7 +1,6 @@
 //! A server that asks whoever asks it something who they are: what it said at its start, and how to ask it.
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -26,15 +25,15 @@ pub struct Asking {
 }
 
 impl Asking {
-    /// Starts it; what it logs goes into a file.
-    pub fn start(data: &Path, log: &Path, more: &[&str]) -> Asking {
+    /// Starts it, and says where what it logs goes.
+    pub fn start(data: &Path, log: impl Into<Stdio>, more: &[&str]) -> Asking {
         let mut process = Command::new(BINARY)
             .args(["up", "--port", "0", "--data"])
             .arg(data)
             .args(more)
             .env_remove("SAGALINE_API_KEY")
             .stdout(Stdio::piped())
-            .stderr(File::create(log).unwrap())
+            .stderr(log)
             .spawn()
             .unwrap();
         let (mut url, mut key) = (None, None);
