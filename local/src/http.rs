@@ -31,8 +31,7 @@ pub(crate) fn router(topology: &Topology, api: Arc<Api>, ops: Arc<Ops>) -> anyho
     served.retain(|(_, path)| !RAW_EVENTS.contains(path));
     declared.retain(|(_, path)| !RAW_EVENTS.contains(path));
     refuse_difference("this process", &declared, &served)?;
-    let ops = apis::around(ops::router(ops), ops::ROUTES, api.clone());
-    Ok(apis::router(api).merge(ops).layer(from_fn(to_the_end)))
+    Ok(apis::router_beside(ops::router(ops), ops::ROUTES, api).layer(from_fn(to_the_end)))
 }
 
 /// Carries out a request that changes something whether its client stays or not: one that hangs up in the middle and

@@ -1,8 +1,11 @@
 //! What an operator sees and does over HTTP: the feed, queues, dead letters, replays, audits.
 
+mod said;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use apis::Beside;
 use apis::access::Needs;
 use apis::problem::Problem;
 use axum::body::Bytes;
@@ -21,6 +24,7 @@ use tokio::sync::watch;
 use views::audit::{PATIENCE, still_since};
 use views::replay::Mode;
 
+use crate::docs;
 use crate::queue::{Queue, now};
 use crate::runs::Runs;
 use crate::wiring::Wiring;
@@ -37,21 +41,23 @@ pub(crate) struct Ops {
 
 type Answer = Result<Response, Problem>;
 
-/// Every route here, each with who may ask for it.
-pub(crate) const ROUTES: &[(&str, &str, Needs)] = &[
-    ("GET", "/events", Needs::OPERATOR),
-    ("GET", "/ops/queues", Needs::OPERATOR),
-    ("GET", "/ops/dead-letters", Needs::OPERATOR),
-    ("GET", "/ops/dead-letters/{id}", Needs::OPERATOR),
-    ("POST", "/ops/dead-letters/redrive", Needs::OPERATOR),
-    ("POST", "/ops/replays", Needs::OPERATOR),
-    ("GET", "/ops/replays/{id}", Needs::OPERATOR),
-    ("POST", "/ops/audits", Needs::OPERATOR),
-    ("GET", "/ops/audits/{id}", Needs::OPERATOR),
+/// Every route here, each with who may ask for it and what is said of it.
+pub(crate) const ROUTES: &[Beside] = &[
+    ("GET", "/docs", Needs::Nothing, said::docs),
+    ("GET", "/events", Needs::OPERATOR, said::events),
+    ("GET", "/ops/queues", Needs::OPERATOR, said::queues),
+    ("GET", "/ops/dead-letters", Needs::OPERATOR, said::dead_letters),
+    ("GET", "/ops/dead-letters/{id}", Needs::OPERATOR, said::dead_letter),
+    ("POST", "/ops/dead-letters/redrive", Needs::OPERATOR, said::redrive),
+    ("POST", "/ops/replays", Needs::OPERATOR, said::start_replay),
+    ("GET", "/ops/replays/{id}", Needs::OPERATOR, said::show_replay),
+    ("POST", "/ops/audits", Needs::OPERATOR, said::start_audit),
+    ("GET", "/ops/audits/{id}", Needs::OPERATOR, said::show_audit),
 ];
 
 pub(crate) fn router(ops: Arc<Ops>) -> Router {
     Router::new()
+        .route("/docs", get(docs::page))
         .route("/events", get(events))
         .route("/ops/queues", get(queues))
         .route("/ops/dead-letters", get(dead_letters))
@@ -335,4 +341,23 @@ async fn show_audit(State(ops): State<Arc<Ops>>, Path(id): Path<String>) -> Answ
 fn show(ops: &Ops, kind: &str, id: &str) -> Answer {
     let shown = id.parse().ok().and_then(|id| ops.runs.show(kind, id));
     shown.map(|shown| Json(shown).into_response()).ok_or_else(|| not_found(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_of_this_process_is_described_and_nothing_is_left_out_of_what_is_said_of_it() {
+        assert_eq!(apis::mistakes(ROUTES), Vec::<String>::new());
+        let description = apis::description(ROUTES);
+        for (method, path, ..) in ROUTES {
+            let said = &description["paths"][path][method.to_ascii_lowercase()];
+            assert!(said.is_object(), "{method} {path}");
+        }
+        let described = description["paths"].as_object().into_iter().flatten();
+        let described: usize =
+            described.map(|(_, methods)| methods.as_object().map_or(0, serde_json::Map::len)).sum();
+        assert_eq!(described, apis::routes().len() + ROUTES.len());
+    }
 }

@@ -23,6 +23,7 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
         ("GET", "/inventory/skus/{sku}/ledger"),
         ("GET", "/keys"),
         ("GET", "/livez"),
+        ("GET", "/openapi.json"),
         ("GET", "/orders"),
         ("GET", "/orders/{id}"),
         ("GET", "/orders/{id}/deliveries"),
@@ -55,10 +56,10 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
 }
 
 #[test]
-fn every_function_serves_its_own_routes_and_both_apis_say_whether_they_are_ready() {
+fn every_function_serves_its_own_routes_and_both_apis_say_whether_they_are_ready_and_what_they_take() {
     let (oms, ims) = (apis::routes_of("oms-api"), apis::routes_of("ims-api"));
     let both: Vec<_> = oms.iter().filter(|route| ims.contains(route)).collect();
-    assert_eq!(both, [&("GET", "/livez"), &("GET", "/readyz")]);
+    assert_eq!(both, [&("GET", "/livez"), &("GET", "/readyz"), &("GET", "/openapi.json")]);
     let mut all = [oms, ims, apis::routes_of("chaos-api")].concat();
     all.sort_unstable();
     all.dedup();
