@@ -1,13 +1,13 @@
 //! Loads of `chaos/k6`, run by k6 against a server of its own, and what must be true of the log afterwards.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
+use crate::server::Server;
 use crate::tools::{install_python, run as run_program};
 use crate::{cargo, root, step};
 
@@ -46,9 +46,9 @@ pub fn run(words: &[&str]) -> anyhow::Result<()> {
         Some(url) => k6_run(&k6, load, &url).map(drop),
         None => {
             step("release build", cargo(&["build", "--release", "--package", "sagaline"]))?;
-            let server = Server::start(&root().join("target").join("k6"))?;
+            let server = Server::start("release", "k6", &["--auth", "off"])?;
             let summary = k6_run(&k6, load, &server.url)?;
-            server.check(figure(&summary, "orders_placed", "count"))?;
+            check_log(&server, figure(&summary, "orders_placed", "count"))?;
             if load == "baseline" { keep(&summary) } else { Ok(()) }
         }
     }
@@ -70,60 +70,24 @@ fn figure(summary: &Value, metric: &str, name: &str) -> Option<f64> {
     summary["metrics"][metric][name].as_f64()
 }
 
-/// The release binary over a fresh store, on a free port. Ends when it is dropped.
-struct Server {
-    process: Child,
-    program: PathBuf,
-    url: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
+/// Every order that was accepted is in the log, and everything agrees with it.
+fn check_log(server: &Server, placed: Option<f64>) -> anyhow::Result<()> {
+    let audit = Command::new(&server.program)
+        .args(["audit", "--output", "json", "--url", &server.url])
+        .output()
+        .context("failed to run the audit")?;
+    let report: Value = serde_json::from_slice(&audit.stdout).context("failed to read the audit")?;
+    if !audit.status.success() {
+        bail!("the audit found differences: {report:#}");
     }
-}
-
-impl Server {
-    fn start(data: &Path) -> anyhow::Result<Server> {
-        let program = root().join("target").join("release").join("sagaline");
-        let mut process = Command::new(&program)
-            .args(["up", "--auth", "off", "--port", "0", "--fresh", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("failed to run {}", program.display()))?;
-        let mut said = String::new();
-        let output = process.stdout.take().context("a server says where it is")?;
-        BufReader::new(output).read_line(&mut said)?;
-        let url = said.split_whitespace().find(|word| word.starts_with("http://"));
-        let url = url.map(|url| url.trim_end_matches(',').to_owned());
-        let server = Server { process, program, url: url.clone().unwrap_or_default() };
-        if url.is_none() {
-            bail!("the server did not start: {said}");
-        }
-        Ok(server)
+    let orders = report["orders"].as_object().into_iter().flat_map(|orders| orders.values());
+    let in_the_log: u64 = orders.filter_map(Value::as_u64).sum();
+    let accepted = placed.context("k6 counted no orders")? as u64;
+    if in_the_log < accepted {
+        bail!("{accepted} orders were accepted, and {in_the_log} are in the log");
     }
-
-    /// Every order that was accepted is in the log, and everything agrees with it.
-    fn check(&self, placed: Option<f64>) -> anyhow::Result<()> {
-        let audit = Command::new(&self.program)
-            .args(["audit", "--output", "json", "--url", &self.url])
-            .output()
-            .context("failed to run the audit")?;
-        let report: Value = serde_json::from_slice(&audit.stdout).context("failed to read the audit")?;
-        if !audit.status.success() {
-            bail!("the audit found differences: {report:#}");
-        }
-        let orders = report["orders"].as_object().into_iter().flat_map(|orders| orders.values());
-        let in_the_log: u64 = orders.filter_map(Value::as_u64).sum();
-        let accepted = placed.context("k6 counted no orders")? as u64;
-        if in_the_log < accepted {
-            bail!("{accepted} orders were accepted, and {in_the_log} are in the log");
-        }
-        println!("--- audit: clean; {accepted} orders were accepted, {in_the_log} are in the log");
-        Ok(())
-    }
+    println!("--- audit: clean; {accepted} orders were accepted, {in_the_log} are in the log");
+    Ok(())
 }
 
 /// Compares a baseline with the last one, and puts it in its place.

@@ -11,9 +11,11 @@ mod functions;
 mod fuzz;
 mod k6;
 mod mutants;
+mod openapi;
 mod paths;
 mod plan;
 mod references;
+mod server;
 mod sim;
 mod smoke;
 mod tools;
@@ -32,7 +34,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   test            everything that CI checks: lint, tests, simulator, fuzzers, release build
-  test AREA       the tests of one area: domains, store, aws, e2e, topology, workers, api, local, cli, sim
+  test AREA       the tests of one area: domains, store, aws, e2e, topology, workers, api, openapi, local, cli, sim
   lint            format, clippy, arrows, templates, licences
   lint templates  the templates alone
   arrows          which crate may depend on which
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
 fn run(words: &[&str]) -> anyhow::Result<()> {
     match words {
         ["test"] => test_everything(),
+        ["test", "openapi"] => openapi::test(),
         ["test", area] => test_area(area),
         ["lint"] => lint(),
         ["lint", "templates"] => lint_templates(&tools::install(&root())?),
