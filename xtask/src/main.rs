@@ -126,6 +126,7 @@ fn test_everything() -> anyhow::Result<()> {
     }
     sim::ci()?;
     fuzz::briefly()?;
+    openapi::test()?;
     release()?;
     k6::run(&["smoke"])
 }
