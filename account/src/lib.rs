@@ -1,12 +1,15 @@
-//! What an operator does to the deployed stacks, from a machine of their own: dead letters, replays, audits.
+//! What an operator does to the deployed stacks, from a machine of their own: dead letters, replays, audits, the first
+//! key.
 
 mod dead_letters;
+mod keys;
 mod queues;
 mod read_models;
 mod redrive;
 mod stacks;
 
 pub use dead_letters::{DeadLetterQueue, Holds};
+pub use keys::create_key;
 pub use read_models::ReadModels;
 pub use redrive::{DeadLetters, Depth, How, Redriven, Shown};
 pub use stacks::STACKS;

@@ -8,7 +8,9 @@ use aws_sdk_cloudformation::error::DisplayErrorContext;
 use event_store_dynamodb::{Connection, Tables};
 
 /// The stacks, as `samconfig.toml` names them.
-pub const STACKS: [&str; 2] = ["sagaline-oms", "sagaline-ims"];
+pub const STACKS: [&str; 2] = [OMS, "sagaline-ims"];
+/// The one with the tables of those who may ask.
+pub(crate) const OMS: &str = "sagaline-oms";
 
 /// The tables of both stacks.
 ///
@@ -29,6 +31,16 @@ pub async fn tables(connection: &Connection) -> anyhow::Result<Tables> {
     });
     anyhow::ensure!(missing.is_empty(), "{} have no {}", STACKS.join(" and "), missing.join(", "));
     Ok(tables)
+}
+
+/// One table of one stack.
+///
+/// # Errors
+/// A stack that is not there or has no such table; a service that does not answer.
+pub(crate) async fn table(connection: &Connection, stack: &str, table: &str) -> anyhow::Result<String> {
+    let client = Client::new(&connection.config());
+    let found = resources(&client, stack).await?.remove(table);
+    found.with_context(|| format!("{stack} has no {table}"))
 }
 
 /// The names in the account of what a stack consists of, by the names in its template.

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use auth::{Authenticator, CURSORS, Credentials, Principal, Refusal, SharedSecret};
+use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use event_store::{Keys, Role, Secrets, Stamper, Tries, Users};
 use events::CustomerId;
 use serde_json::json;
 
+use crate::limits::Limits;
 use crate::openapi::Operation;
 use crate::problem::Problem;
 use crate::request::Caller;
+use crate::table::USERS;
 
 /// How it is found out who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +50,14 @@ impl Needs {
     pub const ADMIN: Needs = Needs::Role(Role::Admin);
 }
 
+/// The routes that need [`Needs::Perhaps`], for an authorizer that is asked before the table of routes is.
+const PERHAPS: [(&str, &str); 1] = [("POST", USERS)];
+
+/// Whether who shows nothing may ask for a route all the same, although who shows something has to prove it.
+pub fn is_open_to_nobody(method: &str, path: &str) -> bool {
+    PERHAPS.contains(&(method, path))
+}
+
 /// Everything that finds out who asks, and keeps who may.
 #[derive(Clone)]
 pub struct Access {
@@ -61,10 +73,12 @@ pub struct Access {
     pub tries: Arc<dyn Tries>,
     /// What the cursors of lists are signed with.
     pub cursors: Arc<SharedSecret>,
+    /// How many requests each may send.
+    pub limits: Arc<Limits>,
 }
 
 impl Access {
-    /// Keeps who may in one store.
+    /// Keeps who may in one store. Nobody is limited.
     pub fn over<Store>(store: &Arc<Store>, clock: Arc<dyn Stamper>, guard: Guard) -> Access
     where
         Store: Users + Keys + Secrets + Tries + 'static,
@@ -77,14 +91,15 @@ impl Access {
             keys: store.clone(),
             tries: store.clone(),
             cursors: Arc::new(SharedSecret::new(store.clone(), CURSORS)),
+            limits: Arc::new(Limits::new(None)),
         }
     }
 
-    /// Who asks, if they may.
+    /// Who asks.
     ///
     /// # Errors
-    /// 401 if they do not prove who they are, 403 if they may not, 503 if that cannot be found out.
-    pub async fn admit(
+    /// 401 if they do not prove who they are, 503 if that cannot be found out.
+    pub async fn who(
         &self,
         needs: Needs,
         headers: &HeaderMap,
@@ -94,17 +109,13 @@ impl Access {
         if needs == Needs::Nothing || (needs == Needs::Perhaps && shown == Credentials::default()) {
             return Ok(if self.guard == Guard::Open { Principal::anyone() } else { Principal::nobody() });
         }
-        let principal = match self.guard {
-            Guard::Open => Principal::anyone(),
+        match self.guard {
+            Guard::Open => Ok(Principal::anyone()),
             Guard::Gateway => {
                 let said = extensions.get::<Principal>().cloned();
-                said.ok_or_else(|| Problem::internal("the gateway handed on a request without its caller"))?
+                said.ok_or_else(|| Problem::internal("the gateway handed on a request without its caller"))
             }
-            Guard::Here => self.authenticator.principal(shown).await.map_err(refused)?,
-        };
-        match needs {
-            Needs::Role(needed) => has_role(&principal, needed).map(|()| principal),
-            Needs::Nothing | Needs::Perhaps => Ok(principal),
+            Guard::Here => self.authenticator.principal(shown).await.map_err(refused),
         }
     }
 }
@@ -131,6 +142,31 @@ pub(crate) fn say(needs: Needs, operation: &mut Operation) {
     operation.refuses(StatusCode::SERVICE_UNAVAILABLE, "unavailable", when);
 }
 
+impl Needs {
+    /// Refuses those who may not.
+    ///
+    /// # Errors
+    /// 401 for nobody, else 403.
+    pub fn check(self, principal: &Principal) -> Result<(), Problem> {
+        match self {
+            Needs::Role(needed) => has_role(principal, needed),
+            Needs::Nothing | Needs::Perhaps => Ok(()),
+        }
+    }
+}
+
+/// Who asks, for handlers of routes that are not the API's own: see [`crate::around`].
+#[derive(Debug, Clone)]
+pub struct Asking(pub Principal);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asking {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Asking(Caller::from_request_parts(parts, state).await?.principal))
+    }
+}
+
 /// Refuses those who may less than a role.
 fn has_role(principal: &Principal, needed: Role) -> Result<(), Problem> {
     match principal.role {
@@ -143,18 +179,19 @@ fn has_role(principal: &Principal, needed: Role) -> Result<(), Problem> {
     }
 }
 
-fn shown(headers: &HeaderMap) -> Credentials<'_> {
+/// What the headers of a request show.
+pub fn shown(headers: &HeaderMap) -> Credentials<'_> {
     // What is no text is no credential of ours, and must not be taken for none.
     let header = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
     Credentials { api_key: header("x-api-key"), authorization: header(AUTHORIZATION.as_str()) }
 }
 
 fn refused(refusal: Refusal) -> Problem {
-    let unauthorized = |code| Problem::new(StatusCode::UNAUTHORIZED, code, refusal.to_string());
     match refusal {
-        Refusal::Nothing => unauthorized("unauthenticated"),
-        Refusal::Both | Refusal::Bad => unauthorized("invalid_credentials"),
         Refusal::Unavailable(error) => Problem::from(error),
+        Refusal::Nothing | Refusal::Both | Refusal::Bad => {
+            Problem::new(StatusCode::UNAUTHORIZED, refusal.code(), refusal.to_string())
+        }
     }
 }
 
@@ -197,5 +234,17 @@ impl Caller {
     /// 401 for nobody, else 403.
     pub(crate) fn has(&self, role: Role) -> Result<(), Problem> {
         has_role(&self.principal, role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authorizer_lets_nobody_through_exactly_where_the_table_says_perhaps() {
+        for (method, path, needs) in crate::needs() {
+            assert_eq!(is_open_to_nobody(method, path), needs == Needs::Perhaps, "{method} {path}");
+        }
     }
 }

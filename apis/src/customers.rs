@@ -11,7 +11,7 @@ use events::{
 use serde_json::{Value, json};
 
 use crate::Api;
-use crate::access::Needs;
+use crate::access::{Access, Needs};
 use crate::answer::Answer;
 use crate::fields::{Bad, Fields, Kind, id, kind, lines_of_text, text};
 use crate::openapi::Operation;
@@ -21,6 +21,7 @@ use crate::problem::Problem;
 use crate::request::{Caller, Named, Said, Sent, unknown};
 use crate::settle::Settled;
 use crate::table::Table;
+use crate::users::logins_of;
 
 pub(crate) fn routes(table: Table) -> Table {
     table
@@ -175,8 +176,22 @@ async fn keep(api: &Api, id: &CustomerId, personal: Personal) -> Result<Customer
 /// 409 if so.
 pub(crate) async fn not_for_the_erased(api: &Api, id: &CustomerId) -> Result<(), Problem> {
     if api.folded_customer(id).await?.is_some_and(|row| row.erased) {
-        api.access.users.forget_customer(id).await?;
+        forget(api, id).await?;
         return Err(erased());
+    }
+    Ok(())
+}
+
+/// Takes away whoever could act for a customer, and what they tried lately.
+async fn forget(api: &Api, id: &CustomerId) -> Result<(), Problem> {
+    let Access { users, tries, authenticator, .. } = &api.access;
+    let forgotten = users.forget_customer(id).await?;
+    for key_id in &forgotten.key_ids {
+        authenticator.forget_key(key_id);
+    }
+    for username in &forgotten.usernames {
+        authenticator.forget_user(username);
+        tries.forget_tries(&logins_of(username), api.stamper.now()).await?;
     }
     Ok(())
 }
@@ -213,7 +228,7 @@ async fn erase(
     let stream = api.log.read_stream(&StreamKey::Customer(id.clone()).pk()).await?;
     if views::project::customer_row(&stream).is_none() {
         // Of somebody whose registration broke off there may be a login.
-        api.access.users.forget_customer(&id).await?;
+        forget(&api, &id).await?;
         return Err(unknown::<CustomerId>());
     }
     let latest = stream.iter().map(|item| item.event_id).max();
@@ -225,7 +240,7 @@ async fn erase(
         Problem::conflict("slot_taken", detail)
     })?;
     api.catalog.put_customer(row.clone()).await?;
-    api.access.users.forget_customer(&id).await?;
+    forget(&api, &id).await?;
     Ok(Answer::ok(&row).seen(row.seen))
 }
 

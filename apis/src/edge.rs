@@ -1,24 +1,30 @@
 //! What every request goes through: an id and a trace, strict query strings, CORS, one line in the log.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use auth::Principal;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW,
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use tracing::{Instrument, Span, field};
 
 use crate::Api;
 use crate::access::{self, Needs, challenge};
 use crate::answer::AboutOrder;
+use crate::health;
 use crate::idempotency::{self, Once};
+use crate::limits::{Origin, Standing};
 use crate::openapi::Operation;
 use crate::params::Params;
 use crate::preconditions::Known;
@@ -28,12 +34,13 @@ use crate::table::{Query, Route, Table};
 
 /// The router of a table, with the edge around it.
 pub(crate) fn around(table: Table, api: Arc<Api>) -> Router {
-    let router = table.router.fallback(no_such_route).method_not_allowed_fallback(no_such_method);
+    let router = table.router.fallback(no_such_route);
     enclose(router.with_state(api.clone()), table.routes, api)
 }
 
 /// Routes, with the edge around them.
 pub(crate) fn enclose(router: Router, routes: Vec<Route>, api: Arc<Api>) -> Router {
+    let router = router.method_not_allowed_fallback(no_such_method);
     router.layer(from_fn_with_state(Arc::new(Edge { api, routes }), pass))
 }
 
@@ -49,6 +56,20 @@ pub(crate) fn say(route: &Route, operation: &mut Operation) {
     }
     if route.method != "GET" && route.is_kept() {
         idempotency::say(operation);
+    }
+    let when = "The path with its query is longer than 8 KiB.";
+    operation.refuses(StatusCode::URI_TOO_LONG, "uri_too_long", when);
+    let when = "All headers together are larger than 10 KiB.";
+    operation.refuses(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", when);
+    if route.path.contains('{') {
+        let when = "The path cannot be read: it is percent-encoded UTF-8.";
+        operation.refuses(StatusCode::BAD_REQUEST, "unreadable_request", when);
+    }
+    if !health::PATHS.contains(&route.path) {
+        let when = "You have sent more requests than you may; `RateLimit` says when there are more.";
+        operation.refuses(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", when);
+        operation.with_header(&[429], "Retry-After");
+        operation.with_header(&[], "RateLimit").with_header(&[], "RateLimit-Policy");
     }
     let when = "Something unexpected happened here; `instance` tells an operator where to look.";
     operation.refuses(StatusCode::INTERNAL_SERVER_ERROR, "internal", when);
@@ -76,7 +97,8 @@ async fn pass(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Re
     let path = request.extensions().get::<MatchedPath>().cloned();
     let asked = Asked { method: request.method().clone(), path };
     let span = asked.span();
-    let caller = Caller::of(request.headers(), &span, &*edge.api.stamper);
+    let mut caller = Caller::of(request.headers(), &span, &*edge.api.stamper);
+    caller.origin = Origin::of(request.extensions()).into();
     span.record("trace_id", caller.trace_id());
     async {
         let response = edge.answer(&asked, caller, request, next).await;
@@ -120,8 +142,12 @@ impl Edge {
         let mut response = if shared && asked.method == Method::OPTIONS {
             preflight(request.headers())
         } else {
-            let answer = self.admitted(asked, &mut caller, request, next).await;
-            answer.unwrap_or_else(Problem::into_response)
+            // A handler that panics is wrong, and its client is told so like any other. What it panicked with may say what
+            // was sent, so it is not looked at.
+            let answer =
+                AssertUnwindSafe(self.admitted(asked, &mut caller, request, next)).catch_unwind().await;
+            let answer = answer.unwrap_or_else(|_| Err(Problem::internal("a handler panicked")));
+            by_the_router(answer.unwrap_or_else(Problem::into_response))
         };
 
         let problem = response.extensions_mut().remove::<Problem>();
@@ -131,9 +157,13 @@ impl Edge {
         }
         harden(response.headers_mut());
         let headers = response.headers_mut();
+        if let Some(standing) = caller.standing {
+            standing.tell(headers);
+        }
         if shared {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id"));
+            let exposed = HeaderValue::from_static("x-request-id, retry-after, ratelimit, ratelimit-policy");
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         }
         if let Ok(id) = HeaderValue::from_str(&caller.request_id) {
             headers.insert(REQUEST_ID, id);
@@ -150,6 +180,7 @@ impl Edge {
         mut request: Request,
         next: Next,
     ) -> Result<Response, Problem> {
+        check_size(&request)?;
         let route = self.route(asked);
         if let (None, Some(allow)) = (route, self.allowed(asked)) {
             // Which methods a path takes is nobody's secret.
@@ -163,8 +194,13 @@ impl Edge {
             (None, None) => Needs::Nothing,
             (None, Some(_)) => Needs::ADMIN,
         };
-        let admitted = self.api.access.admit(needs, request.headers(), request.extensions());
-        caller.principal = admitted.await?;
+        let who = self.api.access.who(needs, request.headers(), request.extensions()).await;
+        if !health::PATHS.contains(&asked.path()) {
+            caller.standing = self.taken(needs, &who, caller, request.headers(), request.extensions()).await;
+            caller.standing.map_or(Ok(()), Standing::check)?;
+        }
+        caller.principal = who?;
+        needs.check(&caller.principal)?;
         if let Some(route) = route {
             check_query(route, &request)?;
         }
@@ -188,6 +224,26 @@ impl Edge {
         HeaderValue::try_from(methods.join(",")).ok().filter(|_| !methods.is_empty())
     }
 
+    /// What is left to whoever sends a request, with this one taken from it.
+    async fn taken(
+        &self,
+        needs: Needs,
+        who: &Result<Principal, Problem>,
+        caller: &Caller,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Option<Standing> {
+        let access = &self.api.access;
+        // Where nobody is asked who they are, it counts all the same.
+        let asked = match needs {
+            Needs::Nothing if access.limits.are_on() => access.who(Needs::Perhaps, headers, extensions).await,
+            Needs::Nothing | Needs::Perhaps | Needs::Role(_) => who.clone(),
+        };
+        // Whoever shows what is not good is nobody.
+        let counted = asked.unwrap_or_else(|_| Principal::nobody());
+        access.limits.take(&counted, &caller.origin, self.api.stamper.now())
+    }
+
     fn route(&self, asked: &Asked) -> Option<&Route> {
         let path = asked.path.as_ref()?.as_str();
         let method = if asked.method == Method::HEAD { "GET" } else { asked.method.as_str() };
@@ -201,6 +257,39 @@ fn check_query(route: &Route, request: &Request) -> Result<(), Problem> {
         (Query::Refused, Some(query)) if !query.is_empty() => Params::of(request.uri())?.finish(),
         (Query::Refused | Query::Read | Query::Ignored, _) => Ok(()),
     }
+}
+
+/// The most bytes of a path with its query.
+const LONGEST_URI: usize = 8 * 1024;
+/// The most bytes of all headers, as API Gateway has it: 10,240 bytes for them and the request's first line.
+const LARGEST_HEADERS: usize = 10_240;
+
+/// Refuses a path or headers that are longer than any of ours.
+fn check_size(request: &Request) -> Result<(), Problem> {
+    let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if uri > LONGEST_URI {
+        let detail = format!("a path with its query has at most {LONGEST_URI} bytes");
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail));
+    }
+    let headers: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if headers > LARGEST_HEADERS {
+        let detail = format!("all headers together have at most {LARGEST_HEADERS} bytes");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(Problem::new(status, "headers_too_large", detail));
+    }
+    Ok(())
+}
+
+/// What the router refuses by itself, such as a path that is no UTF-8, it says in plain words: told as a problem.
+fn by_the_router(response: Response) -> Response {
+    let is_plain = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/plain");
+    let status = response.status();
+    if !status.is_client_error() || !response.headers().get(CONTENT_TYPE).is_some_and(is_plain) {
+        return response;
+    }
+    let detail = "this request cannot be read; a path is percent-encoded UTF-8";
+    Problem::new(status, "unreadable_request", detail).into_response()
 }
 
 /// Says to browsers and to whatever lies between that an answer is data, for whoever asked alone. Source: OWASP's REST
@@ -250,7 +339,9 @@ fn with_instance(problem: &Problem, caller: &Caller, before: Response) -> Respon
 fn log(asked: &Asked, caller: &Caller, response: &Response, problem: Option<&Problem>) {
     let status = response.status();
     let (method, path) = (&asked.method, asked.path());
-    let order_id = response.extensions().get::<AboutOrder>().map(|AboutOrder(id)| id.as_str());
+    // What names no order may be anything.
+    let about = response.extensions().get::<AboutOrder>().filter(|_| status != StatusCode::NOT_FOUND);
+    let order_id = about.map(|AboutOrder(id)| id.as_str());
     let cause = response.extensions().get::<Cause>().map(|Cause(cause)| cause.as_str());
     let code = problem.map(Problem::code);
     let (request_id, status) = (&*caller.request_id, status.as_u16());

@@ -13,8 +13,12 @@ use crate::problem::Problem;
 use crate::shape;
 use crate::table::Table;
 
+/// Where it is asked whether this lives: as often as whoever watches it likes.
+pub(crate) const PATHS: [&str; 2] = ["/livez", "/readyz"];
+
 pub(crate) fn routes(table: Table) -> Table {
-    table.get(Needs::Nothing, "/livez", livez, livez_says).get(Needs::Nothing, "/readyz", readyz, readyz_says)
+    let [live, ready] = PATHS;
+    table.get(Needs::Nothing, live, livez, livez_says).get(Needs::Nothing, ready, readyz, readyz_says)
 }
 
 async fn livez() -> Answer {

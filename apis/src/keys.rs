@@ -63,7 +63,16 @@ async fn make(
     let location = format!("/keys/{}", made.row.key_id);
     let answer = Answer::created(&Made { row: &made.row, api_key: Some(&shown) }, location);
     // What is kept for whoever asks again must not hold the secret.
-    Ok(answer.kept_as(&made.row))
+    Ok(answer.kept_as(&nameless(made.row)))
+}
+
+/// As it is kept: what a customer's key is called may say who the customer is, and nobody finds kept answers by whom
+/// they are about.
+fn nameless(row: KeyRow) -> KeyRow {
+    match row.customer_id {
+        Some(_) => KeyRow { name: String::new(), ..row },
+        None => row,
+    }
 }
 
 fn make_says(says: &mut Operation) {
@@ -118,7 +127,7 @@ async fn revoke(State(api): State<Arc<Api>>, PathText(key_id): PathText) -> Resu
     let key_id = key_id.ok_or_else(unknown)?;
     let row = api.access.keys.revoke_key(&key_id, api.stamper.now()).await?.ok_or_else(unknown)?;
     api.access.authenticator.forget_key(&key_id);
-    Ok(Answer::ok(&row))
+    Ok(Answer::ok(&row).kept_as(&nameless(row.clone())))
 }
 
 fn revoke_says(says: &mut Operation) {

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod answer;
+pub mod appends;
 mod chaos;
 mod compat;
 mod customers;
@@ -16,6 +17,7 @@ mod idempotency;
 mod inventory;
 mod json;
 mod keys;
+pub mod limits;
 mod lines;
 pub mod openapi;
 mod orders;
@@ -128,6 +130,11 @@ pub fn chaos_router(api: Arc<Api>) -> Router {
 /// Every route as (method, path template): the table that [`router`] is built from.
 pub fn routes() -> Vec<(&'static str, &'static str)> {
     listed(&table())
+}
+
+/// Every route, and who may ask for it.
+pub fn needs() -> Vec<(&'static str, &'static str, Needs)> {
+    table().routes.iter().map(|route| (route.method, route.path, route.needs)).collect()
 }
 
 /// The routes of the function that a binary is; none, if it answers no requests.

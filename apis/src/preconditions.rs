@@ -1,6 +1,6 @@
-//! `ETag`, `If-Match` and `If-None-Match`: a client that says which version of an order it decided from.
+//! `ETag`, `If-Match` and `If-None-Match`: a client that says which version of something it decided from.
 //!
-//! An order's version is from how many events it was folded. Source: RFC 9110, sections 8.8.3 and 13.1.
+//! A version is from how many events a row was folded. Source: RFC 9110, sections 8.8.3 and 13.1.
 
 use std::convert::Infallible;
 
@@ -56,8 +56,8 @@ impl IfMatch {
         let current = etag(seen);
         match self {
             IfMatch::OneOf(tags) if !tags.contains(&current) => {
-                let detail = "the order has changed since the version that If-Match names; read it again, and decide \
-                    from what it is now";
+                let detail = "it has changed since the version that If-Match names; read it again, and decide from \
+                    what it is now";
                 let problem = Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail);
                 Err(problem.with("current_etag", current))
             }

@@ -109,7 +109,7 @@ impl Problem {
     }
 
     /// 500: this program is wrong. The cause is logged, not sent.
-    pub(crate) fn internal(cause: impl Into<String>) -> Self {
+    pub fn internal(cause: impl Into<String>) -> Self {
         let detail = "something unexpected happened here; the request id tells an operator where to look";
         let mut problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
         problem.0.cause = Some(cause.into());
@@ -207,7 +207,7 @@ pub(crate) fn in_answer_to(kept: String, instance: &str) -> String {
 }
 
 /// `order_exists` as people write it: `Order exists`.
-pub(crate) fn title(code: &str) -> String {
+pub fn title(code: &str) -> String {
     let mut title = code.replace('_', " ");
     if let Some(first) = title.get_mut(..1) {
         first.make_ascii_uppercase();

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use event_store::ProductRow;
-use events::{Currency, Event, Money, Priority, ProductId, ProductListed, ProductWithdrawn, Sku, StreamKey};
+use catalog::fold_product;
+use event_store::{ProductRow, StoreError};
+use events::{
+    Currency, Event, Money, Priority, ProductId, ProductListed, ProductRepriced, ProductWithdrawn, Sku,
+    StreamKey,
+};
 use serde_json::json;
 
 use crate::Api;
@@ -14,6 +18,7 @@ use crate::answer::Answer;
 use crate::fields::{Fields, currency, id, money, text};
 use crate::openapi::Operation;
 use crate::paging::Wanted;
+use crate::preconditions::IfMatch;
 use crate::problem::Problem;
 use crate::request::{Caller, Named, PathText, Said, Sent, unknown};
 use crate::settle::Settled;
@@ -24,6 +29,7 @@ pub(crate) fn routes(table: Table) -> Table {
         .post(Needs::OPERATOR, "/products", add, add_says)
         .list(Needs::Nothing, "/products", list, list_says)
         .get(Needs::Nothing, "/products/{id}", product, product_says)
+        .patch(Needs::OPERATOR, "/products/{id}", reprice, reprice_says)
         .delete(Needs::OPERATOR, "/products/{id}", withdraw, withdraw_says)
         .get(Needs::Nothing, "/products/name/{name}", by_name, by_name_says)
 }
@@ -52,14 +58,14 @@ async fn add(
             Ok(Event::ProductListed(known)) if *known == listed => {
                 let row = project(&api, &product_id).await?;
                 if row.withdrawn {
-                    let detail = "this product was withdrawn; list it under another product_id";
-                    return Err(Problem::conflict("product_withdrawn", detail));
+                    return Err(gone());
                 }
                 Ok(Answer::ok(&row).seen(row.seen))
             }
             _ => {
-                let detail = "this product_id is listed with another SKU, name, price or currency; to sell it \
-                    otherwise, withdraw it (DELETE /products/{id}) and list it under another product_id";
+                let detail = "this product_id was listed with another SKU, name, price or currency; its price can be \
+                    changed (PATCH /products/{id}); to sell it otherwise, withdraw it (DELETE /products/{id}) and list \
+                    it under another product_id";
                 Err(Problem::conflict("product_exists", detail))
             }
         },
@@ -67,7 +73,7 @@ async fn add(
 }
 
 fn add_says(says: &mut Operation) {
-    let exists = "The product_id is listed with another SKU, name, price or currency.";
+    let exists = "The product_id was listed with another SKU, name, price or currency.";
     let withdrawn = "The product was withdrawn; list it under another product_id.";
     says.summary("List a product")
         .detail("It can be ordered as soon as this answers.")
@@ -75,7 +81,7 @@ fn add_says(says: &mut Operation) {
         .field("sku", "What is counted when it is sold.")
         .field("name", "What it is called.")
         .field("price", "What one costs.")
-        .field("currency", "In which currency: ISO 4217. EUR, if nothing is said.")
+        .field("currency", "In which currency: ISO 4217. USD, if nothing is said.")
         .example("a cup", json!({ "sku": "CUP-BLUE", "name": "Blue cup", "price": 7.5 }))
         .answers::<ProductRow>(201, "The product.")
         .with_header(&[201], "Location")
@@ -110,6 +116,82 @@ impl Said for Offer {
         let currency = body.optional("currency", currency()).unwrap_or_default();
         Some(Offer { product_id, sku: sku?, name: name?, price: price?, currency })
     }
+}
+
+/// So often a change of price looks again whether somebody else was faster.
+const LOOKS: u32 = 16;
+
+/// `PATCH /products/{id}` {price, currency?}: what it costs from now on. Orders that stand keep the price at which they
+/// were placed. Of two who change it at once both succeed, one after the other, unless they say by `If-Match` from which
+/// price they decided.
+async fn reprice(
+    State(api): State<Arc<Api>>,
+    Named(id): Named<ProductId>,
+    caller: Caller,
+    if_match: IfMatch,
+    Sent(Price { price, currency: wanted }): Sent<Price>,
+) -> Result<Answer, Problem> {
+    for _ in 0..LOOKS {
+        let stream = api.log.read_stream(&StreamKey::Product(id.clone()).pk()).await?;
+        let row = views::project::product_row(&stream).ok_or_else(unknown::<ProductId>)?;
+        let currency = wanted.clone().unwrap_or_else(|| row.currency.clone());
+        if row.withdrawn {
+            return Err(gone());
+        }
+        if (row.price, &row.currency) == (price, &currency) {
+            let row = project(&api, &id).await?;
+            return Ok(Answer::ok(&row).seen(row.seen));
+        }
+        if_match.check(row.seen)?;
+        let items = || stream.iter().map(|item| &**item);
+        let revision = fold_product(items()).next_revision(items()).ok_or_else(|| {
+            Problem::conflict(
+                "slot_taken",
+                "an event that somebody forged has the last revision that there is",
+            )
+        })?;
+        let latest = items().map(|item| item.event_id).max();
+        let event =
+            Event::ProductRepriced(ProductRepriced { product_id: id.clone(), revision, price, currency });
+        if let Settled::Now(_) = api.settle(event, latest, &caller, Priority::Standard).await? {
+            let row = project(&api, &id).await?;
+            return Ok(Answer::ok(&row).seen(row.seen));
+        }
+    }
+    Err(StoreError::Unavailable("somebody else was faster each time".into()).into())
+}
+
+fn reprice_says(says: &mut Operation) {
+    says.summary("Change a price")
+        .detail(
+            "What the product costs from now on. Orders that stand keep the price at which they were placed.",
+        )
+        .field("price", "What one costs now.")
+        .field("currency", "In which currency: ISO 4217. As before, if nothing is said.")
+        .example("dearer", json!({ "price": 8.5 }))
+        .answers::<ProductRow>(200, "The product, at the new price.")
+        .versioned()
+        .refuses(StatusCode::CONFLICT, "product_withdrawn", "The product was withdrawn.")
+        .refuses(StatusCode::CONFLICT, "slot_taken", "A forged event has the last revision that there is.");
+}
+
+/// Another price.
+#[derive(Debug)]
+struct Price {
+    price: Money,
+    currency: Option<Currency>,
+}
+
+impl Said for Price {
+    fn read(body: &mut Fields) -> Option<Self> {
+        let price = body.required("price", money());
+        let currency = body.optional("currency", currency());
+        Some(Price { price: price?, currency })
+    }
+}
+
+fn gone() -> Problem {
+    Problem::conflict("product_withdrawn", "this product was withdrawn; list it under another product_id")
 }
 
 /// `DELETE /products/{id}`: it can no longer be ordered. Orders that stand are not touched.

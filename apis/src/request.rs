@@ -1,6 +1,8 @@
 //! What a request brings along: who asks in which trace, the body, and the id in its path.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 
 use auth::Principal;
@@ -18,6 +20,7 @@ use tracing::Span;
 
 use crate::fields::{Bad, Fields};
 use crate::json::{self, Twice};
+use crate::limits::Standing;
 use crate::openapi::{Asks, Operation};
 use crate::problem::Problem;
 
@@ -34,6 +37,10 @@ pub(crate) struct Caller {
     pub(crate) principal: Principal,
     /// What ids are made from, where the request may be carried out again under its `Idempotency-Key`.
     pub(crate) seed: Option<Ulid>,
+    /// Where the request comes from, as far as that is known.
+    pub(crate) origin: Arc<str>,
+    /// What is left of the requests that they may send.
+    pub(crate) standing: Option<Standing>,
 }
 
 impl Caller {
@@ -56,7 +63,8 @@ impl Caller {
     }
 
     fn new(request_id: Arc<str>, traceparent: Arc<str>) -> Caller {
-        Caller { request_id, traceparent, principal: Principal::nobody(), seed: None }
+        let origin = "somewhere".into();
+        Caller { request_id, traceparent, principal: Principal::nobody(), seed: None, origin, standing: None }
     }
 
     /// What an id is made from where the client gave none: of a request that is carried out again, the same.
@@ -103,6 +111,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 pub(crate) enum Unread {
     /// It is larger than [`MAX_BODY`].
     TooLarge,
+    /// It did not come to its end in time.
+    TooSlow,
     /// The connection broke.
     Broken,
 }
@@ -113,6 +123,10 @@ impl From<Unread> for Problem {
             Unread::TooLarge => {
                 let detail = format!("a body has at most {MAX_BODY} bytes");
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+            }
+            Unread::TooSlow => {
+                let detail = "the body did not come to its end in time";
+                Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail)
             }
             Unread::Broken => {
                 let detail = "the body ended before its announced end";
@@ -137,9 +151,21 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, 
         return Err(Unread::TooLarge);
     }
     to_bytes(body, MAX_BODY).await.map_err(|error| {
-        let too_large = error.into_inner().is::<LengthLimitError>();
-        if too_large { Unread::TooLarge } else { Unread::Broken }
+        let error = error.into_inner();
+        if error.is::<LengthLimitError>() {
+            Unread::TooLarge
+        } else if is_too_slow(&*error) {
+            Unread::TooSlow
+        } else {
+            Unread::Broken
+        }
     })
+}
+
+/// Whether something timed out, however deep that is said.
+fn is_too_slow(error: &(dyn Error + 'static)) -> bool {
+    let timed_out = |cause: &io::Error| cause.kind() == io::ErrorKind::TimedOut;
+    error.downcast_ref().is_some_and(timed_out) || error.source().is_some_and(is_too_slow)
 }
 
 /// A JSON object in the body.

@@ -31,8 +31,15 @@ pub(crate) fn routes(table: Table) -> Table {
         .post(Needs::Nothing, LOGIN, log_in, log_in_says)
 }
 
-/// Tries to log in, by name.
-const LOGINS: Allowance = Allowance { most: 15, within: 10 * 60 * 1_000 };
+/// Wrong passwords for one name: from one address, so that nobody far away keeps its owner out; and from all of them
+/// together, because guesses come from many. Source of the second: NIST SP 800-63B-4, section 3.2.2, allows 100 that follow
+/// one another. Whoever logs in has all of them again.
+const LOGINS: Allowance = Allowance { each: 15, all: 100, within: 10 * 60 * 1_000 };
+
+/// Whose tries those at a name are. Names may be addresses of people, so they are hashed.
+pub(crate) fn logins_of(username: &str) -> String {
+    format!("logins {}", digest(username))
+}
 
 /// `POST /users` {username, password, name?, email?, address?}: somebody registers, and is a customer from then on. With
 /// {role, customer_id?} an admin makes a user of any role. A repeat with the same password completes what an earlier
@@ -64,7 +71,7 @@ async fn register(
         api.access.users.add_user(User { row: row.clone(), password_hash }).await?
     };
     if !is_new {
-        row = registered_before(&api, &row, password).await?;
+        row = registered_before(&api, &caller, &row, password).await?;
     }
     if let Some(customer_id) = row.customer_id.as_ref().filter(|_| is_new_customer) {
         customers::register_as(&api, &caller, stamp, customer_id, personal).await?;
@@ -122,7 +129,8 @@ impl Said for Newcomer {
 
 /// What is said of passwords that are tried.
 fn say_tries(says: &mut Operation) {
-    let many = "There were 15 tries for this username in 10 minutes.";
+    let many =
+        "There were 15 wrong passwords for this username from your address in 10 minutes, or 100 from all.";
     let busy = "Too many are registering or logging in just now.";
     says.refuses(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", many)
         .with_header(&[429], "Retry-After")
@@ -130,24 +138,40 @@ fn say_tries(says: &mut Operation) {
 }
 
 /// The user of this name, if whoever asks knows the password and wants the same.
-async fn registered_before(api: &Api, wanted: &UserRow, password: String) -> Result<UserRow, Problem> {
+async fn registered_before(
+    api: &Api,
+    caller: &Caller,
+    wanted: &UserRow,
+    password: String,
+) -> Result<UserRow, Problem> {
     let taken = || Problem::conflict("username_taken", "this username is taken; choose another one");
-    let User { row, .. } = checked(api, &wanted.username, password).await?.ok_or_else(taken)?;
+    let User { row, .. } = checked(api, caller, &wanted.username, password).await?.ok_or_else(taken)?;
     if row.role == wanted.role { Ok(row) } else { Err(taken()) }
 }
 
-/// The user of this name, if this is the password. Every look is one of few tries.
-async fn checked(api: &Api, username: &str, password: String) -> Result<Option<User>, Problem> {
+/// The user of this name, if this is the password. Every look takes one of few tries; one that was right gives them back.
+async fn checked(
+    api: &Api,
+    caller: &Caller,
+    username: &str,
+    password: String,
+) -> Result<Option<User>, Problem> {
+    // Before a try is written down: nobody fills the store faster than passwords are hashed.
+    let place = place()?;
     let now = api.stamper.now();
-    if let Some(again) =
-        api.access.tries.take_try(&format!("login {}", digest(username)), LOGINS, now).await?
-    {
+    let tries = &api.access.tries;
+    // Hashed with the name, so that what is kept does not say who was where.
+    let by = &digest(&format!("{username} {}", caller.origin))[..16];
+    if let Some(again) = tries.take_try(&logins_of(username), by, LOGINS, now).await? {
         return Err(too_many(now, again));
     }
     let user = api.access.users.user(username).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     // As long for nobody as for somebody.
-    let is_right = is_right(password, hash).await?;
+    let is_right = is_right(place, password, hash).await?;
+    if is_right && user.is_some() {
+        tries.forget_tries(&logins_of(username), api.stamper.now()).await?;
+    }
     Ok(user.filter(|_| is_right))
 }
 
@@ -174,9 +198,10 @@ fn me_says(says: &mut Operation) {
 /// `POST /login` {username, password}: a token for `Authorization: Bearer`.
 async fn log_in(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     Sent(Login { username, password }): Sent<Login>,
 ) -> Result<Answer, Problem> {
-    let Some(User { row: user, .. }) = checked(&api, &username, password).await? else {
+    let Some(User { row: user, .. }) = checked(&api, &caller, &username, password).await? else {
         let detail = "there is no user of this name with this password";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "invalid_login", detail));
     };
@@ -280,26 +305,32 @@ static HASHING: Semaphore = Semaphore::const_new(2);
 const WAITING: usize = 64;
 static PLACES: Semaphore = Semaphore::const_new(WAITING);
 
-/// Waits until a password may be hashed.
-async fn turn() -> Result<(SemaphorePermit<'static>, SemaphorePermit<'static>), Problem> {
-    let busy = || {
-        let detail = "too many are registering or logging in just now; ask again in a moment";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_busy", detail)
-    };
-    let place = PLACES.try_acquire().map_err(|_| busy())?;
-    let turn = HASHING.acquire().await.map_err(|_| busy())?;
-    Ok((place, turn))
+type Permit = SemaphorePermit<'static>;
+
+fn busy() -> Problem {
+    let detail = "too many are registering or logging in just now; ask again in a moment";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_busy", detail)
 }
 
-/// Hashing takes tens of milliseconds: a thread does it that may be busy for so long.
-async fn hashed(password: String) -> Result<String, Problem> {
-    let _turn = turn().await?;
-    let hashed = tokio::task::spawn_blocking(move || password::hash(&password)).await;
+/// A place among those who wait until a password may be hashed.
+fn place() -> Result<Permit, Problem> {
+    PLACES.try_acquire().map_err(|_| busy())
+}
+
+/// Waits until a password may be hashed. That takes tens of milliseconds: a thread does it that may be busy for so long.
+async fn hashing<T: Send + 'static>(
+    _place: Permit,
+    hash: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let _turn = HASHING.acquire().await.map_err(|_| busy())?;
+    let hashed = tokio::task::spawn_blocking(hash).await;
     hashed.map_err(|_| Problem::internal("hashing a password did not come to its end"))
 }
 
-async fn is_right(password: String, hash: Option<String>) -> Result<bool, Problem> {
-    let _turn = turn().await?;
-    let right = tokio::task::spawn_blocking(move || password::is(&password, hash.as_deref())).await;
-    right.map_err(|_| Problem::internal("looking at a password did not come to its end"))
+async fn hashed(password: String) -> Result<String, Problem> {
+    hashing(place()?, move || password::hash(&password)).await
+}
+
+async fn is_right(place: Permit, password: String, hash: Option<String>) -> Result<bool, Problem> {
+    hashing(place, move || password::is(&password, hash.as_deref())).await
 }

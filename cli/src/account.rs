@@ -6,7 +6,7 @@ mod built_in;
 use std::num::NonZeroU32;
 
 use clap::{Args, ValueEnum};
-use event_store::View;
+use event_store::{Role, View};
 use events::Timestamp;
 use serde_json::Value;
 
@@ -78,6 +78,8 @@ pub enum Task<'a> {
     Replay { of: &'a OfTables, view: View, mode: Mode, segments: u32 },
     /// Dropping what a replay left half done.
     Discard(&'a OfTables, View),
+    /// Making a key.
+    CreateKey { of: &'a OfStacks, name: &'a str, role: Role },
     /// Auditing the log and what is folded from it, where what has not moved since a moment is at rest.
     Audit(&'a OfTables, Timestamp),
 }

@@ -28,6 +28,14 @@ pub struct Options {
     /// stuck; 0 where nothing is under way any more.
     #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE.as_secs())]
     patience: u64,
+    /// Look for what is left of people who were erased instead: in the log, rows, users, keys, kept answers, messages and
+    /// dead letters.
+    #[arg(long, conflicts_with_all = ["store", "promises"])]
+    personal: bool,
+    /// With --personal, also search every byte of the files for this; more than once for more words. A name or address that
+    /// was erased stands in no file, free pages and the write-ahead log included.
+    #[arg(long, value_name = "WORD", requires = "personal", requires = "data")]
+    word: Vec<String>,
     /// Print what is promised instead, and check nothing.
     #[arg(long, conflicts_with_all = ["data", "store"])]
     promises: bool,
@@ -53,6 +61,9 @@ pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
     if options.promises {
         return session.output.show(&promises::list(), promises::in_words);
     }
+    if options.personal {
+        return personal(&options, session).await;
+    }
     let still_since = || {
         let now = SystemStamper::new("sagaline").now();
         still_since(now, Duration::from_secs(options.patience))
@@ -72,6 +83,39 @@ pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
         1 => bail!("1 difference between what is promised and what is stored"),
         n => bail!("{n} differences between what is promised and what is stored"),
     }
+}
+
+const LEFT: [Column; 4] =
+    [field("CUSTOMER", "customer_id"), field("PLACE", "place"), field("KEY", "key"), field("WHAT", "what")];
+
+const FILES: [Column; 2] = [field("FILE", "file"), field("WORD", "word")];
+
+async fn personal(options: &Options, session: &Session) -> anyhow::Result<()> {
+    let report = match &options.data {
+        Some(data) => offline::personal(data, &options.word).await?,
+        None => {
+            let request = json!({ "personal": true });
+            long_run::run(&session.client(), "audits", "audit".to_owned(), &request).await?
+        }
+    };
+    session.output.show(&report, personal_in_words)?;
+    if report["clean"] == true {
+        return Ok(());
+    }
+    bail!("something is left of people who were erased; erase them once more, and look again")
+}
+
+fn personal_in_words(report: &Value) -> String {
+    let mut pairs = vec![("events", speed(report)), ("erased people", report["erased"].clone())];
+    let looked_at = report["looked_at"].as_object().into_iter().flatten();
+    pairs.extend(looked_at.map(|(place, count)| (place.as_str(), count.clone())));
+    pairs.push(("free texts in the log", report["free_texts"].clone()));
+    pairs.push(("left of them", report["finding_count"].clone()));
+    let left = section("left", rows(report, "findings"), &report["finding_count"], &LEFT);
+    let files = rows(report, "files");
+    let files =
+        if files.is_empty() { String::new() } else { section("files", files, &files.len().into(), &FILES) };
+    facts(&pairs) + &left + &files
 }
 
 /// How many differences there are; a report that is not clean has at least one.

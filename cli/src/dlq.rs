@@ -1,4 +1,4 @@
-//! `sagaline dlq`: messages that no worker could handle, and sending them back once the cause is gone.
+//! `sagaline dlq`: messages that no worker could handle, sending them back once the cause is gone, or throwing them away.
 
 use std::num::NonZeroU32;
 
@@ -11,7 +11,8 @@ use crate::account::{OfStacks, Task};
 use crate::client::{path, query};
 use crate::failure::Failure;
 use crate::list::rows;
-use crate::output::{Column, facts, field, made, short, table};
+use crate::long_run;
+use crate::output::{Column, facts, field, made, short, table, text};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -38,6 +39,14 @@ pub enum Command {
     },
     /// Sends dead letters back to the queues they came from.
     Redrive(Redrive),
+    /// Throws dead letters of a server away. It cannot be undone.
+    Discard(Discard),
+    /// Lists what was done to dead letters of a server: who did it, when, why, and to how many.
+    Log {
+        /// At most so many, the latest first.
+        #[arg(long, default_value_t = 50)]
+        limit: u16,
+    },
 }
 
 #[derive(Args)]
@@ -57,13 +66,41 @@ pub struct Redrive {
     /// At most so many.
     #[arg(long)]
     limit: Option<u64>,
-    /// At most so many a second, to the queues of stacks.
-    #[arg(long, requires = "stacks", default_value = "50", value_name = "PER SECOND")]
-    rate: NonZeroU32,
-    /// Look at the letters of stacks, and only say what would be done.
-    #[arg(long, requires = "stacks")]
+    /// At most so many a second. If nothing is said, 50 to the queues of stacks, and as many as it can to a server's.
+    #[arg(long, value_name = "PER SECOND")]
+    rate: Option<NonZeroU32>,
+    /// Only count what would be sent back.
+    #[arg(long)]
     dry_run: bool,
+    /// Why, for the record that a server keeps of it.
+    #[arg(long, conflicts_with = "stacks")]
+    reason: Option<String>,
 }
+
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).multiple(true).args(["ids", "queue"]))]
+pub struct Discard {
+    /// Their numbers, from the list.
+    ids: Vec<u64>,
+    /// Those of this dead-letter queue.
+    #[arg(long)]
+    queue: Option<String>,
+    /// At most so many.
+    #[arg(long)]
+    limit: Option<u64>,
+    /// At most so many a second; as many as the server can if nothing is said.
+    #[arg(long, value_name = "PER SECOND")]
+    rate: Option<NonZeroU32>,
+    /// Only count what would be thrown away.
+    #[arg(long)]
+    dry_run: bool,
+    /// Why, for the record that the server keeps of it.
+    #[arg(long, required_unless_present = "dry_run")]
+    reason: Option<String>,
+}
+
+/// So many a second go back to the queues of stacks, where nothing is said.
+const RATE_OF_STACKS: NonZeroU32 = NonZeroU32::new(50).expect("50 is not 0");
 
 const LETTERS: [Column; 7] = [
     field("ID", "id"),
@@ -107,6 +144,35 @@ const REDRIVEN: [Column; 5] = [
     field("LEFT", "left"),
 ];
 
+const CHOSEN: [Column; 4] = [
+    field("QUEUE", "queue"),
+    field("CAME FROM", "source_queue"),
+    field("LETTERS", "letters"),
+    made("STAY", |chosen| {
+        if chosen["stay"] == true { "yes: no worker reads it any more".into() } else { Value::Null }
+    }),
+];
+
+const ACTIONS: [Column; 8] = [
+    field("ID", "id"),
+    field("BEGAN", "began_at"),
+    field("BY", "by"),
+    field("ACTION", "action"),
+    made("WHICH", which),
+    field("DONE", "done"),
+    field("STATE", "state"),
+    made("REASON", |action| short(action["reason"].as_str().unwrap_or("-"), 60).into()),
+];
+
+/// Which letters an action is about.
+fn which(action: &Value) -> Value {
+    let queue = action["queue"].as_str().unwrap_or("every queue");
+    match action["ids"].as_array() {
+        Some(ids) => format!("{} of {queue}", ids.len()).into(),
+        None => queue.into(),
+    }
+}
+
 /// How many of what, in one line: `3 to here, 1 to there`.
 fn counts(of: &Value) -> Value {
     let counts = of.as_object().into_iter().flatten();
@@ -142,31 +208,74 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             session.output.show(&letter, in_words)
         }
         Command::Redrive(Redrive { of, queue, limit, rate, dry_run, .. }) if of.are_named() => {
+            let rate = rate.unwrap_or(RATE_OF_STACKS);
             let task = Task::Redrive { of: &of, queue: queue.as_deref(), limit, rate, dry_run };
             let done = task.run().await?;
             session.output.show(&done, |done| table(rows(done, "queues"), &REDRIVEN))
         }
-        Command::Redrive(redrive) => {
-            let done = client.post("/ops/dead-letters/redrive", &request(&redrive)).await?.body;
-            let pairs =
-                |done: &Value| [("sent back", done["redriven"].clone()), ("left", done["left"].clone())];
-            session.output.show(&done, |done| facts(&pairs(done)))
+        Command::Redrive(redrive) => take(session, "redrive", "sent back", &redrive.request()).await,
+        Command::Discard(discard) => take(session, "discard", "thrown away", &discard.request()).await,
+        Command::Log { limit } => {
+            let actions = client.get(&query("/ops/actions", &[("limit", Some(&limit.to_string()))])).await?;
+            session.output.show(&actions, |actions| table(rows(actions, "actions"), &ACTIONS))
         }
     }
 }
 
-fn request(redrive: &Redrive) -> Value {
-    let mut request = json!({});
-    if let Some(queue) = &redrive.queue {
-        request["queue"] = queue.as_str().into();
+/// Has a server take letters away, and looks on. Whoever stops looking stops nothing.
+async fn take(session: &Session, deed: &str, done: &str, request: &Value) -> anyhow::Result<()> {
+    let client = session.client();
+    let begun = client.post(&path(&["ops", "dead-letters", deed]), request).await?.body;
+    if begun["dry_run"] == true {
+        return session.output.show(&begun, |preview| {
+            let counts = [("would be", preview["letters"].clone()), ("would stay", preview["stay"].clone())];
+            format!("{}\n\n{}", facts(&counts), table(rows(preview, "queues"), &CHOSEN))
+        });
     }
-    if !redrive.ids.is_empty() {
-        request["ids"] = redrive.ids.clone().into();
+    let route = path(&["ops", "actions", &text(&begun["id"])]);
+    let report = long_run::follow(&client, &route, "dead letters".to_owned(), ["done", "total"]).await?;
+    session.output.show(&report, |report| {
+        facts(&[
+            ("action", report["id"].clone()),
+            (done, report["done"].clone()),
+            ("left", report["left"].clone()),
+        ])
+    })
+}
+
+impl Redrive {
+    fn request(&self) -> Value {
+        let Redrive { ids, queue, limit, rate, dry_run, reason, .. } = self;
+        request(ids, queue.as_ref(), *limit, *rate, *dry_run, reason.as_ref())
     }
-    if let Some(limit) = redrive.limit {
-        request["limit"] = limit.into();
+}
+
+impl Discard {
+    fn request(&self) -> Value {
+        let Discard { ids, queue, limit, rate, dry_run, reason } = self;
+        request(ids, queue.as_ref(), *limit, *rate, *dry_run, reason.as_ref())
     }
-    request
+}
+
+/// What was said, and nothing else.
+fn request(
+    ids: &[u64],
+    queue: Option<&String>,
+    limit: Option<u64>,
+    rate: Option<NonZeroU32>,
+    dry_run: bool,
+    reason: Option<&String>,
+) -> Value {
+    let said = [
+        ("ids", (!ids.is_empty()).then(|| json!(ids))),
+        ("queue", queue.map(|queue| json!(queue))),
+        ("limit", limit.map(|limit| json!(limit))),
+        ("rate", rate.map(|rate| json!(rate))),
+        ("dry_run", dry_run.then_some(json!(true))),
+        ("reason", reason.map(|reason| json!(reason))),
+    ];
+    let said = said.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?)));
+    Value::Object(said.collect())
 }
 
 fn in_words(letter: &Value) -> String {
@@ -213,22 +322,35 @@ mod tests {
 
     #[test]
     fn a_redrive_asks_for_those_that_were_named() {
-        assert_eq!(request(&redrive(&["redrive", "--all"])), json!({}));
-        let words = ["redrive", "3", "4", "--queue", "OMS-OrderEventsDLQ", "--limit", "1"];
-        let expected = json!({"ids": [3, 4], "queue": "OMS-OrderEventsDLQ", "limit": 1});
-        assert_eq!(request(&redrive(&words)), expected);
+        assert_eq!(redrive(&["redrive", "--all"]).request(), json!({}));
+        let words = ["redrive", "3", "4", "--queue", "OMS-OrderEventsDLQ", "--limit", "1", "--rate", "5"];
+        let expected = json!({"ids": [3, 4], "queue": "OMS-OrderEventsDLQ", "limit": 1, "rate": 5});
+        assert_eq!(redrive(&words).request(), expected);
+        let expected = json!({"dry_run": true, "reason": "mended"});
+        assert_eq!(redrive(&["redrive", "--all", "--dry-run", "--reason", "mended"]).request(), expected);
+    }
+
+    #[test]
+    fn what_is_thrown_away_is_named_and_why_is_said() {
+        let Ok(Command::Discard(discard)) = line(&["discard", "3", "--reason", "forged"]) else {
+            panic!("it is a command");
+        };
+        assert_eq!(discard.request(), json!({"ids": [3], "reason": "forged"}));
+        assert!(line(&["discard", "--queue", "OMS-OrderEventsDLQ", "--dry-run"]).is_ok());
+        for wrong in [&["discard", "--reason", "forged"][..], &["discard", "3"], &["discard", "--all"]] {
+            assert!(line(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]
     fn what_only_stacks_can_do_is_asked_of_stacks_alone() {
         let of_stacks = redrive(&["redrive", "--all", "--stack", "oms,ims", "--rate", "5", "--dry-run"]);
-        assert_eq!((of_stacks.of.stacks.len(), of_stacks.rate.get(), of_stacks.dry_run), (2, 5, true));
-        assert_eq!(redrive(&["redrive", "--all"]).rate.get(), 50);
+        let rate = of_stacks.rate.map(NonZeroU32::get);
+        assert_eq!((of_stacks.of.stacks.len(), rate, of_stacks.dry_run), (2, Some(5), true));
         for wrong in [
             &["redrive", "--stack", "oms"][..],
-            &["redrive", "--all", "--dry-run"],
-            &["redrive", "--all", "--rate", "5"],
             &["redrive", "--all", "--stack", "oms", "--rate", "0"],
+            &["redrive", "--all", "--stack", "oms", "--reason", "nobody would keep it"],
             &["redrive", "3", "--stack", "oms"],
             &["list", "--endpoint-url", "http://127.0.0.1:4566"],
         ] {

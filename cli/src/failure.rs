@@ -34,6 +34,22 @@ pub enum Failure {
     /// The command line asks for something that is never done.
     #[error("{0}")]
     Usage(String),
+    /// An order that was watched was cancelled.
+    #[error("{order} is {status}")]
+    CameToNothing {
+        /// The order.
+        order: String,
+        /// Its state, and why.
+        status: String,
+    },
+    /// Whatever was waited for did not happen in time.
+    #[error("{what} has not ended within {seconds} seconds")]
+    TimedOut {
+        /// What.
+        what: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -85,7 +101,8 @@ impl fmt::Display for Refusal {
 }
 
 /// Says what went wrong on standard error, and answers 0 for success, 1 for a refusal, 2 for a wrong command
-/// line, 3 for a server that is not there, 130 after Ctrl-C.
+/// line, 3 for a server that is not there, 4 for an order that was cancelled while it was watched, 5 for one that did not
+/// end in time, 130 after Ctrl-C.
 pub fn exit_code(done: anyhow::Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -102,6 +119,8 @@ fn code(error: &anyhow::Error) -> u8 {
     match error.chain().find_map(|cause| cause.downcast_ref()) {
         Some(Failure::Usage(_)) => 2,
         Some(Failure::Unreachable { .. }) => 3,
+        Some(Failure::CameToNothing { .. }) => 4,
+        Some(Failure::TimedOut { .. }) => 5,
         Some(Failure::Interrupted) => 130,
         Some(Failure::Refused(_) | Failure::NotSagaline { .. }) | None => 1,
     }

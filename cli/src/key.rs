@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use event_store::Role;
 
 use crate::Session;
+use crate::account::{OfStacks, Task};
 use crate::client::path;
 use crate::customer::given;
 use crate::list::{self, Paging};
@@ -23,11 +24,18 @@ pub enum Command {
         #[arg(long, value_parser = role(), default_value_t = Role::Operator)]
         role: Role,
         /// Whose orders it may see and place; for the role customer.
-        #[arg(long, value_name = "CUSTOMER_ID", required_if_eq("role", "customer"))]
+        #[arg(
+            long,
+            value_name = "CUSTOMER_ID",
+            required_if_eq("role", "customer"),
+            conflicts_with = "stacks"
+        )]
         customer: Option<String>,
         /// Makes it in a store that no server has open, as who has lost every key must.
-        #[arg(long, value_name = "FOLDER")]
+        #[arg(long, value_name = "FOLDER", conflicts_with = "stacks")]
         data: Option<PathBuf>,
+        #[command(flatten)]
+        of: OfStacks,
     },
     /// Lists keys; none of them is shown whole.
     List {
@@ -57,10 +65,13 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
             return list::show(session, "/keys", &[], paging, "keys", &KEYS).await;
         }
         Command::Revoke { key_id } => client.delete(&path(&["keys", &key_id])).await?.body,
-        Command::Create { name, role, customer, data: Some(data) } => {
+        Command::Create { name, role, of, .. } if of.are_named() => {
+            Task::CreateKey { of: &of, name: &name, role }.run().await?
+        }
+        Command::Create { name, role, customer, data: Some(data), .. } => {
             offline::create_key(&data, &name, role, customer.as_deref()).await?
         }
-        Command::Create { name, role, customer, data: None } => {
+        Command::Create { name, role, customer, data: None, .. } => {
             let role = role.as_str().to_owned();
             let said = [("name", Some(name)), ("role", Some(role)), ("customer_id", customer)];
             client.post("/keys", &given(said)).await?.body

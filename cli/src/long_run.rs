@@ -19,12 +19,19 @@ const LOOK: Duration = Duration::from_millis(200);
 pub async fn run(client: &Client, kind: &str, what: String, request: &Value) -> anyhow::Result<Value> {
     let begun = client.post(&path(&["ops", kind]), request).await?.body;
     let Some(id) = begun.get("id").map(text) else { bail!("the server began {what} without saying its id") };
-    let route = path(&["ops", kind, &id]);
+    follow(client, &path(&["ops", kind, &id]), what, ["events", "total"]).await
+}
+
+/// Shows how far something is that has begun, in two fields of its report, and gives that when it has ended.
+///
+/// # Errors
+/// The server's, or the run failed.
+pub async fn follow(client: &Client, route: &str, what: String, counts: [&str; 2]) -> anyhow::Result<Value> {
     let (progress, mut pause) = (Progress::new(what.clone(), 0), Duration::from_millis(10));
     loop {
-        let report = client.get(&route).await?;
-        let [events, total] = ["events", "total"].map(|field| report[field].as_u64().unwrap_or(0));
-        progress.at(events, total.max(events));
+        let report = client.get(route).await?;
+        let [done, total] = counts.map(|field| report[field].as_u64().unwrap_or(0));
+        progress.at(done, total.max(done));
         match report["state"].as_str() {
             Some("running") => tokio::time::sleep(pause).await,
             Some("done") => {

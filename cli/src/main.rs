@@ -8,6 +8,7 @@ mod customer;
 mod dlq;
 mod event;
 mod failure;
+mod groundwork;
 mod import;
 mod key;
 mod list;
@@ -21,13 +22,18 @@ mod progress;
 mod promises;
 mod queue;
 mod replay;
+mod report;
+mod reset;
 mod seed;
 mod sku;
+mod status;
 mod up;
+mod watch;
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::client::{ApiKey, BaseUrl, Client};
 use crate::output::Format;
@@ -73,6 +79,10 @@ impl Session {
 enum Command {
     /// Runs log, queues, workers, read models and HTTP in this process.
     Up(Box<up::Options>),
+    /// Whether the server is ready, and what waits in its queues.
+    Status,
+    /// Removes a store that no server has open, after asking.
+    Reset(reset::Options),
     /// Places orders, follows them, cancels, ships, delivers and pays them.
     #[command(subcommand)]
     Order(order::Command),
@@ -101,6 +111,10 @@ enum Command {
     Replay(replay::Options),
     /// Folds the whole log and names whatever is stored differently. Exits with 1 if anything is.
     Audit(audit::Options),
+    /// Fills a store with a small shop: orders in every state, and what they need. Doing it twice is doing it once.
+    Seed(seed::Options),
+    /// What the daily sweep of the log found: orders by status, what stands still, shortages, dead letters, what expired.
+    Report(report::Options),
     /// Plays the orders of a real shop from a CSV file. Doing it twice is doing it once.
     Import(import::Options),
     /// Places many orders and measures how soon they are accepted and settled. Loopback only.
@@ -110,7 +124,17 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            error.print().ok();
+            if let Some(tip) = setting_of(&error) {
+                eprintln!("\n{tip}");
+            }
+            // 0 for --help and --version, 2 for whatever is wrong.
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
     let runtime = match cli.command {
         Command::Up(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
         // A client has little to do, and leaves the other cores to the server.
@@ -120,9 +144,29 @@ fn main() -> ExitCode {
     failure::exit_code(done)
 }
 
+/// How else the setting that is wrong can be said: whoever said it in the environment looks for it there.
+fn setting_of(error: &clap::Error) -> Option<String> {
+    let wrong = match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(wrong) => std::slice::from_ref(wrong),
+        ContextValue::Strings(missing) => missing,
+        _ => return None,
+    };
+    let mut cli = Cli::command();
+    cli.build();
+    let mut settings =
+        cli.get_arguments().chain(cli.get_subcommands().flat_map(clap::Command::get_arguments));
+    // clap names an argument as its usage does: `--port <PORT>`.
+    let setting =
+        settings.find(|setting| wrong.contains(&setting.to_string()) && setting.get_env().is_some())?;
+    let (flag, name) = (setting.get_long()?, setting.get_env()?.to_str()?);
+    Some(format!("this setting is --{flag} on the command line, and {name} in the environment"))
+}
+
 async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
     match command {
         Command::Up(options) => up::run(*options).await,
+        Command::Status => status::run(&session).await,
+        Command::Reset(options) => reset::run(&options),
         Command::Order(command) => order::run(command, &session).await,
         Command::Sku(command) => sku::run(command, &session).await,
         Command::Customer(command) => customer::run(command, &session).await,
@@ -133,6 +177,8 @@ async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
         Command::Dlq(command) => dlq::run(command, &session).await,
         Command::Replay(options) => replay::run(options, &session).await,
         Command::Audit(options) => audit::run(options, &session).await,
+        Command::Seed(options) => seed::run(options, &session).await,
+        Command::Report(options) => report::run(options, &session).await,
         Command::Import(options) => import::run(options, &session).await,
         Command::Load(options) => load::run(options, &session).await,
         Command::Cost(options) => cost::run(&options, &session),
@@ -141,8 +187,6 @@ async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -193,7 +237,12 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_exits_with_2() {
-        for wrong in [&["sagaline", "ordr"][..], &["sagaline", "--url", "https://x", "audit"]] {
+        for wrong in [
+            &["sagaline", "ordr"][..],
+            &["sagaline", "--url", "https://x", "audit"],
+            &["sagaline", "key", "create", "x", "--stack", "oms", "--data", "folder"],
+            &["sagaline", "key", "create", "x", "--stack", "oms", "--role", "customer"],
+        ] {
             let Err(error) = Cli::try_parse_from(wrong) else { panic!("{wrong:?} was accepted") };
             assert_eq!(error.exit_code(), 2, "{error}");
         }

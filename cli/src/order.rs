@@ -1,17 +1,15 @@
 //! `sagaline order`: placing orders, looking at them, and what is done to them.
 
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::Session;
-use crate::client::{Answer, Client, path};
-use crate::event::line;
-use crate::failure::Failure;
+use crate::client::{Answer, path};
 use crate::list::{self, Paging, rows};
-use crate::output::{Column, Format, facts, field, made, print, section, table, text};
+use crate::output::{Column, facts, field, made, section, table};
+use crate::watch::{self, Watch};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -92,11 +90,8 @@ pub enum Command {
         /// The order.
         order_id: String,
     },
-    /// Prints the events of an order as they come, until nothing more is owed.
-    Watch {
-        /// The order.
-        order_id: String,
-    },
+    /// Prints the events of an order as they come, until nothing more is owed. Exits with 4 if the order was cancelled.
+    Watch(Watch),
 }
 
 #[derive(Args)]
@@ -217,7 +212,7 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Events { order_id } => part(session, &order_id, "events", &EVENTS).await,
         Command::Payments { order_id } => part(session, &order_id, "payments", &PAYMENTS).await,
         Command::Deliveries { order_id } => part(session, &order_id, "deliveries", &DELIVERIES).await,
-        Command::Watch { order_id } => watch(session, &client, &order_id).await,
+        Command::Watch(order) => watch::run(order, session).await,
     }
 }
 
@@ -287,52 +282,8 @@ async fn part(session: &Session, order_id: &str, part: &str, columns: &[Column])
     })
 }
 
-/// Prints what is there, then what comes, until the order's row says that nothing more is owed.
-async fn watch(session: &Session, client: &Client, order_id: &str) -> anyhow::Result<()> {
-    let mut seen: Vec<Value> = Vec::new();
-    loop {
-        // The row is read first: once it says that the order has ended, the stream has all of its events.
-        let order = known(client.get(&path(&["orders", order_id])).await)?;
-        let stream = client.get(&path(&["orders", order_id, "events"])).await?;
-        show_new(session, rows(&stream, "events"), &mut seen)?;
-        if let Some(order) = order.filter(|order| order["open"] == false) {
-            if session.output == Format::Table {
-                print(&format!("{order_id} is {}", text(&status(&order))))?;
-            }
-            return Ok(());
-        }
-        tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// How often a watched order is looked at.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// A stream without a placed order, made by raw events, is waited for too.
-fn known(order: Result<Value, Failure>) -> Result<Option<Value>, Failure> {
-    match order {
-        Ok(order) => Ok(Some(order)),
-        Err(Failure::Refused(refusal)) if refusal.status == 404 => Ok(None),
-        Err(failure) => Err(failure),
-    }
-}
-
-fn show_new(session: &Session, events: &[Value], seen: &mut Vec<Value>) -> anyhow::Result<()> {
-    for event in events {
-        if seen.contains(&event["event_id"]) {
-            continue;
-        }
-        seen.push(event["event_id"].clone());
-        match session.output {
-            Format::Json => print(&event.to_string())?,
-            Format::Table => print(&line(event))?,
-        }
-    }
-    Ok(())
-}
-
 /// `CANCELLED (reservation_failed: out_of_stock)`.
-fn status(order: &Value) -> Value {
+pub fn status(order: &Value) -> Value {
     let status = order["status"].as_str().unwrap_or("-");
     match (order["status_reason"].as_str(), order["status_detail"].as_str()) {
         (Some(reason), Some(detail)) => format!("{status} ({reason}: {detail})").into(),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::Session;
 use crate::client::path;
+use crate::customer::given;
 use crate::list::{self, Paging};
 use crate::order::money;
 use crate::output::{Column, field, made, object};
@@ -40,6 +41,17 @@ pub enum Command {
         #[command(flatten)]
         paging: Paging,
     },
+    /// Changes what a product costs from now on; orders that stand keep their price.
+    Reprice {
+        /// The product.
+        product_id: String,
+        /// What one costs now, with at most two decimals.
+        #[arg(value_parser = price)]
+        price: Money,
+        /// The currency's ISO 4217 code; as before if nothing is said.
+        #[arg(long)]
+        currency: Option<String>,
+    },
     /// Takes a product out of the catalogue: it can no longer be ordered.
     Withdraw {
         /// The product.
@@ -63,6 +75,11 @@ pub async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         }
         Command::Get { product_id } => client.get(&path(&["products", &product_id])).await?,
         Command::Withdraw { product_id } => client.delete(&path(&["products", &product_id])).await?.body,
+        Command::Reprice { product_id, price, currency } => {
+            let mut request = given([("currency", currency)]);
+            request["price"] = json!(price);
+            client.patch(&path(&["products", &product_id]), &request).await?.body
+        }
         Command::Add { sku, name, price, currency, id } => {
             let mut request = json!({ "sku": sku, "name": name, "price": price });
             for (field, value) in [("currency", currency), ("product_id", id)] {

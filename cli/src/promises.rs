@@ -10,14 +10,14 @@ const COLUMNS: [Column; 3] = [field("PROMISE", "name"), field("WHEN", "when"), f
 
 /// Every promise: its name, when it must hold, and its sentence.
 pub fn list() -> Value {
-    let promises = Invariant::ALL.map(|invariant| {
+    let promises = Invariant::ALL.into_iter().map(|invariant| {
         json!({
             "name": invariant.name(),
             "when": invariant.when().as_str(),
             "promise": invariant.promise(),
         })
     });
-    json!({ "promises": promises })
+    json!({ "promises": promises.collect::<Vec<Value>>() })
 }
 
 /// The list for people.

@@ -97,7 +97,7 @@ fn the_first_key_is_shown_once_and_opens_everything_and_without_one_nothing_is_t
     }
     assert!(server.json(&key, &["queue", "list"])["queues"].is_array());
     // It stands nowhere in the folder.
-    let secret = key.rsplit('_').next().unwrap();
+    let secret = key.splitn(3, '_').nth(2).unwrap();
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
@@ -133,7 +133,7 @@ fn a_key_opens_what_its_role_may_until_it_is_revoked() {
     let names: Vec<&str> =
         listed["keys"].as_array().unwrap().iter().map(|key| key["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["anna", "packers", "the first"]);
-    assert!(!listed.to_string().contains(anna.rsplit('_').next().unwrap()));
+    assert!(!listed.to_string().contains(anna.splitn(3, '_').nth(2).unwrap()));
     server.json(&admin, &["key", "revoke", anna.split('_').nth(1).unwrap()]);
     assert!(server.refused(Some(anna), &["customer", "get", "anna-1"]).contains("not good"));
     server.stop();
@@ -158,5 +158,35 @@ fn who_has_lost_every_key_makes_one_in_the_folder_while_no_server_has_it_open() 
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
     let server = Asking::start(folder.path());
     assert!(server.json(made["api_key"].as_str().unwrap(), &["key", "list"])["keys"].is_array());
+    server.stop();
+}
+
+#[test]
+fn a_first_key_that_could_not_be_shown_is_not_kept_and_the_next_start_shows_one() {
+    let folder = TempDir::new().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Nothing can be written there.
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut process = Command::new(BINARY)
+        .args(["up", "--port", &free.to_string(), "--data"])
+        .arg(folder.path())
+        .stdout(full)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let alive = || std::net::TcpStream::connect(("127.0.0.1", free)).is_ok();
+    let is_up = (0..600).any(|_| {
+        alive() || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            false
+        }
+    });
+    let id = process.id().to_string();
+    Command::new("kill").args(["-INT", &id]).status().unwrap();
+    process.wait().unwrap();
+    assert!(is_up, "it did not start");
+    let server = Asking::start(folder.path());
+    let key = server.key.clone().expect("somebody has to be shown a key");
+    assert!(server.json(&key, &["key", "list"])["keys"].is_array());
     server.stop();
 }

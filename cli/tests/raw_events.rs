@@ -181,8 +181,8 @@ async fn a_message_that_no_worker_can_read_becomes_a_dead_letter_that_can_be_sho
     let shown = server.get(&format!("/ops/dead-letters/{}", letter["id"])).await;
     assert_eq!(&shown, letter);
 
-    let redriven = server.post("/ops/dead-letters/redrive", json!({ "queue": "IMS-InventoryDLQ" })).await;
-    assert_eq!(redriven, json!({ "redriven": 1, "left": 0 }));
+    let redriven = server.finished_action("redrive", json!({ "queue": "IMS-InventoryDLQ" })).await;
+    assert_eq!((&redriven["done"], &redriven["left"]), (&json!(1), &json!(0)));
     // Nothing was mended, so it is given up again, as a new letter, and survives a kill.
     let again = |letters: &Value| one(letters) && letters["dead_letters"][0]["id"] != letter["id"];
     server.until("/ops/dead-letters", again).await;
@@ -203,8 +203,8 @@ async fn redriving_what_fails_again_ends_and_does_not_chase_its_own_letters() {
     }
     let all = |letters: &Value| letters["dead_letters"].as_array().is_some_and(|letters| letters.len() == 50);
     server.until("/ops/dead-letters", all).await;
-    let answer = server.post("/ops/dead-letters/redrive", json!({})).await;
-    assert_eq!(answer, json!({ "redriven": 50, "left": 0 }));
+    let redriven = server.finished_action("redrive", json!({})).await;
+    assert_eq!((&redriven["done"], &redriven["left"]), (&json!(50), &json!(0)));
     server.until("/ops/dead-letters", all).await;
     server.stop();
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use hyper::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use topology::{Parameters, Source, Topology};
 
 use crate::double::Double;
@@ -110,6 +110,9 @@ pub async fn deploy(
                 .zip(each(&described, "OutputValue"))
                 .map(|(name, value)| ((template.name, name.to_owned()), value.to_owned())),
         );
+        let url =
+            outputs.get(&(template.name, "ApiUrl".to_owned())).context("a stack says where its API is")?;
+        customize_refusals(double, api_of(url), &template.document()?).await?;
     }
     Ok(outputs)
 }
@@ -119,9 +122,40 @@ pub async fn deploy(
 /// # Errors
 /// A stack that is not there.
 pub async fn resources(double: &Double, stack: &str) -> anyhow::Result<Vec<(String, String)>> {
-    let listed = cloudformation(double, "ListStackResources", stack, "").await?;
-    let names = each(&listed, "LogicalResourceId").zip(each(&listed, "PhysicalResourceId"));
-    Ok(names.map(|(logical, physical)| (logical.to_owned(), physical.to_owned())).collect())
+    let (mut found, mut more) = (Vec::new(), String::new());
+    loop {
+        let listed = cloudformation(double, "ListStackResources", stack, &more).await?;
+        let names = each(&listed, "LogicalResourceId").zip(each(&listed, "PhysicalResourceId"));
+        found.extend(names.map(|(logical, physical)| (logical.to_owned(), physical.to_owned())));
+        let Some(next) = each(&listed, "NextToken").next() else { return Ok(found) };
+        more = format!("&NextToken={}", next.replace('=', "%3D").replace('+', "%2B").replace('/', "%2F"));
+    }
+}
+
+/// The id of an API, of which its address begins with.
+pub fn api_of(url: &str) -> &str {
+    url.trim_start_matches("https://").split('.').next().unwrap_or_default()
+}
+
+/// What API Gateway answers by itself, as the template says: the double passes over it in what SAM makes of an API, and
+/// takes it by a call, for deployments that are made from then on.
+async fn customize_refusals(double: &Double, api: &str, template: &Value) -> anyhow::Result<()> {
+    let refusals = template["Resources"]["Api"]["Properties"]["GatewayResponses"].as_object();
+    for (kind, refusal) in refusals.context("an API says how it refuses")? {
+        let headers = refusal["ResponseParameters"]["Headers"].as_object().into_iter().flatten();
+        let headers = headers.map(|(name, value)| (format!("gatewayresponse.header.{name}"), value.clone()));
+        let mut body = json!({
+            "responseParameters": Map::from_iter(headers), "responseTemplates": refusal["ResponseTemplates"],
+        });
+        if let Some(status) = refusal["StatusCode"].as_u64() {
+            body["statusCode"] = status.to_string().into();
+        }
+        let path = format!("/restapis/{api}/gatewayresponses/{kind}");
+        double.done("apigateway", (Method::PUT, &path), &[], body.to_string()).await?;
+    }
+    let path = format!("/restapis/{api}/deployments");
+    let body = json!({ "stageName": ENVIRONMENT }).to_string();
+    double.done("apigateway", (Method::POST, &path), &[], body).await.map(drop)
 }
 
 /// A template as `sam package` would leave it, for this machine's processor, without what the double does not know.
@@ -140,12 +174,23 @@ fn for_a_double(mut template: Value, otlp_endpoint: &str) -> Value {
     resources.retain(|_, resource| {
         resource["Type"] != "AWS::CloudWatch::Alarm" || resource["Properties"]["Metrics"].is_null()
     });
+    // It takes no share of a usage plan from an authorizer, and would look for one in what clients send.
+    for api in resources.values_mut().filter(|it| it["Type"] == "AWS::Serverless::Api") {
+        remove(&mut api["Properties"], &["ApiKeySourceType"]);
+        remove(&mut api["Properties"]["Auth"], &["ApiKeyRequired", "AddApiKeyRequiredToCorsPreflight"]);
+    }
     for function in resources.values_mut().filter(|it| it["Type"] == "AWS::Serverless::Function") {
         let binary = function["Metadata"]["BuildProperties"]["Binary"].as_str().unwrap_or_default();
         let code = json!({ "Bucket": "code", "Key": format!("{binary}.zip") });
         let properties = &mut function["Properties"];
         properties["CodeUri"] = code;
         remove(properties, &["DeploymentPreference"]);
+        let events = properties.get_mut("Events").and_then(Value::as_object_mut).into_iter().flatten();
+        for (_, event) in events {
+            if let Some(auth) = event.pointer_mut("/Properties/Auth") {
+                remove(auth, &["ApiKeyRequired"]);
+            }
+        }
     }
     template
 }
@@ -218,7 +263,7 @@ mod tests {
                 assert_eq!(function["Properties"]["CodeUri"]["Key"], format!("{binary}.zip"));
             }
             let text = template.to_string();
-            for unknown in ["DeploymentPreference", "\"Metrics\"", "SSL_CERT_FILE"] {
+            for unknown in ["DeploymentPreference", "\"Metrics\"", "SSL_CERT_FILE", "ApiKeyRequired"] {
                 assert!(!text.contains(unknown), "{unknown}: {text}");
             }
         }

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use event_store_dynamodb::Connection;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
+use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -24,6 +25,8 @@ pub struct Double {
 pub struct Answer {
     /// Its status code.
     pub status: u16,
+    /// What kind of body it has.
+    pub content_type: String,
     /// Its body.
     pub text: String,
 }
@@ -85,8 +88,10 @@ impl Double {
         let answer = self.http.request(request.body(Full::new(body.into()))?).await;
         let answer = answer.with_context(|| format!("failed to ask {service} at {path}"))?;
         let status = answer.status().as_u16();
+        let content_type = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
         let body = answer.into_body().collect().await?.to_bytes();
-        Ok(Answer { status, text: String::from_utf8_lossy(&body).into_owned() })
+        Ok(Answer { status, content_type, text: String::from_utf8_lossy(&body).into_owned() })
     }
 
     /// Asks a service for something that must be done.

@@ -10,6 +10,8 @@
 //! otherwise", lists all of it):
 //!
 //! - It has no pipe from a stream to a bus, so `end_to_end::pipe` stands in for it.
+//! - It takes no share of a usage plan from an authorizer, so routes want none, and it takes what API Gateway answers by
+//!   itself by a call of its own; the authorizer's words stay variables in it.
 //! - It has no CodeDeploy and no alarm over a formula, so both are left out of what is deployed.
 //! - It cannot move messages from a dead-letter queue back by itself; nor does the command ask for that.
 
@@ -56,7 +58,10 @@ async fn the_deployed_system_keeps_its_promises() {
         scenarios::an_express_order_goes_by_its_own_lanes,
         scenarios::an_order_that_is_not_in_stock_is_cancelled_and_nothing_moves,
         scenarios::a_paid_order_that_is_cancelled_is_refunded_and_its_stock_is_back,
-        scenarios::nobody_asks_without_a_key,
+        scenarios::nobody_asks_for_what_needs_somebody_without_a_good_key,
+        scenarios::a_customers_key_opens_what_is_theirs_and_nothing_of_operators_or_admins,
+        scenarios::whoever_registers_is_let_in_by_the_token_of_their_login,
+        scenarios::a_key_that_is_revoked_is_refused,
         cost::the_double_counts_units_as_they_are_documented,
         cost::an_order_takes_the_units_that_are_written_down,
         faults::everything_delivered_twice_changes_nothing,
@@ -67,6 +72,7 @@ async fn the_deployed_system_keeps_its_promises() {
         faults::what_a_worker_held_when_it_died_is_handled_later,
         faults::an_order_whose_message_was_lost_is_found_by_the_sweeper,
         operator::the_log_is_swept_once_a_day_in_as_many_runs_as_it_takes_and_reported,
+        scenarios::a_key_that_was_remembered_when_it_was_revoked_is_refused_within_a_minute,
         scenarios::a_forged_event_is_taken_shown_and_changes_nothing,
         operator::the_log_the_rows_and_the_counters_agree,
     );

@@ -1,6 +1,5 @@
 //! Starting and stopping: opens the store, wires what the templates declare, serves HTTP.
 
-use std::future::IntoFuture;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,25 +7,29 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use apis::access::{Access, Guard};
+use apis::limits::{Limits, Rate};
 use apis::{Api, Environment};
 use auth::key;
-use event_store::{Role, Stamper, SystemStamper, Window};
+use event_store::{Key, Keys, Role, Stamper, SystemStamper, Window};
 use event_store_embedded::{EmbeddedStore, QueueChange};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::task::JoinHandle;
 use topology::{Parameters, Source, Topology};
 use workers::{FakeGateway, LogSweeper, Ports, Sweeper, Worker, Workers};
 
 use crate::dispatch::Dispatch;
 use crate::feed::Feed;
-use crate::http;
+use crate::http::{self, Way};
+use crate::letters::Letters;
 use crate::ops::Ops;
 use crate::queue::Queue;
 use crate::queue_state::Definition;
 use crate::runs::{Moment, Runs};
 use crate::schedule::{LocalNudges, sweep_every};
+use crate::serve::{Clients, serve};
 use crate::stores::{Ask, Store, Stores};
+use crate::sweeps::{KeptLetters, Sweeps};
 use crate::wiring::Wiring;
 
 /// What may be chosen at start.
@@ -48,20 +51,30 @@ pub struct Settings {
     pub gateway_seed: u64,
     /// How long an order may stand still before the sweeper nudges.
     pub patience: Duration,
+    /// After how long an order that stands still and that nobody paid is cancelled by the daily sweep; never, if nothing is
+    /// said.
+    pub expire_after: Option<Duration>,
     /// Whether whoever asks has to prove who they are.
     pub asks_who: bool,
+    /// How many requests everybody but admins may send.
+    pub rate_limit: Option<Rate>,
+    /// Whether a proxy hands requests on, and is believed where they come from.
+    pub behind_proxy: bool,
+    /// What clients may take.
+    pub clients: Clients,
 }
 
 /// The running system.
 pub struct Machine {
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     dispatchers: Vec<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
     queues: Vec<Arc<Queue>>,
     store: EmbeddedStore,
-    first_key: Option<String>,
+    keys: Arc<dyn Keys>,
+    first_key: Option<(Key, String)>,
 }
 
 /// The templates, as they were when this was built.
@@ -83,9 +96,6 @@ pub fn declared(environment: &str) -> anyhow::Result<Topology> {
 const SAVE_EVERY: Duration = Duration::from_millis(100);
 /// The names of the functions that sweep.
 const SWEEPER: &str = "oms-sweeper";
-const LOG_SWEEPER: &str = "oms-log-sweeper";
-/// The log is swept once a day.
-const LOG_SWEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Machine {
     /// Starts everything.
@@ -102,7 +112,8 @@ impl Machine {
         let clock: Arc<dyn Stamper> = Arc::new(SystemStamper::new("oms-api"));
         let guard = if settings.asks_who { Guard::Here } else { Guard::Open };
         let ask = Ask { clock: clock.clone(), guard };
-        let (stores, relay) = Stores::open(&settings.store, &settings.data, settings.fresh, ask).await?;
+        let (mut stores, relay) = Stores::open(&settings.store, &settings.data, settings.fresh, ask).await?;
+        stores.access.limits = Arc::new(Limits::new(settings.rate_limit));
         let first_key = match guard {
             Guard::Here => first_key(&stores.access, &*clock).await?,
             Guard::Open | Guard::Gateway => None,
@@ -125,17 +136,17 @@ impl Machine {
         let wiring = Arc::new(Wiring::new(topology.clone())?);
         let queues = open_queues(&wiring, &store, &room)?;
         let (stop, stopped) = watch::channel(false);
-        let dispatchers = dispatchers(&wiring, &queues, &workers)?
-            .into_iter()
-            .map(|dispatch| tokio::spawn(dispatch.run(stopped.clone())))
-            .collect();
+        let readers = dispatchers(&wiring, &queues, &workers)?;
+        let dispatchers =
+            readers.iter().map(|reader| tokio::spawn(reader.clone().run(stopped.clone()))).collect();
         let feed = Feed { log: stores.feed.clone(), wiring: wiring.clone(), queues: queues.clone(), room };
         let mut background = vec![
             tokio::spawn(feed.run()),
             tokio::spawn(keep_time(queues.clone())),
             tokio::spawn(save_cursors(queues.clone(), store.clone())),
         ];
-        background.extend(sweepers(&topology, settings, &wiring, &queues, &stores)?);
+        let sweeps = sweeps(settings, &wiring, &queues, &stores);
+        background.extend(sweepers(&topology, settings, &wiring, &queues, &stores, &sweeps)?);
         background.extend(relay);
 
         let api = Arc::new(Api {
@@ -149,26 +160,45 @@ impl Machine {
             stamper: clock,
             environment: environment(&settings.environment)?,
         });
+        let letters = Arc::new(Letters {
+            store: store.queues(),
+            queues: queues.clone(),
+            clock: Arc::new(SystemStamper::new("sagaline")),
+            stop: stopped.clone(),
+        });
+        letters.go_on()?;
         let ops = Arc::new(Ops {
             feed: stores.feed.clone(),
             queues: queues.clone(),
+            dispatchers: readers,
             wiring: wiring.clone(),
-            letters: store.queues(),
-            runs: Runs::new(stores.ports()),
+            letters,
+            runs: Runs::new(stores.ports(), stores.places()),
+            sweeps,
             stop: stopped.clone(),
         });
-        let router = http::router(&topology, api, ops)?;
-        let mut asked_to_stop = stopped;
-        let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-            drop(asked_to_stop.wait_for(|stop| *stop).await);
-        });
-        let server = tokio::spawn(server.into_future());
-        Ok(Machine { address, stop, server, dispatchers, background, queues, store, first_key })
+        let way = Way { longest: settings.clients.request, behind_proxy: settings.behind_proxy };
+        let router = http::router(&topology, api, ops, way)?;
+        let server = tokio::spawn(serve(listener, router, settings.clients, stopped));
+        let keys = stores.access.keys;
+        Ok(Machine { address, stop, server, dispatchers, background, queues, store, keys, first_key })
     }
 
-    /// The key that was made because there was none: an admin's, to be shown once. Only its hash is kept.
+    /// The key that was made because there is none: an admin's, to be shown once, and good for nothing until it is kept.
     pub fn first_key(&self) -> Option<&str> {
-        self.first_key.as_deref()
+        self.first_key.as_ref().map(|(_, shown)| shown.as_str())
+    }
+
+    /// Keeps the first key, once it was shown: a key that is kept and was shown to nobody locks everybody out. Only its
+    /// hash is kept.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn keep_first_key(&self) -> anyhow::Result<()> {
+        if let Some((key, _)) = &self.first_key {
+            self.keys.add_key(key.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Where it listens.
@@ -219,14 +249,12 @@ impl Machine {
 }
 
 /// Makes a key for an admin where there is no key at all: somebody has to make the others.
-async fn first_key(access: &Access, clock: &dyn Stamper) -> anyhow::Result<Option<String>> {
+async fn first_key(access: &Access, clock: &dyn Stamper) -> anyhow::Result<Option<(Key, String)>> {
     let window = Window { limit: 1, ..Window::default() };
     if !access.keys.keys(&window).await?.rows.is_empty() {
         return Ok(None);
     }
-    let (key, shown) = key::new("the first".into(), Role::Admin, None, clock.now());
-    access.keys.add_key(key).await?;
-    Ok(Some(shown))
+    Ok(Some(key::new("the first".into(), Role::Admin, None, clock.now())))
 }
 
 fn environment(name: &str) -> anyhow::Result<Environment> {
@@ -263,12 +291,12 @@ fn dispatchers(
     wiring: &Wiring,
     queues: &[Arc<Queue>],
     workers: &Arc<Workers>,
-) -> anyhow::Result<Vec<Dispatch>> {
+) -> anyhow::Result<Vec<Arc<Dispatch>>> {
     let dispatch = |(source, queue): (&crate::wiring::Source, &Arc<Queue>)| {
         let binary = &source.function.binary;
         let worker = Worker::of_binary(binary)
             .with_context(|| format!("the templates name a worker that does not exist: {binary}"))?;
-        Ok(Dispatch {
+        Ok(Arc::new(Dispatch {
             queue: queue.clone(),
             workers: workers.clone(),
             worker,
@@ -277,9 +305,25 @@ fn dispatchers(
             concurrency: source.source.maximum_concurrency.unwrap_or(CONCURRENCY) as usize,
             function_timeout: source.function.timeout,
             reports_failures: source.source.report_batch_item_failures,
-        })
+        }))
     };
     wiring.queues.iter().zip(queues).map(dispatch).collect()
+}
+
+/// Who reads the whole log, by the clock or when an operator asks.
+fn sweeps(settings: &Settings, wiring: &Arc<Wiring>, queues: &[Arc<Queue>], stores: &Stores) -> Arc<Sweeps> {
+    let sweeper = LogSweeper {
+        scan: stores.scan.clone(),
+        log: stores.log.clone(),
+        orders: stores.orders.clone(),
+        catalog: stores.catalog.clone(),
+        nudges: Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() }),
+        letters: Arc::new(KeptLetters(stores.kept.queues())),
+        stamper: Arc::new(SystemStamper::new(LogSweeper::BINARY)),
+        patience: settings.patience,
+        expire_after: settings.expire_after,
+    };
+    Arc::new(Sweeps { sweeper, store: stores.kept.queues(), sweeping: Mutex::default() })
 }
 
 fn sweepers(
@@ -288,31 +332,32 @@ fn sweepers(
     wiring: &Arc<Wiring>,
     queues: &[Arc<Queue>],
     stores: &Stores,
+    sweeps: &Arc<Sweeps>,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut running = Vec::new();
     for function in &topology.functions {
         for schedule in function.schedules.iter().filter(|schedule| schedule.enabled) {
-            let nudges = Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() });
-            let (every, patience) = (schedule.every, settings.patience);
-            let stamper = Arc::new(SystemStamper::new(&function.binary));
+            let every = schedule.every;
             running.push(match function.binary.as_str() {
                 SWEEPER => {
-                    let (log, orders) = (stores.log.clone(), stores.orders.clone());
-                    let sweeper = Arc::new(Sweeper { log, orders, nudges, stamper, patience });
+                    let sweeper = Arc::new(Sweeper {
+                        log: stores.log.clone(),
+                        orders: stores.orders.clone(),
+                        nudges: Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.to_vec() }),
+                        stamper: Arc::new(SystemStamper::new(SWEEPER)),
+                        patience: settings.patience,
+                    });
                     tokio::spawn(sweep_every(Duration::ZERO, every, move || {
                         let sweeper = sweeper.clone();
                         async move { sweeper.sweep().await }
                     }))
                 }
-                LOG_SWEEPER => {
-                    let (scan, orders) = (stores.scan.clone(), stores.orders.clone());
-                    let catalog = stores.catalog.clone();
-                    let sweeper = Arc::new(LogSweeper { scan, orders, catalog, nudges, stamper, patience });
-                    // Where the clock ticks more often, that is for sweeps that a function cannot finish.
-                    let every = every.max(LOG_SWEEP);
+                LogSweeper::BINARY => {
+                    let sweeps = sweeps.clone();
+                    // The clock ticks more often than there are sweeps, and not at the start: somebody waits for that.
                     tokio::spawn(sweep_every(every, every, move || {
-                        let sweeper = sweeper.clone();
-                        async move { sweeper.sweep().await.map(|report| report.swept) }
+                        let sweeps = sweeps.clone();
+                        async move { sweeps.at_tick().await }
                     }))
                 }
                 other => bail!("the templates schedule {other}, which has nothing to do by the clock"),

@@ -1,5 +1,8 @@
 //! What an operator sees and does over HTTP: the feed, queues, dead letters, replays, audits.
 
+mod drain;
+mod letters;
+pub(crate) mod report;
 mod said;
 
 use std::sync::Arc;
@@ -16,7 +19,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use event_store::{ChangeFeed, Position, StoreError, View};
-use event_store_embedded::{DeadLetter, QueueChange, QueueStore};
 use events::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,17 +26,23 @@ use tokio::sync::watch;
 use views::audit::{PATIENCE, still_since};
 use views::replay::Mode;
 
+use crate::dispatch::Dispatch;
 use crate::docs;
+use crate::letters::Letters;
 use crate::queue::{Queue, now};
 use crate::runs::Runs;
+use crate::sweeps::Sweeps;
 use crate::wiring::Wiring;
 
 pub(crate) struct Ops {
     pub(crate) feed: Arc<dyn ChangeFeed>,
     pub(crate) queues: Vec<Arc<Queue>>,
+    /// Who reads them, in their order.
+    pub(crate) dispatchers: Vec<Arc<Dispatch>>,
     pub(crate) wiring: Arc<Wiring>,
-    pub(crate) letters: QueueStore,
+    pub(crate) letters: Arc<Letters>,
     pub(crate) runs: Arc<Runs>,
+    pub(crate) sweeps: Arc<Sweeps>,
     /// Says that the server is about to stop.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -49,24 +57,44 @@ pub(crate) const ROUTES: &[Beside] = &[
     ("GET", "/ops/dead-letters", Needs::OPERATOR, said::dead_letters),
     ("GET", "/ops/dead-letters/{id}", Needs::OPERATOR, said::dead_letter),
     ("POST", "/ops/dead-letters/redrive", Needs::OPERATOR, said::redrive),
+    ("POST", "/ops/dead-letters/discard", Needs::OPERATOR, said::discard),
+    ("GET", "/ops/actions", Needs::OPERATOR, said::actions),
+    ("GET", "/ops/actions/{id}", Needs::OPERATOR, said::show_action),
+    ("POST", "/orders/process-queue", Needs::OPERATOR, said::drain),
     ("POST", "/ops/replays", Needs::OPERATOR, said::start_replay),
     ("GET", "/ops/replays/{id}", Needs::OPERATOR, said::show_replay),
     ("POST", "/ops/audits", Needs::OPERATOR, said::start_audit),
     ("GET", "/ops/audits/{id}", Needs::OPERATOR, said::show_audit),
+    ("GET", "/ops/report", Needs::OPERATOR, said::report),
+    ("POST", "/ops/sweeps", Needs::OPERATOR, said::start_sweep),
+    ("GET", "/ops/sweeps/{id}", Needs::OPERATOR, said::show_sweep),
 ];
+
+/// Every route that one machine answers, as (method, path template): the API's and these.
+pub fn routes() -> Vec<(&'static str, &'static str)> {
+    let own = ROUTES.iter().map(|(method, path, ..)| (*method, *path));
+    apis::routes().into_iter().chain(own).collect()
+}
 
 pub(crate) fn router(ops: Arc<Ops>) -> Router {
     Router::new()
         .route("/docs", get(docs::page))
         .route("/events", get(events))
         .route("/ops/queues", get(queues))
-        .route("/ops/dead-letters", get(dead_letters))
-        .route("/ops/dead-letters/{id}", get(dead_letter))
-        .route("/ops/dead-letters/redrive", post(redrive))
+        .route("/ops/dead-letters", get(letters::list))
+        .route("/ops/dead-letters/{id}", get(letters::show))
+        .route("/ops/dead-letters/redrive", post(letters::redrive))
+        .route("/ops/dead-letters/discard", post(letters::discard))
+        .route("/ops/actions", get(letters::actions))
+        .route("/ops/actions/{id}", get(letters::action))
+        .route("/orders/process-queue", post(drain::drain))
         .route("/ops/replays", post(start_replay))
         .route("/ops/replays/{id}", get(show_replay))
         .route("/ops/audits", post(start_audit))
         .route("/ops/audits/{id}", get(show_audit))
+        .route("/ops/report", get(report::last))
+        .route("/ops/sweeps", post(report::sweep))
+        .route("/ops/sweeps/{id}", get(report::show_sweep))
         .with_state(ops)
 }
 
@@ -150,9 +178,9 @@ async fn events(State(ops): State<Arc<Ops>>, query: Result<Query<FeedQuery>, Que
 async fn queues(State(ops): State<Arc<Ops>>) -> Answer {
     let head = ops.feed.head().await.map_err(store)?.0;
     let mut shown: Vec<Value> = Vec::new();
-    let mut dead_letter_queues: Vec<&str> = Vec::new();
     for (source, queue) in ops.wiring.queues.iter().zip(&ops.queues) {
         let (counts, position) = (queue.counts(), queue.lock().read_to());
+        let oldest = queue.lock().oldest_sent_at().map(Timestamp::from_millis);
         shown.push(json!({
             "name": source.queue.name,
             "function": source.function.binary,
@@ -160,122 +188,20 @@ async fn queues(State(ops): State<Arc<Ops>>) -> Answer {
             "visible": counts.visible,
             "in_flight": counts.in_flight,
             "delayed": counts.delayed,
+            "oldest_sent_at": oldest,
             "received": counts.received,
             "deleted": counts.deleted,
             "dead_lettered": counts.dead_lettered,
             "position": position,
             "behind": head.saturating_sub(position),
         }));
-        dead_letter_queues
-            .extend(source.queue.redrive.as_ref().map(|redrive| redrive.dead_letter_queue.as_str()));
     }
-    dead_letter_queues.sort_unstable();
-    dead_letter_queues.dedup();
-    let counts = ops.letters.dead_letter_counts().map_err(store)?;
-    for name in dead_letter_queues {
+    let counts = ops.letters.store.dead_letter_counts().map_err(store)?;
+    for name in letters::dead_letter_queues(&ops) {
         let visible = counts.iter().find(|(queue, _)| queue == name).map_or(0, |(_, count)| *count);
         shown.push(json!({ "name": name, "function": null, "dead_letter": true, "visible": visible }));
     }
     Ok(Json(json!({ "queues": shown })).into_response())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LettersQuery {
-    queue: Option<String>,
-    #[serde(default)]
-    after: i64,
-    #[serde(default = "page")]
-    limit: usize,
-}
-
-async fn dead_letters(
-    State(ops): State<Arc<Ops>>,
-    query: Result<Query<LettersQuery>, QueryRejection>,
-) -> Answer {
-    let Query(query) = query.map_err(|rejection| bad_query(&rejection))?;
-    let limit = query.limit.clamp(1, LOOK);
-    let letters = ops.letters.dead_letters(query.queue.as_deref(), query.after, limit).map_err(store)?;
-    let shown: Vec<Value> = letters.iter().map(show_letter).collect();
-    Ok(Json(json!({ "dead_letters": shown })).into_response())
-}
-
-async fn dead_letter(State(ops): State<Arc<Ops>>, Path(id): Path<String>) -> Answer {
-    let Ok(id) = id.parse::<i64>() else { return Err(not_found("dead letter")) };
-    let before = id.saturating_sub(1);
-    let letters = ops.letters.dead_letters(None, before, 1).map_err(store)?;
-    match letters.first().filter(|letter| letter.id == id) {
-        Some(letter) => Ok(Json(show_letter(letter)).into_response()),
-        None => Err(not_found("dead letter")),
-    }
-}
-
-fn show_letter(letter: &DeadLetter) -> Value {
-    // What the message is about, where its body can be read at all.
-    let about: Value = serde_json::from_str(&letter.body).unwrap_or_default();
-    json!({
-        "id": letter.id,
-        "queue": letter.queue,
-        "source_queue": letter.source_queue,
-        "event_id": about["event_id"],
-        "event_name": about["event_name"],
-        "pk": about["pk"],
-        "sk": about["sk"],
-        "receive_count": letter.receive_count,
-        "error": letter.error,
-        "dead_at": Timestamp::from_millis(letter.dead_at),
-        "body": letter.body,
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Redrive {
-    queue: Option<String>,
-    ids: Option<Vec<i64>>,
-    limit: Option<usize>,
-}
-
-/// Sends dead letters back to the queues they came from. Each is sent and taken away at once.
-async fn redrive(State(ops): State<Arc<Ops>>, body: Result<Json<Redrive>, JsonRejection>) -> Answer {
-    let Json(Redrive { queue, ids, limit }) = body.map_err(|rejection| bad_body(&rejection))?;
-    let limit = limit.unwrap_or(usize::MAX);
-    let (mut redriven, mut left, mut after) = (0, 0, 0);
-    // What is given up again meanwhile is a new letter, for another day.
-    let newest = ops.letters.newest_dead_letter().map_err(store)?;
-    while after < newest {
-        let letters = ops.letters.dead_letters(queue.as_deref(), after, LOOK).map_err(store)?;
-        let Some(last) = letters.last() else { break };
-        after = last.id;
-        for letter in letters.into_iter().filter(|letter| letter.id <= newest) {
-            let chosen = ids.as_ref().is_none_or(|ids| ids.contains(&letter.id));
-            let source = ops.queues.iter().find(|queue| queue.lock().name() == letter.source_queue);
-            match source.filter(|_| chosen && redriven < limit) {
-                Some(source) => {
-                    redriven += usize::from(send_back(&ops, source, letter).await?);
-                }
-                None => left += 1,
-            }
-        }
-    }
-    Ok(Json(json!({ "redriven": redriven, "left": left })).into_response())
-}
-
-/// Whether it was still there.
-async fn send_back(ops: &Ops, source: &Queue, letter: DeadLetter) -> Result<bool, Problem> {
-    let at = now();
-    let numbers = ops.letters.apply(vec![QueueChange::Redrive { id: letter.id, at }]).await.map_err(store)?;
-    let [Some(number)] = numbers[..] else { return Ok(false) };
-    let message = event_store_embedded::ParkedMessage {
-        position: None,
-        body: letter.body,
-        receive_count: 0,
-        visible_at: at,
-        sent_at: at,
-    };
-    source.lock().unpark(number, message);
-    source.ring();
-    Ok(true)
 }
 
 #[derive(Deserialize)]
@@ -309,14 +235,22 @@ async fn start_replay(State(ops): State<Arc<Ops>>, body: Result<Json<StartReplay
 struct StartAudit {
     /// How many seconds something may stand still that somebody owes something.
     patience: Option<u64>,
+    /// Whether it is looked for what is left of people who were erased, and for nothing else.
+    #[serde(default)]
+    personal: bool,
 }
 
 /// Nothing has to be said of it, so there need be no body.
 async fn start_audit(State(ops): State<Arc<Ops>>, body: Bytes) -> Answer {
     let said = if body.is_empty() { Ok(Json(StartAudit::default())) } else { Json::from_bytes(&body) };
-    let Json(StartAudit { patience }) = said.map_err(|rejection| bad_body(&rejection))?;
+    let Json(StartAudit { patience, personal }) = said.map_err(|rejection| bad_body(&rejection))?;
     let patience = patience.map_or(PATIENCE, Duration::from_secs);
-    match ops.runs.audit(still_since(Timestamp::from_millis(now()), patience)) {
+    let started_run = if personal {
+        ops.runs.personal()
+    } else {
+        ops.runs.audit(still_since(Timestamp::from_millis(now()), patience))
+    };
+    match started_run {
         Some(id) => Ok(started("audits", id)),
         None => {
             let detail = "an audit is running; wait for its end";

@@ -80,7 +80,8 @@ impl Queue {
         }
     }
 
-    fn take(&self, limit: usize) -> Vec<Message<Arc<str>>> {
+    /// Hands out up to `limit` messages of those that are visible.
+    pub(crate) fn take(&self, limit: usize) -> Vec<Message<Arc<str>>> {
         let mut state = self.lock();
         let was_full = state.is_full();
         let batch = state.receive(limit, now());

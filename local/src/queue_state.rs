@@ -343,6 +343,12 @@ impl QueueState {
         self.saved = self.saved.max(cursor);
     }
 
+    /// When the oldest of its messages was sent that is not done.
+    pub(crate) fn oldest_sent_at(&self) -> Option<Millis> {
+        let waiting = self.ready.iter().chain(self.later.values());
+        waiting.chain(self.in_flight.values().map(|(held, _)| held)).map(|held| held.sent_at).min()
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         Counts {
             visible: self.ready.len() as u64,
@@ -395,6 +401,22 @@ mod tests {
         assert_eq!(queue.cursor_to_save(), None);
         queue.settle(&first, Vec::new(), 0);
         assert_eq!(queue.cursor_to_save(), Some(3));
+    }
+
+    #[test]
+    fn the_oldest_message_is_oldest_until_it_is_done_whether_it_waits_or_is_worked_on() {
+        let mut queue = queue(3);
+        assert_eq!(queue.oldest_sent_at(), None);
+        queue.offer(1, "".into(), 10);
+        queue.offer(2, "".into(), 20);
+        let first = queue.receive(1, 30);
+        assert_eq!(queue.oldest_sent_at(), Some(10));
+        let (_, returned) = queue.settle(&first, vec![failure(1)], 30);
+        returned.into_iter().for_each(|returned| queue.returned(returned, Some(1)));
+        assert_eq!(queue.oldest_sent_at(), Some(10), "a try that failed makes it no younger");
+        let rest = queue.receive(10, 60_000);
+        queue.settle(&rest, Vec::new(), 60_000);
+        assert_eq!(queue.oldest_sent_at(), None);
     }
 
     #[test]

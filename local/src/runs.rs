@@ -1,6 +1,7 @@
-//! Replays and audits under way: started by a request, watched by others.
+//! Replays, audits and sweeps under way: started by a request, watched by others.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,10 +15,13 @@ use event_store::{KeyRow, Role, Stamper, SystemStamper, View};
 use event_store_embedded::EmbeddedStore;
 use events::{CustomerId, Timestamp};
 use serde_json::{Value, json};
+use views::personal::{PersonalReport, Places, personal};
 use views::replay::Mode;
 use views::{AuditReport, Pause, Ports, ReplayReport, audit_at_rest, replay};
 
+use crate::ops::report;
 use crate::stores::{Ask, Stores};
+use crate::sweeps::Sweeps;
 
 /// Waits by the machine's clock.
 pub(crate) struct Moment;
@@ -64,6 +68,14 @@ pub async fn offline_audit(
     Ok(audit_at_rest(&ports, still_since, observe).await?)
 }
 
+/// Looks for what is left of people who were erased, in the store in a folder that no server has open.
+///
+/// # Errors
+/// Opening or reading the store.
+pub async fn offline_personal(data: &Path, observe: views::Observe<'_>) -> anyhow::Result<PersonalReport> {
+    Ok(personal(&open(data)?.places(), observe).await?)
+}
+
 /// Makes a key in the store in `data`, which no server has open; beside it comes what its holder is shown once.
 ///
 /// # Errors
@@ -99,6 +111,7 @@ fn open(data: &Path) -> anyhow::Result<Stores> {
 /// What was started, by its number. The latest [`KEPT`] are kept.
 pub(crate) struct Runs {
     ports: Ports,
+    places: Places,
     next: AtomicU64,
     running: Mutex<BTreeMap<u64, Arc<Run>>>,
 }
@@ -115,8 +128,8 @@ struct Run {
 }
 
 impl Runs {
-    pub(crate) fn new(ports: Ports) -> Arc<Self> {
-        Arc::new(Runs { ports, next: AtomicU64::new(1), running: Mutex::default() })
+    pub(crate) fn new(ports: Ports, places: Places) -> Arc<Self> {
+        Arc::new(Runs { ports, places, next: AtomicU64::new(1), running: Mutex::default() })
     }
 
     /// Starts a replay and gives its number; `None` if one of that view is running.
@@ -148,7 +161,35 @@ impl Runs {
         Some(id)
     }
 
-    /// What a replay or audit shows of itself.
+    /// Starts a sweep of the log, and gives its number; `None` if one is running.
+    pub(crate) fn sweep(&self, sweeps: &Arc<Sweeps>) -> Option<u64> {
+        let (id, run) = self.begin("sweep", json!({}))?;
+        let sweeps = sweeps.clone();
+        tokio::spawn(async move {
+            let _ends = Ends(run.clone());
+            let done = sweeps.now(&run.observe()).await;
+            run.finish(done.map(|sweep| report::shown(&sweep)));
+        });
+        Some(id)
+    }
+
+    /// Starts an audit of what is left of people who were erased, and gives its number; `None` if one is running.
+    pub(crate) fn personal(&self) -> Option<u64> {
+        let (id, run) = self.begin("audit", json!({ "personal": true }))?;
+        let places = self.places.clone();
+        tokio::spawn(async move {
+            let _ends = Ends(run.clone());
+            let done = personal(&places, &run.observe()).await;
+            run.finish(done.map(|report| {
+                let mut shown = json!(report);
+                shown["clean"] = report.is_clean().into();
+                shown
+            }));
+        });
+        Some(id)
+    }
+
+    /// What a replay, audit or sweep shows of itself.
     pub(crate) fn show(&self, kind: &str, id: u64) -> Option<Value> {
         let run = self.lock().get(&id).filter(|run| run.kind == kind)?.clone();
         Some(run.show(id))
@@ -213,7 +254,7 @@ impl Run {
         self.outcome().is_none()
     }
 
-    fn finish(&self, done: Result<Value, event_store::StoreError>) {
+    fn finish(&self, done: Result<Value, impl Display>) {
         let outcome = match done {
             Ok(mut report) => {
                 report["state"] = "done".into();

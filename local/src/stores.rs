@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use apis::access::{Access, Guard};
 use event_store::{
-    CatalogViews, ChangeFeed, EventLog, Idempotency, IntentStore, Keys, LogScan, OrderViews, Secrets,
+    Beside, CatalogViews, ChangeFeed, EventLog, Idempotency, IntentStore, Keys, LogScan, OrderViews, Secrets,
     ShadowViews, Stamper, StockViews, Tries, Users,
 };
 use event_store_embedded::EmbeddedStore;
@@ -28,6 +28,19 @@ pub enum Store {
     },
 }
 
+/// Whether a folder holds an embedded store, whole or not. Looks only.
+pub fn is_store(folder: &Path) -> bool {
+    EmbeddedStore::exists(folder)
+}
+
+/// Removes the embedded store of a folder, if there is one; other files in it stay.
+///
+/// # Errors
+/// Somebody has it open, or it is somebody else's database.
+pub fn erase(folder: &Path) -> anyhow::Result<()> {
+    Ok(EmbeddedStore::erase(folder)?)
+}
+
 /// The ports, each to where it is kept.
 #[derive(Clone)]
 pub(crate) struct Stores {
@@ -40,6 +53,8 @@ pub(crate) struct Stores {
     pub(crate) intents: Arc<dyn IntentStore>,
     /// Answers that were given already.
     pub(crate) answers: Arc<dyn Idempotency>,
+    /// Answers, messages and dead letters, wherever they are kept.
+    pub(crate) beside: Vec<Arc<dyn Beside>>,
     /// Who may ask.
     pub(crate) access: Access,
     /// The log in the order in which this process learned of it.
@@ -81,7 +96,8 @@ impl Stores {
 
     /// Everything in one embedded store.
     pub(crate) fn embedded(kept: EmbeddedStore, ask: Ask) -> Stores {
-        Stores { feed: Arc::new(kept.clone()), ..Stores::over(Arc::new(kept.clone()), kept, ask) }
+        let beside: Vec<Arc<dyn Beside>> = vec![Arc::new(kept.clone())];
+        Stores { beside, feed: Arc::new(kept.clone()), ..Stores::over(Arc::new(kept.clone()), kept, ask) }
     }
 
     fn over<All>(all: Arc<All>, kept: EmbeddedStore, Ask { clock, guard }: Ask) -> Stores
@@ -94,6 +110,7 @@ impl Stores {
             + ShadowViews
             + IntentStore
             + Idempotency
+            + Beside
             + Users
             + Keys
             + Secrets
@@ -102,6 +119,7 @@ impl Stores {
     {
         Stores {
             answers: all.clone(),
+            beside: vec![all.clone(), Arc::new(kept.clone())],
             access: Access::over(&all, clock, guard),
             log: all.clone(),
             scan: all.clone(),
@@ -112,6 +130,17 @@ impl Stores {
             intents: all,
             feed: Arc::new(kept.clone()),
             kept,
+        }
+    }
+
+    /// Every place that may hold personal data.
+    pub(crate) fn places(&self) -> views::personal::Places {
+        views::personal::Places {
+            scan: self.scan.clone(),
+            rows: self.rows.clone(),
+            users: self.access.users.clone(),
+            keys: self.access.keys.clone(),
+            beside: self.beside.clone(),
         }
     }
 

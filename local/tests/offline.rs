@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use event_store::{Copy, Progress, ShadowViews, View};
 use event_store_embedded::EmbeddedStore;
-use local::{Machine, Settings, Store, offline_audit, offline_replay};
+use local::{Clients, Machine, Settings, Store, offline_audit, offline_replay};
 use views::audit::{STUCK, still_since};
 use views::replay::Mode;
 
@@ -30,7 +30,11 @@ async fn a_store(folder: &std::path::Path, orders: u32) {
         gateway_failures: 0.0,
         gateway_seed: 1,
         patience: std::time::Duration::from_secs(60),
+        expire_after: None,
         asks_who: false,
+        rate_limit: None,
+        behind_proxy: false,
+        clients: Clients::default(),
     };
     let machine = Machine::start(&settings).await.expect("it starts in an empty folder");
     let store = machine.store().clone();

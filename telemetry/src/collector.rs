@@ -6,9 +6,11 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::post;
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsServiceRequest, ExportMetricsServiceResponse,
@@ -48,11 +50,13 @@ pub struct Collector {
     endpoint: String,
     received: Kept,
     counted: Counted,
+    raw: Raw,
     server: JoinHandle<io::Result<()>>,
 }
 
 type Kept = Arc<Mutex<Vec<Received>>>;
 type Counted = Arc<Mutex<BTreeMap<String, u64>>>;
+type Raw = Arc<Mutex<Vec<u8>>>;
 
 impl Drop for Collector {
     fn drop(&mut self) {
@@ -66,21 +70,27 @@ impl Collector {
     /// # Errors
     /// No port is free.
     pub async fn start() -> io::Result<Collector> {
-        let (received, counted) = (Kept::default(), Counted::default());
+        let (received, counted, raw) = (Kept::default(), Counted::default(), Raw::default());
         let routes = Router::new()
             .route("/v1/traces", post(take_spans))
             .with_state(received.clone())
             .route("/v1/metrics", post(take_metrics))
-            .with_state(counted.clone());
+            .with_state(counted.clone())
+            .layer(from_fn_with_state(raw.clone(), keep_bytes));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let server = tokio::spawn(async move { axum::serve(listener, routes).await });
-        Ok(Collector { endpoint, received, counted, server })
+        Ok(Collector { endpoint, received, counted, raw, server })
     }
 
     /// Where spans are to be sent.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Every byte that arrived until now, whatever it says.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.raw.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What arrived until now.
@@ -103,6 +113,13 @@ impl Collector {
 pub fn roots(trace: &[Received]) -> Vec<&Received> {
     let arrived: BTreeSet<&str> = trace.iter().map(|span| &*span.span_id).collect();
     trace.iter().filter(|span| !arrived.contains(&*span.parent_id)).collect()
+}
+
+async fn keep_bytes(State(raw): State<Raw>, request: Request, next: Next) -> Result<Response, StatusCode> {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.map_err(|_| StatusCode::BAD_REQUEST)?;
+    raw.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&body);
+    Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
 }
 
 async fn take_spans(State(kept): State<Kept>, body: Bytes) -> Result<Vec<u8>, StatusCode> {

@@ -56,6 +56,16 @@ pub fn log_swept(open: u64, stuck: u64, owed: u64) {
     info!(target: TARGET, { gauge.orders_open = open, gauge.orders_stuck = stuck, gauge.streams_owed = owed }, "measured");
 }
 
+/// An order was cancelled because it had stood still for too long.
+pub fn order_expired() {
+    info!(target: TARGET, { monotonic_counter.orders_expired = 1_u64 }, "measured");
+}
+
+/// So many letters lie in dead-letter queues.
+pub fn dead_letters(letters: u64) {
+    info!(target: TARGET, { gauge.dead_letters = letters }, "measured");
+}
+
 /// A process answered its first invocation.
 pub fn cold_start() {
     info!(target: TARGET, { monotonic_counter.cold_starts = 1_u64 }, "measured");

@@ -209,6 +209,14 @@ impl<'a> Evaluator<'a> {
                 false => Value::String(value),
             }));
         }
+        // SAM gives a function with an alias a name for it, which stands for the alias's ARN.
+        if let Some(function) = target.strip_suffix(".Alias") {
+            self.require_deployed(function)?;
+            let properties = self.stack.properties(function);
+            let alias = properties.get("AutoPublishAlias").and_then(Value::as_str);
+            let alias = alias.ok_or_else(|| format!("{function} has no alias, add an AutoPublishAlias"))?;
+            return Ok(Some(Value::String(format!("{}:{alias}", self.attribute(function, "Arn")?))));
+        }
         self.require_deployed(target)?;
         let name = match self.kind(target) {
             Ok("AWS::SQS::Queue") => self.queue_url(&self.name_of(target)?),

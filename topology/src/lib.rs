@@ -269,6 +269,8 @@ pub struct Route {
     pub method: String,
     /// The path, with parameters in braces: `/orders/{id}`.
     pub path: String,
+    /// Whether its API asks an authorizer first.
+    pub authorized: bool,
 }
 
 /// A DynamoDB table.

@@ -40,10 +40,11 @@ const BUS: &str = "AWS::Events::EventBus";
 const RULE: &str = "AWS::Events::Rule";
 const PIPE: &str = "AWS::Pipes::Pipe";
 const FUNCTION: &str = "AWS::Serverless::Function";
-const WIRED: [&str; 6] = [QUEUE, TABLE, BUS, RULE, PIPE, FUNCTION];
+const API: &str = "AWS::Serverless::Api";
+const WIRED: [&str; 7] = [QUEUE, TABLE, BUS, RULE, PIPE, FUNCTION, API];
 
 /// Types that decide who may do what, who is told, and how it looks, but move no event.
-const PASSED_OVER: [&str; 23] = [
+const PASSED_OVER: [&str; 22] = [
     "AWS::ApiGateway::",
     "AWS::ApiGatewayV2::",
     "AWS::ApplicationInsights::",
@@ -60,7 +61,6 @@ const PASSED_OVER: [&str; 23] = [
     "AWS::ResourceGroups::",
     "AWS::Route53::",
     "AWS::SecretsManager::",
-    "AWS::Serverless::Api",
     "AWS::Serverless::HttpApi",
     "AWS::SNS::Topic",
     "AWS::SQS::QueuePolicy",
@@ -225,10 +225,30 @@ Resources:
                 report_batch_item_failures: false,
             }]
         );
-        assert_eq!(worker.routes, [Route { method: "GET".to_owned(), path: "/a/{id}".to_owned() }]);
+        assert_eq!(
+            worker.routes,
+            [Route { method: "GET".to_owned(), path: "/a/{id}".to_owned(), authorized: false }]
+        );
         assert_eq!(worker.schedules[0].name, "Worker-Tick");
         assert_eq!((topology.pipe.maximum_retry_attempts, topology.pipe.maximum_record_age), (None, None));
         assert_eq!(topology.tables[0].name, "small-Log");
+    }
+
+    #[test]
+    fn a_route_asks_the_authorizer_that_it_names_or_else_the_one_of_its_api() {
+        let route = |own: &str, of_api: &str| {
+            let event = format!("RestApiId: !Ref Api, {own} Path: '/a/{{id}}'");
+            let api =
+                format!("Resources:\n  Api: {{ Type: AWS::Serverless::Api, Properties: {{ {of_api} }} }}");
+            let text = SMALL.replacen("Path: '/a/{id}'", &event, 1).replacen("Resources:", &api, 1);
+            load(&text).unwrap().function("worker").unwrap().routes[0].authorized
+        };
+        let usual =
+            "Auth: { DefaultAuthorizer: Keys, Authorizers: { Keys: { FunctionArn: !GetAtt Worker.Arn } } }";
+        assert_eq!([route("", usual), route("", ""), route("", "Auth: {}")], [true, false, false]);
+        let none = "Auth: { Authorizer: NONE },";
+        assert_eq!([route(none, usual), route("Auth: { Authorizer: Keys },", "")], [false, true]);
+        assert!(route("Auth: { ApiKeyRequired: false },", usual));
     }
 
     #[test]

@@ -122,6 +122,10 @@ promises! {
     Acknowledged "acknowledged" Always "Every acknowledged request is in the log, exactly once.";
     Refused "refused" Always "A refused request leaves nothing in the log.";
     Repeated "repeated" Always "A request or a delivery that is repeated changes nothing.";
+    Admitted "admitted" Always
+        "Where it is asked who asks, those are answered who may and no others: a good key opens its doors, and one that was revoked opens none a minute later.";
+    Priced "priced" Always
+        "An order costs what its products cost when it was placed, or as long before as an index lags.";
 }
 
 impl When {

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod compare;
 pub mod invariants;
 pub mod owing;
+pub mod personal;
 pub mod project;
 pub mod replay;
 

@@ -138,7 +138,7 @@ fn read<Body: AsRef<str>>(message: &Message<Body>) -> Result<(StreamKey, Nudge),
     let nudge: Nudge = serde_json::from_str(message.body.as_ref())
         .map_err(|cause| WorkerError::Permanent(format!("failed to read the message: {cause}")))?;
     let stream = StreamKey::parse(&nudge.pk)
-        .ok_or_else(|| WorkerError::Permanent(format!("{} is no stream that a worker knows", nudge.pk)))?;
+        .ok_or_else(|| WorkerError::Permanent("the message is about no stream that a worker knows".into()))?;
     Ok((stream, nudge))
 }
 

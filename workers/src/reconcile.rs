@@ -58,8 +58,8 @@ pub(crate) async fn append(
         Appended::Taken(taken) => {
             let settles_it = taken.event().is_ok_and(|event| event.slot() == slot);
             if !settles_it {
-                let name = &taken.event_name;
-                return Err(WorkerError::Permanent(format!("{pk} {slot} is blocked by a raw event {name}")));
+                // What it is called, somebody chose; the stream shows it.
+                return Err(WorkerError::Permanent(format!("{pk} {slot} is blocked by a raw event")));
             }
             "taken"
         }

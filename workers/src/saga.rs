@@ -65,6 +65,38 @@ impl Worker {
         }
     }
 
+    /// What it is for, in one sentence.
+    pub fn does(self) -> &'static str {
+        match self {
+            Worker::Orders => "Asks for an order's stock, and keeps the order's rows.",
+            Worker::Inventory => "Reserves, commits, releases and takes back stock; receives lots.",
+            Worker::Payments => "Charges, closes and refunds.",
+            Worker::Catalog => "Keeps the rows of customers and products.",
+        }
+    }
+
+    /// The events that it appends.
+    pub fn appends(self) -> &'static [EventName] {
+        match self {
+            Worker::Orders => &[EventName::ReserveInventory],
+            Worker::Inventory => &[
+                EventName::InventoryReserved,
+                EventName::InventoryReservationFailed,
+                EventName::InventoryCommitted,
+                EventName::InventoryReleased,
+                EventName::InventoryReturned,
+                EventName::StockReceived,
+            ],
+            Worker::Payments => &[
+                EventName::PaymentAttempted,
+                EventName::OrderPaymentAccepted,
+                EventName::OrderPaymentRejected,
+                EventName::OrderPaymentRefunded,
+            ],
+            Worker::Catalog => &[],
+        }
+    }
+
     /// Finds a worker by its binary's name.
     pub fn of_binary(name: &str) -> Option<Worker> {
         Worker::ALL.into_iter().find(|worker| worker.binary() == name)

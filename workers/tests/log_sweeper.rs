@@ -3,18 +3,19 @@
 
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use event_store::Stamper;
+use event_store::{EventLog, Stamper};
 use events::{
     Currency, CustomerErased, CustomerId, CustomerRegistered, Event, LotId, Money, Priority, ProductId,
     ProductListed, ProductRepriced, Quantity, RecordedEvent, ReserveInventory, SkuRestocked, Stamp,
     StockLine, Timestamp, Ulid,
 };
 use orders::Status;
-use workers::{LogSweep, LogSweeper, Nudges, SweepReport, Worker, WorkerError};
+use workers::{DeadLetters, LogSweep, LogSweeper, Nudges, Shortage, SweepReport, Worker, WorkerError};
 use world::{World, order, sku};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,12 +39,23 @@ impl Nudges for Nudged {
 struct Standing(Timestamp);
 
 impl Stamper for Standing {
-    fn stamp(&self, _after: Option<Ulid>) -> Stamp {
-        unreachable!("a sweeper appends nothing")
+    fn stamp(&self, after: Option<Ulid>) -> Stamp {
+        let event_id = events::next_event_id(self.0, 1, after);
+        Stamp { event_id, occurred_at: self.0, producer: "oms-log-sweeper".into() }
     }
 
     fn now(&self) -> Timestamp {
         self.0
+    }
+}
+
+/// Two letters in one queue, none in another.
+struct Letters;
+
+#[async_trait]
+impl DeadLetters for Letters {
+    async fn counts(&self) -> Result<BTreeMap<String, u64>, WorkerError> {
+        Ok(BTreeMap::from([("one".to_owned(), 2), ("another".to_owned(), 0)]))
     }
 }
 
@@ -61,11 +73,14 @@ fn sweeper_after(world: &World, event: &RecordedEvent, early_millis: i64) -> (Lo
     let store = Arc::new(world.store.clone());
     let sweeper = LogSweeper {
         scan: store.clone(),
+        log: store.clone(),
         orders: store.clone(),
         catalog: store,
         nudges: nudged.clone(),
+        letters: Arc::new(Letters),
         stamper: Arc::new(Standing(Timestamp::from_millis(ended - early_millis))),
         patience: PATIENCE,
+        expire_after: None,
     };
     (sweeper, nudged)
 }
@@ -308,6 +323,121 @@ async fn the_report_counts_orders_by_their_state_and_names_those_that_stand_stil
     let orders = [(Status::PendingInventory, 2), (Status::Paid, 2), (Status::Cancelled, 1)];
     assert_eq!((report.orders, report.open, report.stuck), (orders.into(), 2, 1));
     assert_eq!(report.longest, [(stuck.occurred_at, order("order-4"))]);
+    let shortage = Shortage { orders: 1, units: 6 };
+    assert_eq!((report.short, report.shortages), (1, BTreeMap::from([(sku("sku-1"), shortage)])));
+    assert_eq!(report.dead_letters, Some(Letters.counts().await.unwrap()));
+    assert_eq!(report.expired, 0, "nothing expires unless it is said after how long");
+}
+
+#[tokio::test]
+async fn what_was_short_before_the_last_day_is_not_reported_again() {
+    let world = World::new();
+    world.receive("sku-1", 5).await;
+    world.place("order-1", &[("sku-1", 9)], 500).await;
+    world.run("EVENTS#ORDER_ID#order-1").await;
+    let latest = world.append(registered("customer-1")).await;
+    let report = async |days: i64| {
+        let (sweeper, _) = sweeper_after(&world, &latest, -days * 24 * 60 * 60 * 1_000);
+        sweeper.sweep().await.unwrap()
+    };
+    assert_eq!((report(0).await.short, report(1).await.short), (1, 0));
+}
+
+/// An order in each state that an order can stand still in, told by its name.
+async fn one_of_each(world: &World) {
+    world.receive("sku-1", 100).await;
+    for id in
+        ["order-new", "order-held", "order-claimed", "order-by-hand", "order-paid", "order-off", "order-gone"]
+    {
+        world.place(id, &[("sku-1", 1)], 500).await;
+    }
+    for id in ["order-held", "order-claimed", "order-by-hand"] {
+        let pk = format!("EVENTS#ORDER_ID#{id}");
+        let placed = world.store.read_stream(&pk).await.unwrap();
+        world.wake(Worker::Orders, &placed[0]).await.unwrap();
+        world.wake(Worker::Inventory, &placed[0]).await.unwrap();
+    }
+    let attempt = events::PaymentAttempted { order_id: order("order-claimed"), attempt: 1 };
+    world.append(Event::PaymentAttempted(attempt)).await;
+    let by_hand = events::ManualPaymentRecorded {
+        order_id: order("order-by-hand"),
+        by: "operator".into(),
+        reference: "cash".into(),
+    };
+    world.append(Event::ManualPaymentRecorded(by_hand)).await;
+    world.run("EVENTS#ORDER_ID#order-paid").await;
+    world.cancel("order-off").await;
+    let shipped = events::OrderShipped { order_id: order("order-gone"), carrier: None, tracking: None };
+    world.append(Event::OrderShipped(shipped)).await;
+}
+
+#[tokio::test]
+async fn an_order_that_stood_still_for_too_long_is_cancelled_unless_somebody_paid_or_shipped_it() {
+    let world = World::new();
+    one_of_each(&world).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let young = world.place("order-young", &[("sku-1", 1)], 500).await;
+    let (mut sweeper, nudged) = sweeper_after(&world, &young, 1);
+    sweeper.expire_after = Some(PATIENCE);
+    assert_eq!(sweeper.sweep().await.unwrap().expired, 3);
+    for expired in ["order-new", "order-held", "order-claimed"] {
+        assert_eq!(world.names(expired).await.last().unwrap(), "OrderCancelled", "{expired}");
+        let told = |nudged: &Nudged| nudged.0.lock().unwrap().iter().any(|(_, pk, _)| pk.ends_with(expired));
+        assert!(!told(&nudged), "the cancellation of {expired} wakes whoever owes it something");
+    }
+    let stream = world.store.read_stream("EVENTS#ORDER_ID#order-held").await.unwrap();
+    let Ok(Event::OrderCancelled(cancelled)) = stream.last().unwrap().event() else {
+        panic!("it is cancelled")
+    };
+    assert_eq!((cancelled.reason.as_str(), cancelled.by.as_str()), ("expired", "oms-log-sweeper"));
+    assert_eq!(stream.last().unwrap().producer.as_ref(), "oms-log-sweeper");
+    for stays in ["order-by-hand", "order-paid", "order-gone", "order-young"] {
+        assert!(!world.names(stays).await.contains(&"OrderCancelled".to_owned()), "{stays}");
+    }
+    assert_eq!(sweeper.sweep().await.unwrap().expired, 0, "an order expires once");
+
+    // What follows is what follows any cancellation: the stock goes back, and the attempt is closed.
+    for id in ["order-new", "order-held", "order-claimed"] {
+        world.run(&format!("EVENTS#ORDER_ID#{id}")).await;
+        let stream = world.store.read_stream(&format!("EVENTS#ORDER_ID#{id}")).await.unwrap();
+        assert!(orders::has_ended(&orders::fold(stream.iter().map(|item| &**item))), "{id}");
+    }
+}
+
+/// A log of which the sweep sees an older state than there is: as a scan does that lags, or is overtaken.
+struct Overtaken {
+    store: event_store_embedded::EmbeddedStore,
+    seen: Vec<Vec<RecordedEvent>>,
+}
+
+#[async_trait]
+impl event_store::LogScan for Overtaken {
+    async fn scan(
+        &self,
+        _: event_store::Segment,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<event_store::ScanPage, event_store::StoreError> {
+        Ok(event_store::ScanPage { streams: self.seen.clone(), next: None })
+    }
+
+    async fn size(&self) -> Result<u64, event_store::StoreError> {
+        event_store::LogScan::size(&self.store).await
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_was_paid_since_the_sweep_read_it_does_not_expire() {
+    let world = World::new();
+    world.receive("sku-1", 100).await;
+    let placed = world.place("order-1", &[("sku-1", 1)], 500).await;
+    world.run("EVENTS#ORDER_ID#order-1").await;
+    let (mut sweeper, _) = sweeper_after(&world, &placed, -60_000);
+    sweeper.expire_after = Some(PATIENCE);
+    let seen = vec![vec![placed.as_ref().clone()]];
+    sweeper.scan = Arc::new(Overtaken { store: world.store.clone(), seen });
+    assert_eq!(sweeper.sweep().await.unwrap().expired, 0);
+    assert_eq!(world.status("order-1").await, Some(Status::Paid));
 }
 
 #[test]

@@ -46,9 +46,12 @@ const ARROWS: &[(&str, &[&str])] = &[
         "worker-functions",
         &["events", "event-store", "event-store-dynamodb", "functions", "telemetry", "topology", "workers"],
     ),
-    ("api-functions", &["event-store", "event-store-dynamodb", "functions", "views", "apis"]),
+    (
+        "api-functions",
+        &["event-store", "event-store-dynamodb", "auth", "functions", "telemetry", "views", "apis"],
+    ),
     // What an operator does to an account.
-    ("account", &["events", "event-store", "event-store-dynamodb", "topology", "views"]),
+    ("account", &["events", "event-store", "event-store-dynamodb", "auth", "topology", "views"]),
     // What puts it together.
     (
         "local",
@@ -64,7 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "topology",
         ],
     ),
-    ("sagaline", &["events", "event-store", "account", "local", "telemetry", "views"]),
+    ("sagaline", &["events", "event-store", "account", "local", "orders", "telemetry", "views"]),
     ("end-to-end", &["events", "event-store", "event-store-dynamodb", "topology", "worker-functions"]),
     (
         "simulator",
@@ -81,12 +84,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "local",
         ],
     ),
+    // What is written down of the events.
+    ("event-docs", &["events", "orders", "inventory", "payments", "apis", "topology", "workers"]),
     ("storage-simulator", &["events", "event-store", "event-store-embedded", "views", "payments"]),
     ("xtask", &["topology"]),
 ];
 
 /// Crates of the outside that a domain may use: none that has a clock, a network or a thread.
-const PURE: &[&str] = &["jiff", "serde", "serde_json", "thiserror", "ulid"];
+const PURE: &[&str] = &["jiff", "schemars", "serde", "serde_json", "thiserror", "ulid"];
 const DOMAINS: &[&str] = &["events", "orders", "inventory", "payments", "catalog"];
 
 /// Compares the table with what `cargo metadata` says.

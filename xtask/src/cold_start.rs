@@ -30,9 +30,9 @@ const STARTS: usize = 40;
 /// What does not build, no Node or npm, or a program that does not answer as it should.
 pub fn run(words: &[&str]) -> anyhow::Result<()> {
     let starts = match words {
-        ["cold-start"] => STARTS,
-        ["cold-start", "--starts", starts] => starts.parse().context("--starts takes a number")?,
-        _ => bail!("bench takes cold-start, then perhaps --starts and how often each is started"),
+        [] => STARTS,
+        ["--starts", starts] => starts.parse().context("--starts takes a number")?,
+        _ => bail!("bench cold-start takes --starts and how often each is started, or nothing"),
     };
     if starts == 0 {
         bail!("nothing is measured without a start");

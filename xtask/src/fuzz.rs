@@ -31,6 +31,18 @@ const INSTRUMENTED: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sa
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
+/// `fuzz`, or `fuzz TARGET --minutes N`.
+///
+/// # Errors
+/// As [`briefly`] and [`long`].
+pub fn run(words: &[&str]) -> anyhow::Result<()> {
+    match words {
+        [] => briefly(),
+        [target, "--minutes", minutes] => long(target, minutes),
+        _ => bail!("fuzz takes a target and --minutes with how many, or nothing"),
+    }
+}
+
 /// Runs every target over its corpus and some new inputs.
 ///
 /// # Errors
@@ -48,7 +60,7 @@ pub fn briefly() -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`briefly`]; or no such target.
-pub fn long(target: &str, minutes: &str) -> anyhow::Result<()> {
+fn long(target: &str, minutes: &str) -> anyhow::Result<()> {
     let Some((target, _)) = TARGETS.into_iter().find(|(name, _)| *name == target) else {
         bail!("there is no target {target}; there are {}", TARGETS.map(|(name, _)| name).join(", "));
     };

@@ -1,12 +1,16 @@
 //! The project's everyday commands: `cargo xtask <command>`.
 
 mod arrows;
+mod asyncapi;
 mod await_ci;
+mod baseline;
+mod bench;
 mod cold_start;
 mod coverage;
 mod deploy;
 mod dist;
 mod doubles;
+mod everyday;
 mod functions;
 mod fuzz;
 mod k6;
@@ -33,11 +37,16 @@ use doubles::Doubles;
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
+  up [WORDS…]     build the server and run it from this folder; its logs go to target/sagaline.log
+  logs            the last of them, and what follows
+  status          whether the server is ready, and what waits in its queues
+  reset [--yes]   remove its store, after asking; not while it has it open
   test            everything that CI checks: lint, tests, simulator, fuzzers, release build
-  test AREA       the tests of one area: domains, store, aws, e2e, topology, workers, api, openapi, local, cli, sim
+  test AREA       the tests of one area: domains, store, aws, e2e, topology, workers, queues, api, auth, local, cli, sim
   lint            format, clippy, arrows, templates, licences
   lint templates  the templates alone
   arrows          which crate may depend on which
+  docs [--check]  write the events' pages, schemas and AsyncAPI document, or say whether they are what the code says
   release         build the one-machine binary and check what is in it
   fuzz            every parser of outside bytes over its kept corpus and some new inputs, in about two minutes
   fuzz TARGET --minutes N
@@ -49,6 +58,12 @@ usage: cargo xtask <command>
   functions [--host | --check FOLDER]
                   every function as a zip for Lambda, in target/functions; --host builds for this machine;
                   --check says whether Lambda could start what sam build put into a folder
+  bench orders [--orders N] [--clients N]
+                  how soon orders are accepted and settled, on a server of its own
+  bench replay [--orders N]
+                  how fast read models are rebuilt from a log of so many orders
+  bench store [--clients N]
+                  how many events the embedded store takes in a second
   bench cold-start [--starts N]
                   how soon each function is ready and what it takes, beside a Node handler
   k6 smoke|baseline|spike|soak [--url URL]
@@ -78,31 +93,41 @@ fn main() -> ExitCode {
     }
 }
 
+/// What a command does with the words behind it.
+type Run = fn(&[&str]) -> anyhow::Result<()>;
+
+/// Every command, by its first word. USAGE tells of each.
+const COMMANDS: [(&str, Run); 22] = [
+    ("up", everyday::up),
+    ("logs", everyday::logs),
+    ("status", everyday::status),
+    ("reset", everyday::reset),
+    ("test", test),
+    ("lint", lint),
+    ("arrows", |_| arrows::check(&root())),
+    ("docs", docs),
+    ("release", |_| release()),
+    ("fuzz", fuzz::run),
+    ("sim", sim::run),
+    ("coverage", coverage::run),
+    ("bench", bench::run),
+    ("k6", k6::run),
+    ("functions", functions::run),
+    ("deploy", deploy::deploy),
+    ("rollback", deploy::rollback),
+    ("await-ci", await_ci::run),
+    ("smoke", smoke::run),
+    ("dist", |_| dist::run()),
+    ("publish", dist::publish),
+    ("mutants", |packages| mutants::check(&root(), packages)),
+];
+
 fn run(words: &[&str]) -> anyhow::Result<()> {
-    match words {
-        ["test"] => test_everything(),
-        ["test", "openapi"] => openapi::test(),
-        ["test", area] => test_area(area),
-        ["lint"] => lint(),
-        ["lint", "templates"] => lint_templates(&tools::install(&root())?),
-        ["arrows"] => arrows::check(&root()),
-        ["release"] => release(),
-        ["fuzz"] => fuzz::briefly(),
-        ["fuzz", target, "--minutes", minutes] => fuzz::long(target, minutes),
-        ["sim", words @ ..] => sim::run(words),
-        ["coverage", packages @ ..] => coverage::run(packages),
-        ["bench", words @ ..] => cold_start::run(words),
-        ["k6", words @ ..] => k6::run(words),
-        ["functions", words @ ..] => functions::run(words),
-        ["deploy", words @ ..] => deploy::deploy(words),
-        ["rollback", words @ ..] => deploy::rollback(words),
-        ["await-ci", words @ ..] => await_ci::run(words),
-        ["smoke", words @ ..] => smoke::run(words),
-        ["dist"] => dist::run(),
-        ["publish", words @ ..] => dist::publish(words),
-        ["mutants", packages @ ..] => mutants::check(&root(), packages),
-        _ => bail!("{USAGE}"),
-    }
+    let [word, words @ ..] = words else { bail!("{USAGE}") };
+    let Some((_, run)) = COMMANDS.iter().find(|(name, _)| name == word) else {
+        bail!("there is no command {word}\n\n{USAGE}")
+    };
+    run(words)
 }
 
 /// The project's folder.
@@ -111,8 +136,17 @@ fn root() -> PathBuf {
     here.parent().expect("xtask is a folder of the project").to_owned()
 }
 
+fn test(words: &[&str]) -> anyhow::Result<()> {
+    match words {
+        [] => test_everything(),
+        ["openapi"] => openapi::test(),
+        [area] => test_area(area),
+        _ => bail!("test takes an area, or nothing"),
+    }
+}
+
 fn test_everything() -> anyhow::Result<()> {
-    lint()?;
+    lint(&[])?;
     // Building takes far longer than the doubles like to wait.
     step("build of the tests", cargo(&["test", "--workspace", "--all-features", "--no-run"]))?;
     // What is deployed into the double is what is deployed: optimised, stripped, and zipped.
@@ -131,45 +165,82 @@ fn test_everything() -> anyhow::Result<()> {
     k6::run(&["smoke"])
 }
 
-fn test_area(area: &str) -> anyhow::Result<()> {
-    let packages: &[&str] = match area {
-        "domains" => &["events", "orders", "inventory", "payments", "catalog"],
-        "store" => &["event-store", "event-store-embedded", "storage-simulator"],
-        "aws" => {
-            &["event-store-dynamodb", "account", "functions", "worker-functions", "api-functions", "sagaline"]
-        }
-        // With the packages whose programs are deployed.
-        "e2e" => &["end-to-end", "worker-functions", "api-functions"],
-        "topology" => &["topology"],
-        "workers" => &["views", "workers"],
-        "api" => &["apis"],
-        "local" => &["local"],
-        "cli" => &["sagaline"],
-        "sim" => &["simulator"],
-        other => bail!("there is no area {other}\n\n{USAGE}"),
+/// Every area, and what cargo is told to test of it, one run after the other.
+const AREAS: [(&str, &[&[&str]]); 12] = [
+    ("domains", &[&["-p=events", "-p=orders", "-p=inventory", "-p=payments", "-p=catalog"]]),
+    ("store", &[&["-p=event-store", "-p=event-store-embedded", "-p=storage-simulator"]]),
+    (
+        "aws",
+        &[&[
+            "-p=event-store-dynamodb",
+            "-p=account",
+            "-p=functions",
+            "-p=worker-functions",
+            "-p=api-functions",
+            "-p=sagaline",
+        ]],
+    ),
+    // With the packages whose programs are deployed.
+    ("e2e", &[&["-p=end-to-end", "-p=worker-functions", "-p=api-functions"]]),
+    ("topology", &[&["-p=topology"]]),
+    ("workers", &[&["-p=views", "-p=workers", "-p=event-docs"]]),
+    // From the rules that route an event, through what holds messages, to the batches that workers get.
+    (
+        "queues",
+        &[
+            &["-p=topology", "-p=local"],
+            &["-p=workers", "--lib", "--", "batch", "saga", "sweeper"],
+            &["-p=sagaline", "--test=raw_events"],
+        ],
+    ),
+    ("api", &[&["-p=apis"]]),
+    // Keys, passwords and tokens, and who may ask for what.
+    (
+        "auth",
+        &[
+            &["-p=auth"],
+            &["-p=apis", "--test=api", "--", "access", "erasing"],
+            &["-p=sagaline", "--test=keys"],
+        ],
+    ),
+    ("local", &[&["-p=local"]]),
+    ("cli", &[&["-p=sagaline"]]),
+    ("sim", &[&["-p=simulator"]]),
+];
+
+fn test_area(name: &str) -> anyhow::Result<()> {
+    let Some((area, runs)) = AREAS.into_iter().find(|(area, _)| *area == name) else {
+        bail!("there is no area {name}; there are {}", AREAS.map(|(area, _)| area).join(", "))
     };
-    let mut test = cargo(&["test", "--all-features"]);
-    for package in packages {
-        test.args(["--package", package]);
-    }
     if area == "e2e" {
         // The command that asks the deployed stacks; its own tests are of another area.
         step("build", cargo(&["build", "--package", "sagaline", "--all-features"]))?;
     }
     // Only what talks to servers of AWS's protocols needs them.
     let doubles = if ["aws", "e2e"].contains(&area) { Some(Doubles::start(&root())?) } else { None };
-    if let Some(doubles) = &doubles {
-        doubles.tell(&mut test);
+    for words in runs {
+        let mut test = cargo(&["test", "--all-features"]);
+        test.args(*words);
+        if let Some(doubles) = &doubles {
+            doubles.tell(&mut test);
+        }
+        step(&format!("test {area}"), test)?;
     }
-    step("test", test)
+    Ok(())
 }
 
-fn lint() -> anyhow::Result<()> {
+fn lint(words: &[&str]) -> anyhow::Result<()> {
+    match words {
+        [] => {}
+        ["templates"] => return lint_templates(&tools::install(&root())?),
+        _ => bail!("lint takes the word templates, or nothing"),
+    }
     step("format", cargo(&["fmt", "--all", "--check"]))?;
     println!("--- arrows");
     arrows::check(&root())?;
     workflows::check(&root(), USAGE)?;
     paths::check(&root())?;
+    asyncapi::check(&root())?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     step("clippy", cargo(&clippy))?;
     let tools = tools::install(&root())?;
@@ -183,6 +254,19 @@ fn lint() -> anyhow::Result<()> {
     licences.current_dir(root());
     step("licences", licences)?;
     k6::check(&root())
+}
+
+/// Writes the documentation of events down, or says whether it is what the code says.
+fn docs(words: &[&str]) -> anyhow::Result<()> {
+    let generate = ["run", "--quiet", "--package", "event-docs", "--"];
+    match words {
+        [] => step("documentation", cargo(&generate)),
+        ["--check"] => {
+            step("documentation", cargo(&[&generate[..], words].concat()))?;
+            asyncapi::check(&root())
+        }
+        _ => bail!("docs takes --check, or nothing"),
+    }
 }
 
 /// Whether AWS would take the templates, and whether what they say is safe.
@@ -222,8 +306,11 @@ fn release() -> anyhow::Result<()> {
         .output()
         .context("failed to run cargo tree")?;
     let features = String::from_utf8_lossy(&features.stdout).into_owned();
-    if let Some(planted) = features.lines().find(|line| line.contains("feature \"planted\"")) {
-        bail!("the one-machine binary must have no planted bugs, and has {planted}");
+    for (feature, what) in [("planted", "planted bugs"), ("schema", "schemas of events")] {
+        let is_there = |line: &&str| line.contains(&format!("feature \"{feature}\""));
+        if let Some(there) = features.lines().find(is_there) {
+            bail!("the one-machine binary must have no {what}, and has {there}");
+        }
     }
     println!("--- no AWS crate among the {} of the one-machine binary", tree.lines().count());
     Ok(())
@@ -245,4 +332,65 @@ fn step(name: &str, mut command: Command) -> anyhow::Result<()> {
     }
     println!("--- {name}: {} s", began.elapsed().as_secs());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The first words of the lines that tell of a command.
+    fn told() -> BTreeSet<&'static str> {
+        let lines = USAGE.lines().filter_map(|line| line.strip_prefix("  "));
+        lines
+            .filter(|line| !line.starts_with(' '))
+            .filter_map(|line| line.split([' ', '\n']).next())
+            .collect()
+    }
+
+    #[test]
+    fn every_command_is_told_of_and_no_other() {
+        assert_eq!(told(), COMMANDS.map(|(name, _)| name).into());
+        assert_eq!(COMMANDS.map(|(name, _)| name).into_iter().collect::<BTreeSet<_>>().len(), COMMANDS.len());
+    }
+
+    #[test]
+    fn every_area_is_told_of_and_no_other() {
+        let (_, areas) = USAGE.split_once("the tests of one area: ").unwrap();
+        let areas: Vec<&str> = areas.lines().next().unwrap().split(", ").collect();
+        assert_eq!(areas, AREAS.map(|(area, _)| area));
+    }
+
+    #[test]
+    fn every_area_tests_packages_that_there_are() {
+        let said = cargo(&["metadata", "--format-version", "1", "--no-deps"]).output().unwrap().stdout;
+        let metadata: serde_json::Value = serde_json::from_slice(&said).unwrap();
+        let packages = metadata["packages"].as_array().unwrap();
+        for (area, runs) in AREAS {
+            for package in runs.iter().flat_map(|run| run.iter()).filter_map(|word| word.strip_prefix("-p="))
+            {
+                assert!(packages.iter().any(|known| known["name"] == package), "{area}: {package}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_told_what_there_is() {
+        for wrong in [&["tset"][..], &[]] {
+            assert!(run(wrong).unwrap_err().to_string().ends_with(USAGE));
+        }
+        for wrong in [
+            &["test", "everything"][..],
+            &["test", "a", "b"],
+            &["lint", "all"],
+            &["bench", "lunch"],
+            &["k6", "storm"],
+            &["logs", "--please"],
+            &["deploy", "oms"],
+            &["rollback", "oms"],
+        ] {
+            assert!(run(wrong).is_err(), "{wrong:?}");
+        }
+    }
 }

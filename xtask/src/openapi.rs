@@ -23,7 +23,7 @@ pub fn test() -> anyhow::Result<()> {
     let programs = install_python(&root().join(".tools").join("openapi"), &PACKAGES)?;
     // As tests are built: it panics where it counts past a limit, and a panic is found.
     step("build of the server", cargo(&["build", "--package", "sagaline"]))?;
-    let mut server = Server::start("debug", "openapi", &[])?;
+    let mut server = Server::under("debug", "openapi", &[])?;
     let key = server.first_key()?;
     let api = Api::at(&server.url, &Some(key.clone()))?;
     let description = api.insist("GET", "/openapi.json", None)?.body;

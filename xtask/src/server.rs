@@ -1,22 +1,21 @@
-//! A server of one's own, for what asks one from outside.
+//! A server of a run's own over a fresh store, on a free port.
 
-use std::env;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, bail};
+use serde_json::Value;
 
-use crate::root;
+use crate::functions::Workspace;
+use crate::{cargo, step};
 
-/// The one-machine binary over a fresh store, on a free port. Ends when it is dropped.
+/// It is killed when it is dropped.
 pub struct Server {
     process: Child,
     said: BufReader<ChildStdout>,
-    /// The binary.
-    pub program: PathBuf,
-    /// Where it listens.
+    program: PathBuf,
     pub url: String,
 }
 
@@ -28,25 +27,30 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts what was built under a profile, with a folder of this name below `target` for its store, and a file beside
-    /// it for what it logs.
+    /// Builds the release binary, and starts it over an empty folder of this name below the folder of what is built.
+    ///
+    /// # Errors
+    /// It does not build, or does not start.
+    pub fn start(name: &str) -> anyhow::Result<Server> {
+        step("release build", cargo(&["build", "--release", "--package", "sagaline"]))?;
+        Server::under("release", name, &["--auth", "off"])
+    }
+
+    /// Starts what was built under a profile, with what it logs in a file beside the folder of its store.
     ///
     /// # Errors
     /// It was not built, or does not start.
-    pub fn start(profile: &str, name: &str, words: &[&str]) -> anyhow::Result<Server> {
-        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    pub fn under(profile: &str, name: &str, words: &[&str]) -> anyhow::Result<Server> {
+        let target = Workspace::read()?.target;
         let program = target.join(profile).join("sagaline");
         // What is tried on it by the thousand, it warns of by the thousand.
-        let log = root().join("target").join(format!("{name}.log"));
+        let log = target.join(format!("{name}.log"));
         let log = File::create(&log).with_context(|| format!("failed to write {}", log.display()))?;
-        let mut process = Command::new(&program)
-            .args(["up", "--port", "0", "--fresh", "--data"])
-            .arg(root().join("target").join(name))
-            .args(words)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .with_context(|| format!("failed to run {}", program.display()))?;
+        let mut up = Command::new(&program);
+        up.args(["up", "--port", "0", "--fresh", "--data"]).arg(target.join(name)).args(words);
+        without_settings(&mut up);
+        let up = up.stdout(Stdio::piped()).stderr(log).spawn();
+        let mut process = up.with_context(|| format!("failed to run {}", program.display()))?;
         let said = BufReader::new(process.stdout.take().context("a server says where it is")?);
         let mut server = Server { process, said, program, url: String::new() };
         let line = server.line_with("http://")?;
@@ -68,11 +72,42 @@ impl Server {
         loop {
             let mut line = String::new();
             if self.said.read_line(&mut line).context("failed to read what the server says")? == 0 {
-                bail!("the server ended, and had not said {what}");
+                bail!("the server ended, and had not said {what}; {}", self.program.display());
             }
             if line.contains(what) {
                 return Ok(line);
             }
         }
+    }
+
+    /// A command of the same binary that talks to it.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        without_settings(&mut command);
+        command.args(words).args(["--url", &self.url]);
+        command
+    }
+
+    /// How many orders are in the log, after an audit that found everything to agree with it.
+    ///
+    /// # Errors
+    /// It found something that does not.
+    pub fn audited_orders(&self) -> anyhow::Result<u64> {
+        let audit =
+            self.command(&["audit", "--output", "json"]).output().context("failed to run the audit")?;
+        let report: Value = serde_json::from_slice(&audit.stdout).context("failed to read the audit")?;
+        if !audit.status.success() {
+            bail!("the audit found differences: {report:#}");
+        }
+        let orders = report["orders"].as_object().into_iter().flat_map(|orders| orders.values());
+        Ok(orders.filter_map(Value::as_u64).sum())
+    }
+}
+
+/// What somebody set up for their own server says nothing about this one.
+fn without_settings(command: &mut Command) {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.to_string_lossy().starts_with("SAGALINE_")) {
+        command.env_remove(name);
     }
 }

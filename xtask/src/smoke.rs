@@ -158,7 +158,9 @@ impl Api {
             bail!("{url} is neither https:// nor on this machine");
         }
         if !local && key.is_none() {
-            bail!("SAGALINE_API_KEY is not set; `aws apigateway get-api-key --include-value` shows the key");
+            bail!(
+                "SAGALINE_API_KEY is not set; `sagaline key create` makes one, with --stack where there is none yet"
+            );
         }
         let is_plain =
             |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));

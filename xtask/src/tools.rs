@@ -14,6 +14,10 @@ const CHECKOV: [&str; 1] = ["checkov==3.3.30"];
 /// What builds for another machine or another libc than this one's: `sam build` calls the first.
 const CROSS: [&str; 3] = ["cargo-lambda==1.9.2", "cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
 
+/// The official schemas of AsyncAPI documents, and what compares a document with one.
+pub const ASYNCAPI_SPECS: [&str; 1] = ["@asyncapi/specs@6.11.1"];
+pub const JSONSCHEMA: [&str; 1] = ["jsonschema==4.26.0"];
+
 /// The version of the tool that counts lines.
 pub const CARGO_LLVM_COV: &str = "0.9.1";
 

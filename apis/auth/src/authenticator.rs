@@ -10,7 +10,7 @@ use crate::key::ApiKey;
 use crate::{Principal, SharedSecret, TOKENS, token};
 
 /// What a request shows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Credentials<'a> {
     /// The header `x-api-key`.
     pub api_key: Option<&'a str>,
@@ -49,6 +49,17 @@ pub struct Authenticator {
     clock: Arc<dyn Stamper>,
     known_keys: Cache<Key>,
     known_users: Cache<UserRow>,
+}
+
+impl Refusal {
+    /// Its stable code, for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::Nothing => "unauthenticated",
+            Refusal::Both | Refusal::Bad => "invalid_credentials",
+            Refusal::Unavailable(_) => "unavailable",
+        }
+    }
 }
 
 impl Authenticator {
@@ -100,6 +111,11 @@ impl Authenticator {
         self.known_keys.forget(key_id);
     }
 
+    /// Forgets what it knows of a user, so that it is looked up again at once.
+    pub fn forget_user(&self, username: &str) {
+        self.known_users.forget(username);
+    }
+
     async fn of_key(&self, shown: &str) -> Result<Principal, Refusal> {
         let shown = ApiKey::read(shown).ok_or(Refusal::Bad)?;
         let now = self.clock.now();
@@ -120,9 +136,12 @@ impl Authenticator {
 
     async fn of_token(&self, token: &str) -> Result<Principal, Refusal> {
         let now = self.clock.now();
-        let claims =
-            token::read(&self.tokens.get().await?, token, now.millis() / 1000).ok_or(Refusal::Bad)?;
-        let user = match self.known_users.get(&claims.name, now) {
+        // Where no token was ever signed, none is good.
+        let secret = self.tokens.if_any().await?.ok_or(Refusal::Bad)?;
+        let claims = token::read(&secret, token, now.millis() / 1000).ok_or(Refusal::Bad)?;
+        // Whoever has registered under a name that was erased is somebody else: a row of before says nothing of them.
+        let known = self.known_users.get(&claims.name, now).filter(|user| user.user_id == claims.sub);
+        let user = match known {
             Some(user) => user,
             None => {
                 // What a user may is asked of the table and not of the token, which outlives a change of it.

@@ -35,4 +35,16 @@ impl SharedSecret {
         let secret = self.secrets.secret(self.name, random::bytes()).await?;
         Ok(*self.known.get_or_init(|| secret))
     }
+
+    /// The secret, if it was ever needed; for whoever looks at what others signed, and may not write.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn if_any(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        if let Some(known) = self.known.get() {
+            return Ok(Some(*known));
+        }
+        let secret = self.secrets.known_secret(self.name).await?;
+        Ok(secret.map(|secret| *self.known.get_or_init(|| secret)))
+    }
 }

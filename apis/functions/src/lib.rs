@@ -1,6 +1,9 @@
-//! The API as functions: requests of API Gateway in, answers of the same routers out.
+//! The API as functions: requests of API Gateway in, answers of the same routers out; and who says who asks.
 
+mod authorizer;
 mod xray;
+
+pub use authorizer::authorize;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -34,8 +37,7 @@ pub async fn serve(name: &'static str, router: fn(Arc<Api>) -> Router) -> Result
         orders: store.clone(),
         stock: store.clone(),
         catalog: store.clone(),
-        // API Gateway lets nobody in without its own key; whoever is let in may do everything.
-        access: Access::over(&store, stamper.clone(), Guard::Open),
+        access: Access::over(&store, stamper.clone(), Guard::Gateway),
         kept: store,
         pause: Arc::new(ByTheClock),
         stamper,
@@ -46,6 +48,12 @@ pub async fn serve(name: &'static str, router: fn(Arc<Api>) -> Router) -> Result
     let answer = |mut request: Request| {
         let until = functions::deadline(&request.lambda_context());
         xray::continue_trace(request.headers_mut());
+        if let Some(principal) = authorizer::said_by_the_gateway(&request) {
+            request.extensions_mut().insert(principal);
+        }
+        if let Some(origin) = authorizer::origin(&request) {
+            request.extensions_mut().insert(origin);
+        }
         function.invocation(in_time(until, router.clone(), request))
     };
     lambda_http::run(lambda_http::service_fn(answer)).await

@@ -236,6 +236,8 @@ fn components(mut schemas: Map<String, Value>) -> Value {
                 "Says that it was waited for, and up to how many seconds.",
                 json!({ "type": "string", "pattern": "^wait=[1-5]$" }),
             ),
+            "RateLimit": header("How many requests you have left, and in how many seconds all of them; not for admins.", text()),
+            "RateLimit-Policy": header("How many requests you may send in how many seconds; not for admins.", text()),
             "X-Request-Id": header("The request's name: yours, or the one it was given.", text()),
             "WWW-Authenticate": header("How to prove who you are.", text()),
         },
@@ -274,6 +276,9 @@ fn problem() -> Value {
                 "type": "array", "items": { "type": "string" }, "description": "What the order can become now.",
             },
             "current_etag": text("The version that there is."),
+            "violated-policies": {
+                "type": "array", "items": { "type": "string" }, "description": "Which of the policies in `RateLimit-Policy`.",
+            },
         },
     })
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::pk;
 use crate::Api;
 use crate::answer::Answer;
-use crate::fields::{Fields, id, one_of};
+use crate::fields::{Bad, Fields, id, one_of};
 use crate::lines::{Line, items};
 use crate::openapi::Operation;
 use crate::prefer::Wait;
@@ -130,6 +130,9 @@ async fn stands(
     }
 }
 
+/// `POST /orders/process-queue` would hide an order of this name.
+const TAKEN: &str = "process-queue";
+
 /// What a request asks for, before the catalogue is looked at.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -144,6 +147,9 @@ impl Said for Asked {
         let customer_id = body.required("customer_id", id(CustomerId::parse));
         let lines = items(body);
         let order_id = body.optional("order_id", id(OrderId::parse));
+        if order_id.as_ref().is_some_and(|id| id.as_str() == TAKEN) {
+            body.refuse("order_id", Bad("invalid_value", "is the name of a route; choose another".into()));
+        }
         let words = [Priority::Standard, Priority::Express].map(|priority| (priority.as_str(), priority));
         let priority = body.optional("priority", one_of(&words)).unwrap_or_default();
         Some(Asked { customer_id: customer_id?, lines: lines?, order_id, priority })

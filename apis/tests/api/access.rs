@@ -1,7 +1,8 @@
 //! Who may ask for what.
 
 use apis::access::Guard;
-use auth::key;
+use apis::limits::Origin;
+use auth::{Principal, key};
 use axum::body::Body;
 use axum::http::Request;
 use event_store::{Keys, Role};
@@ -21,7 +22,7 @@ enum Who {
 
 use Who::{Admins, Customers, Everybody, Operators};
 
-const ROUTES: [(&str, &str, Who); 43] = [
+const ROUTES: [(&str, &str, Who); 44] = [
     ("DELETE", "/customers/{id}", Customers),
     ("DELETE", "/keys/{id}", Admins),
     ("DELETE", "/orders/{id}", Customers),
@@ -47,6 +48,7 @@ const ROUTES: [(&str, &str, Who); 43] = [
     ("GET", "/users", Admins),
     ("GET", "/users/me", Customers),
     ("PATCH", "/orders/{id}", Customers),
+    ("PATCH", "/products/{id}", Operators),
     ("POST", "/api/v1/inventory/listSkus", Operators),
     ("POST", "/api/v1/inventory/restockSku", Operators),
     ("POST", "/api/v1/orders/listOrders", Operators),
@@ -137,17 +139,25 @@ async fn every_route_asks_everybody_for_what_the_table_says() {
     assert_eq!(routes, told);
 
     let guarded = Guarded::new().await;
-    let who = [
-        (None, Everybody),
-        (Some(&guarded.anna), Customers),
-        (Some(&guarded.operator), Operators),
-        (Some(&guarded.admin), Admins),
-    ];
+    the_table_holds(&guarded.world, async |who, method, path| {
+        let key = match who {
+            Everybody => None,
+            Customers => Some(&*guarded.anna),
+            Operators => Some(&*guarded.operator),
+            Admins => Some(&*guarded.admin),
+        };
+        guarded.ask(key, method, path, &json!({ "x": 1 })).await
+    })
+    .await;
+}
+
+/// Asks for every route as whoever could.
+async fn the_table_holds(world: &World, ask: impl AsyncFn(Who, &str, &str) -> Reply) {
     for (method, path, needed) in ROUTES {
         let path = path.replace("{id}", "nothing").replace("{sku}", "nothing").replace("{name}", "nothing");
-        for (key, is) in who {
-            let size = guarded.world.size().await;
-            let reply = guarded.ask(key.map(String::as_str), method, &path, &json!({ "x": 1 })).await;
+        for is in [Everybody, Customers, Operators, Admins] {
+            let size = world.size().await;
+            let reply = ask(is, method, &path).await;
             let asked = format!("{method} {path} by {is:?}: {} {}", reply.status, reply.body);
             match is {
                 // A login that is none is a 401 of its own; this one is not even that.
@@ -159,8 +169,48 @@ async fn every_route_asks_everybody_for_what_the_table_says() {
                 }
                 Customers | Operators | Admins => assert_eq!(reply.status, 403, "{asked}"),
             }
-            assert_eq!(guarded.world.size().await, size, "{asked}");
+            assert_eq!(world.size().await, size, "{asked}");
         }
+    }
+}
+
+/// What somebody of whom a gateway says who they are asks for.
+fn handed_on(principal: Option<Principal>, method: &str, path: &str) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+    let mut request = request.body(Body::from(json!({ "x": 1 }).to_string())).unwrap();
+    if let Some(principal) = principal {
+        request.extensions_mut().insert(principal);
+    }
+    request
+}
+
+#[tokio::test]
+async fn behind_a_gateway_the_same_table_decides_by_what_the_gateway_says() {
+    let world = World::guarded(Guard::Gateway);
+    the_table_holds(&world, async |who, method, path| {
+        let role = match who {
+            Everybody => None,
+            Customers => Some(Role::Customer),
+            Operators => Some(Role::Operator),
+            Admins => Some(Role::Admin),
+        };
+        let customer_id = (who == Customers).then(|| CustomerId::parse("cust-1").unwrap());
+        world.send(handed_on(Some(Principal { id: "key:k".into(), role, customer_id }), method, path)).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn behind_a_gateway_that_says_nothing_nobody_is_let_in_whatever_they_show() {
+    let world = World::guarded(Guard::Gateway);
+    let key = made(&world, Role::Admin, None).await;
+    for (method, path, needed) in ROUTES {
+        let path = path.replace("{id}", "nothing").replace("{sku}", "nothing").replace("{name}", "nothing");
+        let mut request = handed_on(None, method, &path);
+        request.headers_mut().insert("x-api-key", key.parse().unwrap());
+        let reply = world.send(request).await;
+        let is_public = needed == Everybody && (method, &*path) != ("POST", "/users");
+        assert_eq!(reply.status == 500, !is_public, "{method} {path}: {} {}", reply.status, reply.body);
     }
 }
 
@@ -175,7 +225,7 @@ async fn a_key_that_is_forged_revoked_unknown_or_shown_beside_a_token_opens_noth
     let listed = guarded.get(&guarded.admin, "/keys?limit=200").await;
     let id = revoked.split('_').nth(1).unwrap();
     assert!(listed.body["keys"].as_array().unwrap().iter().any(|key| key["key_id"] == *id));
-    assert!(!listed.body.to_string().contains(revoked.rsplit('_').next().unwrap()));
+    assert!(!listed.body.to_string().contains(revoked.splitn(3, '_').nth(2).unwrap()));
     assert_eq!(guarded.get(&revoked, "/orders").await.status, 200);
     let path = format!("/keys/{id}");
     let answer = guarded.ask(Some(&guarded.admin), "DELETE", &path, &Value::Null).await;
@@ -260,7 +310,7 @@ async fn a_key_is_shown_once_even_to_who_asks_again_under_an_idempotency_key() {
     assert_eq!((again.status, again.header("idempotent-replayed")), (201, "true"));
     assert_eq!((&again.body["key_id"], &again.body["api_key"]), (&first.body["key_id"], &Value::Null));
     let kept = format!("{:?}", guarded.world.store.kept_answers());
-    assert!(!kept.contains(shown.rsplit('_').next().unwrap()));
+    assert!(!kept.contains(shown.splitn(3, '_').nth(2).unwrap()));
 }
 
 #[tokio::test]
@@ -358,6 +408,40 @@ async fn after_fifteen_tries_nobody_logs_in_for_a_while_whatever_they_know() {
     // Somebody else is not kept out by it.
     let other = json!({ "username": "nobody", "password": "wrong horse battery!!" });
     assert_eq!(guarded.ask(None, "POST", "/login", &other).await.code(), "invalid_login");
+}
+
+#[tokio::test]
+async fn logins_that_succeed_are_not_counted_and_give_back_those_that_failed() {
+    let guarded = Guarded::new().await;
+    let body = json!({ "username": "berta", "password": "correct horse battery" });
+    assert_eq!(guarded.ask(None, "POST", "/users", &body).await.status, 201);
+    let wrong = json!({ "username": "berta", "password": "wrong horse battery!!" });
+    for _ in 0..2 {
+        for _ in 0..14 {
+            assert_eq!(guarded.ask(None, "POST", "/login", &wrong).await.status, 401);
+        }
+        for _ in 0..3 {
+            assert_eq!(guarded.ask(None, "POST", "/login", &body).await.status, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_who_uses_up_somebodys_tries_does_not_keep_them_out_where_they_are() {
+    let guarded = Guarded::new().await;
+    let right = json!({ "username": "berta", "password": "correct horse battery" });
+    assert_eq!(guarded.ask(None, "POST", "/users", &right).await.status, 201);
+    let wrong = json!({ "username": "berta", "password": "wrong horse battery!!" });
+    let from = async |address: &str, body: &Value| {
+        let request = Request::post("/login").header("content-type", "application/json");
+        let request = request.extension(Origin(address.parse().unwrap()));
+        guarded.world.send(request.body(Body::from(body.to_string())).unwrap()).await.status
+    };
+    for _ in 0..15 {
+        assert_eq!(from("192.0.2.1", &wrong).await, 401);
+    }
+    assert_eq!(from("192.0.2.1", &right).await, 429);
+    assert_eq!(from("192.0.2.2", &right).await, 200);
 }
 
 #[tokio::test]

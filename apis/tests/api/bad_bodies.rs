@@ -66,6 +66,7 @@ const CASES: &[Case] = &[
     (ORDERS, r#"{"order_id":"ord#1","customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/order_id", "invalid_id")]),
     (ORDERS, r#"{"order_id":null,"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/order_id", "wrong_type")]),
     (ORDERS, r#"{"order_id":12345,"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/order_id", "wrong_type")]),
+    (ORDERS, r#"{"order_id":"process-queue","customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/order_id", "invalid_value")]),
     (ORDERS, r#"{"priority":"fast","customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/priority", "invalid_value")]),
     (ORDERS, r#"{"priority":"Express","customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/priority", "invalid_value")]),
     (ORDERS, r#"{"priority":1,"customer_id":"cust-1","items":[{"sku":"lamp","quantity":1}]}"#, FIELDS, &[("/priority", "wrong_type")]),

@@ -1,5 +1,7 @@
 //! Customers and products.
 
+use axum::body::Body;
+use axum::http::Request;
 use event_store::{CatalogViews, EventLog, Personal};
 use events::{CustomerId, CustomerRegistered, Event};
 use serde_json::json;
@@ -84,6 +86,102 @@ async fn a_product_can_be_ordered_as_soon_as_it_is_listed_and_not_after_it_is_wi
     assert_eq!(world.get("/products/name/A%20hat").await.status, 404);
     assert_eq!(world.get("/products/hat-1").await.body["withdrawn"], json!(true));
     assert_eq!(world.delete("/products/none").await.code(), "product_not_found");
+}
+
+#[tokio::test]
+async fn a_price_that_changes_counts_for_later_orders_alone() {
+    let world = World::open().await;
+    let before = world.place("ord-1").await;
+    let dearer = world.patch("/products/lamp", json!({"price": 25})).await;
+    assert_eq!(
+        (dearer.status, &dearer.body["price"], &dearer.body["currency"]),
+        (200, &json!(25), &json!("GBP"))
+    );
+    assert_eq!(dearer.body["name"], "A lamp");
+    assert_eq!(world.get("/products/lamp").await.body, dearer.body);
+    assert_eq!(world.get("/products/name/A%20lamp").await.body, dearer.body);
+    assert_eq!(world.get("/orders/ord-1").await.body["total"], before.body["total"]);
+    assert_eq!(world.place("ord-1").await.body["total"], before.body["total"], "a repeat is the same order");
+    let after = world.place("ord-2").await;
+    assert_eq!([&before.body["total"], &after.body["total"]], [&json!(25.99), &json!(31)]);
+    let euros = world.patch("/products/lamp", json!({"price": 25, "currency": "EUR"})).await;
+    assert_eq!([&euros.body["price"], &euros.body["currency"]], [&json!(25), &json!("EUR")]);
+}
+
+#[tokio::test]
+async fn changing_a_price_to_what_it_is_changes_nothing() {
+    let world = World::open().await;
+    let first = world.patch("/products/lamp", json!({"price": 25})).await;
+    let size = world.size().await;
+    let again = world.patch("/products/lamp", json!({"price": 25.00, "currency": "GBP"})).await;
+    assert_eq!((again.status, &again.body, world.size().await), (200, &first.body, size));
+    // Back and forth are two changes.
+    assert_eq!(world.patch("/products/lamp", json!({"price": 19.99})).await.status, 200);
+    assert_eq!(world.patch("/products/lamp", json!({"price": 25})).await.body["price"], 25);
+    assert_eq!(world.size().await, size + 2);
+}
+
+#[tokio::test]
+async fn a_price_is_changed_from_the_version_that_was_read_or_not_at_all() {
+    let world = World::open().await;
+    let version = world.get("/products/lamp").await.header("etag").to_owned();
+    let conditional = |price: u32| {
+        let request = Request::patch("/products/lamp").header("if-match", &version);
+        let body = json!({ "price": price }).to_string();
+        request.header("content-type", "application/json").body(Body::from(body)).unwrap()
+    };
+    let first = world.send(conditional(25)).await;
+    assert_eq!((first.status, first.header("etag")), (200, "\"2\""));
+    let late = world.send(conditional(30)).await;
+    assert_eq!(
+        (late.status, late.code(), &late.body["current_etag"]),
+        (412, "precondition_failed", &json!("\"2\""))
+    );
+    // What it wants is so already: an answer that was lost.
+    assert_eq!(world.send(conditional(25)).await.status, 200);
+    assert_eq!(world.get("/products/lamp").await.body["price"], 25);
+}
+
+#[tokio::test]
+async fn only_what_can_be_ordered_has_a_price_to_change() {
+    let world = World::open().await;
+    let unknown = world.patch("/products/none", json!({"price": 1})).await;
+    assert_eq!((unknown.status, unknown.code()), (404, "product_not_found"));
+    world.delete("/products/lamp").await;
+    let size = world.size().await;
+    let withdrawn = world.patch("/products/lamp", json!({"price": 1})).await;
+    assert_eq!((withdrawn.status, withdrawn.code()), (409, "product_withdrawn"));
+    for (body, wrong) in [
+        (json!({}), "/price"),
+        (json!({"price": -1}), "/price"),
+        (json!({"price": 1.999}), "/price"),
+        (json!({"price": 1, "name": "Other"}), "/name"),
+        (json!({"price": 1, "currency": "pounds"}), "/currency"),
+    ] {
+        let reply = world.patch("/products/sock", body.clone()).await;
+        assert_eq!((reply.status, reply.wrong()), (422, vec![wrong]), "{body}");
+    }
+    assert_eq!(world.size().await, size);
+}
+
+#[tokio::test]
+async fn a_forged_change_of_price_stands_in_nobodys_way() {
+    let world = World::open().await;
+    for (revision, data) in [(1, json!("nonsense")), (2, json!({"product_id": "other"}))] {
+        let sk = format!("EVENT#ProductRepriced#{revision}");
+        let raw =
+            json!({"pk": "EVENTS#PRODUCT_ID#lamp", "sk": sk, "event_name": "ProductRepriced", "data": data});
+        assert_eq!(world.post("/chaos/raw-events", raw).await.status, 202);
+    }
+    let changed = world.patch("/products/lamp", json!({"price": 25})).await;
+    assert_eq!((changed.status, &changed.body["price"]), (200, &json!(25)));
+    let last = json!({"product_id": "sock", "revision": u32::MAX, "price": 1, "currency": "GBP"});
+    let sk = format!("EVENT#ProductRepriced#{}", u32::MAX);
+    let raw =
+        json!({"pk": "EVENTS#PRODUCT_ID#sock", "sk": sk, "event_name": "ProductRepriced", "data": last});
+    assert_eq!(world.post("/chaos/raw-events", raw).await.status, 202);
+    let refused = world.patch("/products/sock", json!({"price": 3})).await;
+    assert_eq!((refused.status, refused.code()), (409, "slot_taken"));
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
 //! What every request goes through.
 
+use apis::access::Needs;
+use axum::Router;
 use axum::body::Body;
+use axum::extract::Path;
 use axum::http::Request;
+use axum::routing::get;
 use serde_json::json;
 
 use crate::world::World;
@@ -36,6 +40,7 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
         ("GET", "/users"),
         ("GET", "/users/me"),
         ("PATCH", "/orders/{id}"),
+        ("PATCH", "/products/{id}"),
         ("POST", "/api/v1/inventory/listSkus"),
         ("POST", "/api/v1/inventory/restockSku"),
         ("POST", "/api/v1/orders/listOrders"),
@@ -228,4 +233,60 @@ async fn every_answer_says_that_it_is_data_for_whoever_asked_alone() {
     }
     let kept: Vec<&str> = answers.iter().map(|answer| answer.header("cache-control")).collect();
     assert_eq!(kept, ["private, no-cache", "no-store", "no-store", "no-store", "no-store"]);
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_text_is_nowhere_and_every_route_says_so_in_a_problem() {
+    let world = World::open().await;
+    for (_, path) in apis::routes() {
+        let Some((before, rest)) = path.split_once('{') else { continue };
+        let path = format!("{before}%FF{}", rest.split_once('}').unwrap().1);
+        for method in ["GET", "DELETE", "PATCH", "PUT"] {
+            let reply = world.text(method, &path, "{}").await;
+            assert!((400..500).contains(&reply.status), "{method} {path}: {}", reply.status);
+            let kind = reply.header("content-type");
+            assert_eq!(kind, "application/problem+json", "{method} {path}");
+        }
+    }
+    let reply = world.delete("/keys/%FF").await;
+    assert_eq!((reply.status, reply.code()), (404, "key_not_found"));
+}
+
+#[tokio::test]
+async fn what_the_router_or_an_extractor_refuses_by_itself_is_a_problem_too() {
+    let world = World::empty();
+    let named = get(async |Path(id): Path<u64>| id.to_string());
+    let routes = Router::new().route("/numbers/{id}", named);
+    let routes =
+        apis::router_beside(routes, &[("GET", "/numbers/{id}", Needs::Nothing, |_| {})], world.api.clone());
+    let world = World { router: routes, ..world };
+    for path in ["/numbers/one", "/numbers/%FF"] {
+        let reply = world.get(path).await;
+        assert_eq!((reply.status, reply.code()), (400, "unreadable_request"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_answered_for_and_says_nothing_of_what_it_panicked_with() {
+    let world = World::empty();
+    let panics = get(async || if true { panic!("of Ann Secret") } else { "fine" });
+    let routes = Router::new().route("/panics", panics);
+    let routes =
+        apis::router_beside(routes, &[("GET", "/panics", Needs::Nothing, |_| {})], world.api.clone());
+    let world = World { router: routes, ..world };
+    let reply = world.get("/panics").await;
+    assert_eq!((reply.status, reply.code()), (500, "internal"));
+    assert!(!reply.body.to_string().contains("Secret") && !reply.header("x-request-id").is_empty());
+}
+
+#[tokio::test]
+async fn paths_and_headers_are_at_most_so_long() {
+    let world = World::empty();
+    let long = world.get(&format!("/orders/{}", "x".repeat(8 * 1024))).await;
+    assert_eq!((long.status, long.code()), (414, "uri_too_long"));
+    let large = Request::get("/orders").header("x-much", "x".repeat(10_240)).body(Body::empty()).unwrap();
+    let large = world.send(large).await;
+    assert_eq!((large.status, large.code()), (431, "headers_too_large"));
+    let fits = Request::get("/livez").header("x-much", "x".repeat(10_000)).body(Body::empty()).unwrap();
+    assert_eq!(world.send(fits).await.status, 200);
 }

@@ -148,3 +148,56 @@ async fn customers_erase_themselves() {
     assert_eq!(world.send(request.body(Body::empty()).unwrap()).await.status, 200);
     assert_eq!(world.post("/login", login).await.code(), "invalid_login");
 }
+
+#[tokio::test]
+async fn whoever_registers_under_a_name_that_was_erased_is_let_in_at_once_and_the_old_token_never_again() {
+    let world = World::guarded(Guard::Here);
+    let login = json!({ "username": "berta", "password": "correct horse battery" });
+    let me = async |token: &str| {
+        let request = Request::get("/users/me").header("authorization", format!("Bearer {token}"));
+        world.send(request.body(Body::empty()).unwrap()).await
+    };
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let registered = world.post("/users", login.clone()).await;
+        assert_eq!(registered.status, 201);
+        let token = world.post("/login", login.clone()).await.body["token"].as_str().unwrap().to_owned();
+        assert_eq!(me(&token).await.body["customer_id"], registered.body["customer_id"]);
+        tokens.push((token, format!("/customers/{}", registered.body["customer_id"].as_str().unwrap())));
+        if let [(token, path)] = &tokens[..] {
+            let request = Request::delete(path).header("authorization", format!("Bearer {token}"));
+            assert_eq!(world.send(request.body(Body::empty()).unwrap()).await.status, 200);
+            assert_eq!(me(token).await.status, 401, "nor is it remembered for a while");
+        }
+    }
+    assert_eq!((me(&tokens[0].0).await.status, me(&tokens[1].0).await.status), (401, 200));
+}
+
+#[tokio::test]
+async fn what_an_erased_user_tried_is_forgotten_with_them() {
+    let world = World::guarded(Guard::Here);
+    let body = json!({ "username": "berta", "password": "correct horse battery" });
+    let registered = world.post("/users", body).await;
+    let wrong = json!({ "username": "berta", "password": "wrong horse battery!!" });
+    assert_eq!(world.post("/login", wrong).await.status, 401);
+    assert_eq!(world.store.known_tries().len(), 1);
+    assert!(!world.store.known_tries()[0].contains("berta"), "a name may be somebody's address");
+    let (admin, shown) = key::new("test".into(), Role::Admin, None, Timestamp::from_millis(0));
+    assert!(world.store.add_key(admin).await.unwrap());
+    let path = format!("/customers/{}", registered.body["customer_id"].as_str().unwrap());
+    let request = Request::delete(path).header("x-api-key", shown).body(Body::empty()).unwrap();
+    assert_eq!(world.send(request).await.status, 200);
+    assert_eq!(world.store.known_tries(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_a_customers_key_is_called_is_in_no_kept_answer() {
+    let world = World::open().await;
+    let key = json!({ "name": "Ann Secret", "role": "customer", "customer_id": "cust-1" });
+    let made = under_a_key(&world, "POST", "/keys", &key).await;
+    assert_eq!((made.status, &made.body["name"]), (201, &json!("Ann Secret")));
+    let path = format!("/keys/{}", made.body["key_id"].as_str().unwrap());
+    assert_eq!(under_a_key(&world, "DELETE", &path, &Value::Null).await.status, 200);
+    let kept = format!("{:?}", world.store.kept_answers());
+    assert!(kept.contains("cust-1") && !kept.contains("Secret"), "{kept}");
+}

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod appends;
 mod bad_bodies;
 mod catalog;
 mod change;
@@ -13,6 +14,7 @@ mod edge;
 mod erasing;
 mod idempotency;
 mod inventory;
+mod limits;
 mod lists;
 mod openapi;
 mod place;

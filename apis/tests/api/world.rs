@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apis::access::{Access, Guard};
+use apis::limits::Limits;
 use apis::{Api, Environment};
 use async_trait::async_trait;
 use axum::Router;
@@ -21,6 +22,7 @@ use views::Pause;
 use crate::described;
 
 pub struct World {
+    pub api: Arc<Api>,
     pub store: Arc<MemoryStore>,
     pub clock: Arc<Ticking>,
     pub router: Router,
@@ -139,6 +141,27 @@ impl World {
         World::behind(guard, Arc::new(MemoryStore::new()), Environment::Dev, |store| store)
     }
 
+    /// Everybody but admins may send so many requests; whoever asks has to say who they are.
+    pub fn limited(rate: &str) -> World {
+        let world = World::guarded(Guard::Here);
+        let World { api: open, store, clock, .. } = world;
+        let mut access = open.access.clone();
+        access.limits = Arc::new(Limits::new(Some(rate.parse().unwrap())));
+        let api = Api {
+            log: open.log.clone(),
+            orders: open.orders.clone(),
+            stock: open.stock.clone(),
+            catalog: open.catalog.clone(),
+            kept: open.kept.clone(),
+            access,
+            pause: open.pause.clone(),
+            stamper: open.stamper.clone(),
+            environment: open.environment,
+        };
+        let api = Arc::new(api);
+        World { router: apis::router(api.clone()), api, store, clock }
+    }
+
     pub fn over(
         store: Arc<MemoryStore>,
         environment: Environment,
@@ -165,7 +188,8 @@ impl World {
             stamper: clock.clone(),
             environment,
         };
-        World { store, clock, router: apis::router(Arc::new(api)) }
+        let api = Arc::new(api);
+        World { store, clock, router: apis::router(api.clone()), api }
     }
 
     /// A customer `cust-1`, and two products: `lamp` for 19.99 and `sock` for 2.

@@ -2,6 +2,7 @@
 
 use events::{OrderId, Sku};
 
+use crate::holder::Holder;
 use crate::site::Handler;
 
 /// Units of a SKU.
@@ -20,6 +21,8 @@ pub struct Ask {
     pub header: Option<(&'static str, String)>,
     /// The `Idempotency-Key` that it carries.
     pub key: Option<String>,
+    /// Who asks, where somebody has to be who they are.
+    pub holder: Option<Holder>,
     /// What it is about.
     pub wants: Wants,
     /// How often the client asks before it gives up.
@@ -91,10 +94,22 @@ pub enum Wants {
         /// At which price, in hundredths.
         minor: i64,
     },
+    /// To change what a product costs.
+    Reprice {
+        /// Which.
+        product_id: String,
+        /// The new price, in hundredths.
+        minor: i64,
+    },
     /// To take a product off the list.
     Withdraw {
         /// Which.
         product_id: String,
+    },
+    /// To make a key good for nothing.
+    Revoke {
+        /// Whose.
+        holder: Holder,
     },
     /// To put any item into the log.
     Raw {
@@ -140,7 +155,7 @@ impl Change {
 impl Ask {
     /// A request with a JSON body.
     pub fn send(method: &'static str, path: impl Into<String>, body: String, wants: Wants) -> Ask {
-        Ask { method, path: path.into(), body, header: None, key: None, wants, patience: 4 }
+        Ask { method, path: path.into(), body, header: None, key: None, holder: None, wants, patience: 4 }
     }
 
     /// The same with a header.
@@ -243,6 +258,19 @@ impl Ask {
         Ask::send("POST", "/products", body, wants)
     }
 
+    /// Another price of a product, in hundredths.
+    pub fn reprice(product_id: &str, minor: i64) -> Ask {
+        let body = format!(r#"{{"price":{}.{:02}}}"#, minor / 100, minor % 100);
+        let wants = Wants::Reprice { product_id: product_id.to_owned(), minor };
+        Ask::send("PATCH", format!("/products/{product_id}"), body, wants)
+    }
+
+    /// The end of a key.
+    pub fn revoke(holder: Holder) -> Ask {
+        let path = format!("/keys/{}", holder.key_id());
+        Ask::send("DELETE", path, String::new(), Wants::Revoke { holder })
+    }
+
     /// The end of a product.
     pub fn withdraw(product_id: &str) -> Ask {
         let wants = Wants::Withdraw { product_id: product_id.to_owned() };
@@ -268,7 +296,9 @@ impl Ask {
             Wants::Register { .. } => Handler::Register,
             Wants::Erase { .. } => Handler::Erase,
             Wants::List { .. } => Handler::List,
+            Wants::Reprice { .. } => Handler::Reprice,
             Wants::Withdraw { .. } => Handler::Withdraw,
+            Wants::Revoke { .. } => Handler::Revoke,
             Wants::Raw { .. } => Handler::RawEvent,
             Wants::ReadOrder { .. } | Wants::Read => Handler::Read,
         }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use event_store::memory::MemoryStore;
-use event_store::{CatalogViews, EventLog, Personal};
-use events::{Event, OrderId, RecordedEvent, Slot, StreamKey};
+use event_store::{CatalogViews, EventLog, Keys, Personal};
+use events::{Event, OrderId, ProductId, RecordedEvent, Slot, StreamKey};
 use orders::{Closing, Status};
 use rustc_hash::FxHashMap;
 use views::invariants::{Invariant, Violation};
 
-use crate::ask::{Ask, Change, Wants};
+use crate::ask::{Ask, Change, Line, Wants};
+use crate::executor::Micros;
 use crate::figures::Sometimes;
+use crate::holder::Holder;
 use crate::ports::at_once;
 use crate::sim::Sim;
 
@@ -36,7 +38,29 @@ pub struct Book {
     /// What was not as it was answered.
     pub found: Vec<Violation>,
     /// What was asked and answered under each key, by every request that has it.
-    keys: FxHashMap<String, UnderKey>,
+    keys: FxHashMap<(Option<Holder>, String), UnderKey>,
+    /// Keys of API clients that somebody revokes.
+    doors: FxHashMap<Holder, Door>,
+}
+
+/// What is known of a key since somebody asked for its end.
+#[derive(Default)]
+struct Door {
+    /// Since when it is sure to be revoked.
+    shut: Option<Micros>,
+}
+
+/// So long something revoked may still open doors.
+const STILL_OPEN: Micros = auth::CACHED as Micros * 1_000;
+
+/// Whether somebody was rightly let in, or rightly not.
+enum Admission {
+    /// What was answered is judged like any answer.
+    In,
+    /// They were turned away, and that is all.
+    Out,
+    /// They should not have been let in, or not have been turned away.
+    Wrong(&'static str),
 }
 
 /// What became of a key.
@@ -62,6 +86,24 @@ pub struct Entry {
     stood: bool,
     /// Whether what it wants could be refused then, as things stood.
     refusable: bool,
+    /// When it was sent last.
+    sent_at: Micros,
+    /// What the things that it orders cost then, and how often that had changed.
+    costs: Vec<Option<Cost>>,
+}
+
+/// What something cost at some moment, in hundredths.
+#[derive(Clone, Copy)]
+struct Cost {
+    minor: i64,
+    revision: u32,
+}
+
+impl Entry {
+    /// Keys are of whoever uses them.
+    fn under(&self) -> Option<(Option<Holder>, String)> {
+        Some((self.ask.holder.clone(), self.ask.key.clone()?))
+    }
 }
 
 impl Book {
@@ -74,12 +116,14 @@ impl Book {
             appended: FxHashMap::default(),
             found: Vec::new(),
             keys: FxHashMap::default(),
+            doors: FxHashMap::default(),
         }
     }
 
     /// A request that will be sent; gives its number.
     pub fn enter(&mut self, ask: Ask) -> usize {
-        self.entries.push(Entry { ask, sent: 0, settled: None, stood: false, refusable: false });
+        let (stood, refusable, costs) = (false, false, Vec::new());
+        self.entries.push(Entry { ask, sent: 0, settled: None, stood, refusable, sent_at: 0, costs });
         self.entries.len() - 1
     }
 
@@ -87,15 +131,26 @@ impl Book {
     pub fn send(&mut self, number: usize) -> String {
         let stood = match &self.entries[number].ask.wants {
             Wants::ReadOrder { order_id } | Wants::Change { order_id, .. } => self.placed(order_id).is_some(),
+            Wants::Reprice { product_id, .. } => {
+                let id = ProductId::recorded(product_id).ok();
+                id.is_some_and(|id| self.slot(StreamKey::Product(id), Slot::ProductListed).is_some())
+            }
             _ => false,
         };
         let refusable = match &self.entries[number].ask.wants {
             Wants::Change { order_id, into } => self.is_refused(order_id, *into),
             _ => false,
         };
+        let costs = match &self.entries[number].ask.wants {
+            Wants::Place { lines, .. } => lines.iter().map(|line| self.cost(line)).collect(),
+            _ => Vec::new(),
+        };
+        if let Some(closing) = self.closes(&self.entries[number].ask) {
+            self.doors.entry(closing).or_default();
+        }
         let entry = &mut self.entries[number];
-        if let Some(key) = &entry.ask.key {
-            let under = self.keys.entry(key.clone()).or_default();
+        if let Some(key) = entry.under() {
+            let under = self.keys.entry(key).or_default();
             // What a change presupposes is part of it.
             let said = format!("{:?} {}", entry.ask.header, entry.ask.body);
             if !under.contents.contains(&said) {
@@ -105,6 +160,8 @@ impl Book {
         entry.sent += 1;
         entry.stood = stood;
         entry.refusable = refusable;
+        entry.sent_at = self.sim.now();
+        entry.costs = costs;
         format!("ask-{number}-{}", entry.sent)
     }
 
@@ -120,24 +177,23 @@ impl Book {
     fn appended_under_a_key(&mut self, event: &RecordedEvent) {
         let asked = event.correlation_id.strip_prefix("ask-").and_then(|rest| rest.split_once('-'));
         let number = asked.and_then(|(number, _)| number.parse::<usize>().ok());
-        let Some(key) = number.and_then(|number| self.entries.get(number)?.ask.key.clone()) else { return };
+        let Some(key) = number.and_then(|number| self.entries.get(number)?.under()) else { return };
         let under = self.keys.entry(key.clone()).or_default();
         under.appended += 1;
         if under.appended > 1 {
-            let detail = format!("under {key} a second event was appended: {event:?}");
+            let detail = format!("under {} a second event was appended: {event:?}", key.1);
             self.found.push(Violation { invariant: Invariant::Repeated, detail });
         }
     }
 
     /// Under one key everybody is told of one order.
     fn told_under_a_key(&mut self, number: usize, answer: &Answer) {
-        let Ask { key: Some(key), wants: Wants::Place { .. }, .. } = &self.entries[number].ask else {
-            return;
-        };
+        let entry = &self.entries[number];
+        let (Some(key), Wants::Place { .. }) = (entry.under(), &entry.ask.wants) else { return };
         let (Some(told), true) = (order_id_of(answer), (200..300).contains(&answer.status)) else { return };
         let known = self.keys.entry(key.clone()).or_default().order_id.get_or_insert_with(|| told.clone());
         if *known != told {
-            let detail = format!("under {key} one was told of {known} and another of {told}");
+            let detail = format!("under {} one was told of {known} and another of {told}", key.1);
             self.found.push(Violation { invariant: Invariant::Repeated, detail });
         }
     }
@@ -181,11 +237,18 @@ impl Book {
         if (200..300).contains(&status) && entry.sent > 1 && own.is_empty() && entry.ask.method != "GET" {
             self.sim.saw(Sometimes::RetryFoundOwn);
         }
+        if (200..300).contains(&status)
+            && let Some(closed) = self.closes(&self.entries[number].ask)
+        {
+            self.doors.entry(closed).or_default().shut.get_or_insert(self.sim.now());
+        }
         let entry = &mut self.entries[number];
-        if (200..500).contains(&status) && !is_running {
+        // Whoever is turned away who asked before does not learn what became of that.
+        let is_shut_out = status == 401 && entry.sent > 1;
+        if (200..500).contains(&status) && !is_running && !is_shut_out {
             entry.settled = Some(status);
         }
-        entry.settled.is_none() && entry.sent < entry.ask.patience
+        entry.settled.is_none() && !is_shut_out && entry.sent < entry.ask.patience
     }
 
     /// Whether the log agrees with an answer.
@@ -208,7 +271,12 @@ impl Book {
             let body = String::from_utf8_lossy(&answer.body);
             return Some((Invariant::Acknowledged, format!("it was answered {status}: {body}")));
         }
-        if let Some(key) = &entry.ask.key {
+        match self.admission(entry, status) {
+            Admission::In => {}
+            Admission::Out => return None,
+            Admission::Wrong(why) => return unless(false, Invariant::Admitted, why),
+        }
+        if let Some(key) = &entry.under() {
             match &*code_of(answer) {
                 "request_in_progress" => return None,
                 "idempotency_key_reused" => {
@@ -228,7 +296,9 @@ impl Book {
                     self.slot(stream, Slot::OrderPlaced)
                 });
                 let same = stored.as_ref().is_some_and(|stored| is_what_was_asked(&entry.ask.wants, stored));
+                let dear = own.first().and_then(|placed| self.wrong_price(entry, placed));
                 match status {
+                    201 if dear.is_some() => dear.map(|why| (Invariant::Priced, why)),
                     201 => unless(
                         same && own.len() == usize::from(!answer.replayed),
                         Invariant::Acknowledged,
@@ -315,6 +385,22 @@ impl Book {
                     _ => None,
                 }
             }
+            Wants::Reprice { product_id, minor } => {
+                let id = events::ProductId::recorded(product_id).ok()?;
+                let withdrawn = self.slot(StreamKey::Product(id.clone()), Slot::ProductWithdrawn).is_some();
+                let costs_so = self.prices(&id).iter().any(|cost| cost.minor == *minor);
+                match status {
+                    200 => unless(costs_so, Invariant::Acknowledged, "and the log knows no such price"),
+                    409 => unless(withdrawn, Invariant::Acknowledged, "though nothing stood in its way"),
+                    404 => unless(!entry.stood, Invariant::Acknowledged, "though it was listed"),
+                    _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
+                }
+            }
+            Wants::Revoke { holder } => {
+                let key = at_once(self.store.key(&holder.key_id())).expect("memory is always there");
+                let revoked = key.is_some_and(|key| key.row.revoked_at.is_some());
+                unless(status == 200 && revoked, Invariant::Acknowledged, "and the key is good")
+            }
             Wants::Withdraw { product_id } => {
                 let id = events::ProductId::recorded(product_id).ok()?;
                 let there = self.slot(StreamKey::Product(id), Slot::ProductWithdrawn).is_some();
@@ -330,6 +416,103 @@ impl Book {
             }
             Wants::Read => None,
         }
+    }
+
+    /// Whose key a request makes good for nothing, if it may.
+    fn closes(&self, ask: &Ask) -> Option<Holder> {
+        let closed = match &ask.wants {
+            Wants::Revoke { holder } => holder.clone(),
+            Wants::Erase { customer_id } => Holder::Customer(customer_id.clone()),
+            _ => return None,
+        };
+        self.may(ask)?.then_some(closed)
+    }
+
+    /// Whether whoever asks may; `None` where that cannot be said.
+    fn may(&self, ask: &Ask) -> Option<bool> {
+        let holder = ask.holder.as_ref()?;
+        let (Wants::Change { order_id, .. } | Wants::ReadOrder { order_id }) = &ask.wants else {
+            return holder.may(&ask.wants, |_| false);
+        };
+        let pk = StreamKey::Order(order_id.clone()).pk();
+        let stream = at_once(self.store.read_stream(&pk)).expect("memory is always there");
+        // Whose it is may be what somebody forged.
+        if views::invariants::has_raw_events(&stream) {
+            return None;
+        }
+        let facts = orders::fold(stream.iter().map(|item| &**item));
+        let whose = facts.placed.what().map(|placed| placed.customer_id.as_str());
+        holder.may(&ask.wants, |own| whose == Some(own))
+    }
+
+    fn admission(&self, entry: &Entry, status: u16) -> Admission {
+        let Some(holder) = &entry.ask.holder else { return Admission::In };
+        let (may, door) = (self.may(&entry.ask), self.doors.get(holder));
+        if matches!(status, 401 | 403) {
+            if door.is_some() && status == 401 {
+                self.sim.saw(Sometimes::TurnedAway);
+            }
+            let is_out = may != Some(true) || door.is_some();
+            return if is_out { Admission::Out } else { Admission::Wrong("though its key is good") };
+        }
+        // There is a catalogue that everybody may read.
+        if let (Some(shut), Some(_)) = (door.and_then(|door| door.shut), may) {
+            if entry.sent_at >= shut + STILL_OPEN {
+                return Admission::Wrong("though its key was revoked more than a minute before");
+            }
+            if entry.sent_at > shut {
+                self.sim.saw(Sometimes::StillOpen);
+            }
+        }
+        match may {
+            Some(false) if status < 300 => Admission::Wrong("though it was not theirs to ask"),
+            Some(false) => Admission::Out,
+            // Perhaps it is not theirs: what is not is as if it were not there.
+            None if status == 404 => Admission::Out,
+            Some(true) | None => Admission::In,
+        }
+    }
+
+    /// What a product has cost so far.
+    fn prices(&self, id: &ProductId) -> Vec<Cost> {
+        let stream = at_once(self.store.read_stream(&StreamKey::Product(id.clone()).pk()));
+        let stream = stream.expect("memory is always there");
+        let cost = |item: &Arc<RecordedEvent>| match item.event() {
+            Ok(Event::ProductListed(listed)) => Some(Cost { minor: listed.price.minor(), revision: 0 }),
+            Ok(Event::ProductRepriced(e)) => Some(Cost { minor: e.price.minor(), revision: e.revision }),
+            _ => None,
+        };
+        stream.iter().filter_map(cost).collect()
+    }
+
+    /// What somebody who orders now is asked for one of these; the earliest price that it can be.
+    fn cost(&self, (sku, _): &Line) -> Option<Cost> {
+        let row = at_once(self.store.product_by_sku(sku)).expect("memory is always there")?;
+        let of_now = self.prices(&row.product_id).into_iter().filter(|cost| cost.minor == row.price.minor());
+        of_now.min_by_key(|cost| cost.revision)
+    }
+
+    /// Why an order costs what it should not, if it does.
+    fn wrong_price(&self, entry: &Entry, placed: &RecordedEvent) -> Option<String> {
+        let (Ok(Event::OrderPlaced(placed)), Wants::Place { lines, .. }) = (placed.event(), &entry.ask.wants)
+        else {
+            return None;
+        };
+        let lags = self.sim.core().swarm.stale > 0;
+        lines.iter().zip(&entry.costs).find_map(|((sku, _), then)| {
+            let then = then.filter(|_| !lags)?;
+            let asked = placed.items.iter().find(|line| line.sku == *sku)?.unit_price?.minor();
+            let row = at_once(self.store.product_by_sku(sku)).expect("memory is always there")?;
+            let since = self.prices(&row.product_id).into_iter().filter(|cost| cost.revision > then.revision);
+            let mut fair = since.map(|cost| cost.minor).chain([then.minor]);
+            if then.revision > 0 {
+                self.sim.saw(Sometimes::Repriced);
+            }
+            let cheated = fair.all(|minor| minor != asked);
+            cheated.then(|| {
+                format!("{sku} was sold for {asked} when it cost {} or what it cost later", then.minor)
+            })
+        })
     }
 
     /// Whether an order's facts, as they are now, refuse what somebody asks of it: it has another end, or is not

@@ -49,6 +49,8 @@ named! {
         RuleGaveUp = "a rule gave an event up",
         /// A sweep found an order that stood still.
         Swept = "a sweep nudged somebody",
+        /// Somebody waited too long for their order to go on.
+        Expired = "an order that stood still expired",
         /// A client asked again and found its own event.
         RetryFoundOwn = "a client asked again and found what it had done",
         /// A client was told that an id is taken by something else.
@@ -61,6 +63,12 @@ named! {
         StillRunning = "a request came again while it was carried out",
         /// A key was used for another request.
         KeyOfAnother = "a key was used for two requests",
+        /// A key was shown that had been revoked.
+        TurnedAway = "somebody with a revoked key was turned away",
+        /// A key that had been revoked was taken for what it had been.
+        StillOpen = "a revoked key opened a door within its minute",
+        /// An order was placed after its product had got another price.
+        Repriced = "an order was placed at a changed price",
         /// A cause has a later time than its effect.
         ClockBehindCause = "an effect's clock was behind its cause's",
         /// An index did not show what its table held.

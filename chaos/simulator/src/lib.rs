@@ -13,6 +13,7 @@ pub mod executor;
 pub mod figures;
 mod gateway;
 mod happening;
+mod holder;
 pub mod numbers;
 mod panics;
 mod pipeline;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use event_store::memory::MemoryStore;
 use event_store::{
-    Appended, CatalogViews, ChangeFeed, Claim, Claimed, Copy, CustomerRow, DeliveryRow, EventLog,
-    Idempotency, IntentStore, KeptAnswer, LedgerEntry, LogScan, OrderQuery, OrderRow, OrderRows, OrderViews,
-    Page, PaymentRow, Personal, Position, ProductRow, Progress, ScanPage, Segment, ShadowViews, StockRow,
-    StockViews, StoreError, Versioned, View, ViewRow, Window,
+    Allowance, Appended, CatalogViews, ChangeFeed, Claim, Claimed, Copy, CustomerRow, DeliveryRow, EventLog,
+    Forgotten, Idempotency, IntentStore, KeptAnswer, Key, KeyRow, Keys, LedgerEntry, LogScan, OrderQuery,
+    OrderRow, OrderRows, OrderViews, Page, PaymentRow, Personal, Position, ProductRow, Progress, ScanPage,
+    Secrets, Segment, ShadowViews, StockRow, StockViews, StoreError, Tries, User, UserRow, Users, Versioned,
+    View, ViewRow, Window,
 };
 use events::{Causes, CustomerId, OrderId, Priority, ProductId, RecordedEvent, Sku, Slot, Stamp, Timestamp};
 use futures_util::FutureExt;
@@ -20,7 +21,7 @@ use workers::{Nudges, Worker, WorkerError};
 use crate::Plan;
 use crate::figures::Sometimes;
 use crate::sim::{Row, Said, Sim};
-use crate::site::Call;
+use crate::site::{Call, Handler};
 use crate::swarm::{Swarm, Switch};
 
 /// The ports as one function has them.
@@ -372,6 +373,72 @@ impl Idempotency for Ports {
 
     async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
         self.sim.call(Call::GiveUp, || at_once(self.store.give_up(key, until))).await
+    }
+}
+
+#[async_trait]
+impl Users for Ports {
+    async fn add_user(&self, user: User) -> Result<bool, StoreError> {
+        self.store.add_user(user).await
+    }
+
+    async fn user(&self, username: &str) -> Result<Option<User>, StoreError> {
+        self.store.user(username).await
+    }
+
+    async fn users(&self, window: &Window) -> Result<Page<UserRow>, StoreError> {
+        self.store.users(window).await
+    }
+
+    async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
+        self.sim.call(Call::ForgetCustomer, || at_once(self.store.forget_customer(customer))).await
+    }
+}
+
+#[async_trait]
+impl Keys for Ports {
+    async fn add_key(&self, key: Key) -> Result<bool, StoreError> {
+        self.store.add_key(key).await
+    }
+
+    async fn key(&self, key_id: &str) -> Result<Option<Key>, StoreError> {
+        self.sim.call_of(Handler::Authorizer, Call::Key, || at_once(self.store.key(key_id))).await
+    }
+
+    async fn keys(&self, window: &Window) -> Result<Page<KeyRow>, StoreError> {
+        self.store.keys(window).await
+    }
+
+    async fn revoke_key(&self, key_id: &str, at: Timestamp) -> Result<Option<KeyRow>, StoreError> {
+        self.sim.call(Call::RevokeKey, || at_once(self.store.revoke_key(key_id, at))).await
+    }
+}
+
+#[async_trait]
+impl Secrets for Ports {
+    async fn secret(&self, name: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.sim.call(Call::Secret, || at_once(self.store.secret(name, offered))).await
+    }
+
+    async fn known_secret(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        self.store.known_secret(name).await
+    }
+}
+
+#[async_trait]
+impl Tries for Ports {
+    async fn take_try(
+        &self,
+        whose: &str,
+        by: &str,
+        allowance: Allowance,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.store.take_try(whose, by, allowance, now).await
+    }
+
+    async fn forget_tries(&self, whose: &str, now: Timestamp) -> Result<(), StoreError> {
+        self.store.forget_tries(whose, now).await
     }
 }
 

@@ -101,11 +101,7 @@ pub fn compare(
                 return Err(format!("order {id} was shipped, and is {status}"));
             }
         }
-        if let Some((cost, total)) = cost(entries, id).zip(minor(&order["total"]))
-            && cost != total
-        {
-            return Err(format!("order {id} costs {total}, and what was ordered costs {cost}"));
-        }
+        of_the_cost(entries, id, order)?;
         if lives {
             for (sku, units) in lines(entries, id).unwrap_or_else(|| lines_of(order)) {
                 *sold.entry(sku).or_default() += units;
@@ -188,15 +184,45 @@ fn lines_of(order: &Value) -> Vec<(String, i64)> {
     lines.map(line).collect()
 }
 
-/// What an order costs that was asked for once, at the prices at which its SKUs are listed, in hundredths.
-fn cost(entries: &[Entry], id: &OrderId) -> Option<i64> {
-    let price = |of: &str| {
-        entries.iter().find_map(|entry| match &entry.ask.wants {
-            Wants::List { sku, minor, .. } if sku.as_str() == of => Some(*minor),
-            _ => None,
+/// An order that was asked for once costs what its lines do, each at a price that somebody gave its product.
+fn of_the_cost(entries: &[Entry], id: &OrderId, order: &Value) -> Result<(), String> {
+    let Some((asked, total)) = lines(entries, id).zip(minor(&order["total"])) else { return Ok(()) };
+    let mut cost = 0;
+    for (sku, units) in asked {
+        let known = prices(entries, &sku);
+        let shown = order["items"].as_array().into_iter().flatten().find(|line| line["sku"] == *sku);
+        let Some(price) = shown.and_then(|line| minor(&line["unit_price"])) else { return Ok(()) };
+        if known.is_empty() {
+            return Ok(());
+        }
+        if !known.contains(&price) {
+            return Err(format!(
+                "{sku} of order {id} is sold for {price}, and what was ordered costs {known:?}"
+            ));
+        }
+        cost += price * units;
+    }
+    if cost == total {
+        Ok(())
+    } else {
+        Err(format!("order {id} costs {total}, and what was ordered costs {cost}"))
+    }
+}
+
+/// The prices that somebody gave what is sold under a SKU, in hundredths.
+fn prices(entries: &[Entry], of: &str) -> Vec<i64> {
+    let sells = |product: &str| {
+        entries.iter().any(|entry| match &entry.ask.wants {
+            Wants::List { product_id, sku, .. } => sku.as_str() == of && product_id == product,
+            _ => false,
         })
     };
-    lines(entries, id)?.iter().map(|(sku, units)| Some(price(sku)? * units)).sum()
+    let price = |entry: &Entry| match &entry.ask.wants {
+        Wants::List { sku, minor, .. } if sku.as_str() == of => Some(*minor),
+        Wants::Reprice { product_id, minor } if sells(product_id) => Some(*minor),
+        _ => None,
+    };
+    entries.iter().filter_map(price).collect()
 }
 
 /// Units of the lots that were accepted, and of those that may have been.

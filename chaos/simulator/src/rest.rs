@@ -88,6 +88,7 @@ impl World {
         let raced =
             cancelled.zip(accepted).is_some_and(|(cancel, paid)| cancel.by.event_id < paid.by.event_id);
         saw(Sometimes::PaidAfterCancel, raced);
+        saw(Sometimes::Expired, cancelled.is_some_and(|cancel| &*cancel.by.producer == "oms-log-sweeper"));
         saw(Sometimes::Released, matches!(facts.settlement.what(), Some(Settlement::Released(_))));
         saw(Sometimes::Returned, facts.returned.is_settled());
         saw(Sometimes::Refunded, facts.refund.is_settled());

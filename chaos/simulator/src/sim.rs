@@ -208,7 +208,18 @@ impl Sim {
         call: Call,
         effect: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let drawn = self.draw(call);
+        let handler = self.core().handler;
+        self.call_of(handler, call, effect).await
+    }
+
+    /// A call that is made on the way to what a handler does.
+    pub async fn call_of<T, E: Broken>(
+        &self,
+        handler: Handler,
+        call: Call,
+        effect: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let drawn = self.draw(handler, call);
         self.sleep(drawn.before).await;
         match drawn.fault {
             Some(Fault::CrashBefore) => self.crash().await,
@@ -232,10 +243,9 @@ impl Sim {
         std::future::pending().await
     }
 
-    fn draw(&self, call: Call) -> Drawn {
+    fn draw(&self, handler: Handler, call: Call) -> Drawn {
         let mut core = self.core();
         let core = &mut *core;
-        let handler = core.handler;
         let mut fault: Option<(Fault, u64)> = None;
         if !core.peace {
             let shares: f32 = core.swarm.faults.iter().sum();

@@ -65,8 +65,14 @@ named! {
         Erase = "DELETE /customers/{id}",
         /// A product is listed.
         List = "POST /products",
+        /// A product gets another price.
+        Reprice = "PATCH /products/{id}",
         /// A product is withdrawn.
         Withdraw = "DELETE /products/{id}",
+        /// A key is revoked.
+        Revoke = "DELETE /keys/{id}",
+        /// It is found out who asks, before whatever else is asked.
+        Authorizer = "authorizer",
         /// An event is forged.
         RawEvent = "POST /chaos/raw-events",
         /// Something is read.
@@ -84,6 +90,8 @@ impl Handler {
         let seldom = match (self, call) {
             (Handler::Payments, Call::CancelIntent | Call::Refund) => 4.0,
             (Handler::Sweeper | Handler::LogSweeper, Call::Nudge | Call::ReadStream) => 4.0,
+            // An order that expires.
+            (Handler::LogSweeper, Call::Append) => 8.0,
             // A request is given up only where a store failed it.
             (Handler::CancelOrder, Call::GiveUp) => 40.0,
             (Handler::ChangeOrder, Call::GiveUp) => 10.0,
@@ -129,9 +137,12 @@ impl Handler {
             | Handler::Catalog
             | Handler::Register
             | Handler::List
+            | Handler::Reprice
             | Handler::Withdraw => 4.0,
             // Few ask for it.
-            Handler::Erase => 12.0,
+            Handler::Erase | Handler::Revoke => 12.0,
+            // What is known is not asked for again.
+            Handler::Authorizer => 2.0,
             // They make many calls each, and should come to their end most of the time.
             Handler::Sweeper | Handler::LogSweeper | Handler::Replay | Handler::Audit => 2.0,
         }
@@ -221,6 +232,14 @@ named! {
         KeepAnswer = "keep_answer",
         /// [`event_store::Idempotency::give_up`]
         GiveUp = "give_up",
+        /// [`event_store::Keys::key`]
+        Key = "key",
+        /// [`event_store::Keys::revoke_key`]
+        RevokeKey = "revoke_key",
+        /// [`event_store::Users::forget_customer`]
+        ForgetCustomer = "forget_customer",
+        /// [`event_store::Secrets::secret`]
+        Secret = "secret",
         /// [`workers::Nudges::nudge`]
         Nudge = "nudge",
     }
@@ -264,7 +283,18 @@ pub const SITES: &[(Handler, &[Call])] = &[
     ),
     (Handler::Catalog, &[Call::ReadStream, Call::PutCustomer, Call::PutProduct]),
     (Handler::Sweeper, &[Call::ReadStream, Call::OrderList, Call::Nudge]),
-    (Handler::LogSweeper, &[Call::Scan, Call::Order, Call::Customer, Call::Product, Call::Nudge]),
+    (
+        Handler::LogSweeper,
+        &[
+            Call::Append,
+            Call::ReadStream,
+            Call::Scan,
+            Call::Order,
+            Call::Customer,
+            Call::Product,
+            Call::Nudge,
+        ],
+    ),
     (
         Handler::PlaceOrder,
         &[
@@ -293,9 +323,12 @@ pub const SITES: &[(Handler, &[Call])] = &[
         Handler::Register,
         &[Call::Append, Call::ReadStream, Call::PutCustomer, Call::PutPersonal, Call::Customer],
     ),
-    (Handler::Erase, &[Call::Append, Call::ReadStream, Call::PutCustomer]),
+    (Handler::Erase, &[Call::Append, Call::ReadStream, Call::PutCustomer, Call::ForgetCustomer]),
     (Handler::List, &[Call::Append, Call::ReadStream, Call::PutProduct, Call::ProductBySku]),
+    (Handler::Reprice, &[Call::Append, Call::ReadStream, Call::PutProduct]),
     (Handler::Withdraw, &[Call::Append, Call::ReadStream, Call::PutProduct]),
+    (Handler::Revoke, &[Call::RevokeKey]),
+    (Handler::Authorizer, &[Call::Key]),
     (Handler::RawEvent, &[Call::Append, Call::ReadStream]),
     (
         Handler::Read,
@@ -314,6 +347,7 @@ pub const SITES: &[(Handler, &[Call])] = &[
             Call::Product,
             Call::ProductByName,
             Call::ProductList,
+            Call::Secret,
         ],
     ),
     (

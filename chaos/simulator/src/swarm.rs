@@ -50,8 +50,12 @@ named! {
         Collisions = "collisions",
         /// Clients send requests under keys, and some of them twice.
         Keys = "keys",
+        /// It is asked who asks: clients show keys, and some of those are revoked.
+        AsksWho = "asks_who",
         /// The gateway is the built-in one, whose intents stand in a table.
         BuiltInGateway = "built_in_gateway",
+        /// Orders that stand still expire.
+        Expiry = "expiry",
     }
 }
 
@@ -102,6 +106,10 @@ pub struct Swarm {
     pub storm: Micros,
     /// How often a request has a key.
     pub keys: f32,
+    /// Whether it is asked who asks.
+    pub asks_who: bool,
+    /// Whether orders that stand still expire.
+    pub expiry: bool,
 }
 
 impl Swarm {
@@ -140,11 +148,13 @@ impl Swarm {
         let hot = share(Switch::HotSkus, &[1.0], 0.4) > 0.0;
         let collisions = share(Switch::Collisions, &[0.02, 0.1, 0.3], 0.5);
         let built_in_gateway = share(Switch::BuiltInGateway, &[1.0], 0.4) > 0.0;
-        // Drawn last, so that a seed that was found to fail before there were keys has the rest of its course.
+        // Drawn last, each in its turn, so that a seed that was found to fail before there were keys, or before orders
+        // expired, has the rest of its course.
         let keys = |rng: &mut fastrand::Rng| {
             let (drawn, is_on) = ([0.1, 0.5][rng.usize(..2)], rng.f32() < 0.4);
             if is_on && !without.contains(&Switch::Keys) { drawn } else { 0.0 }
         };
+        let asks_who = |rng: &mut fastrand::Rng| rng.f32() < 0.3 && !without.contains(&Switch::AsksWho);
         Swarm {
             faults,
             duplicates,
@@ -168,6 +178,8 @@ impl Swarm {
             instances: rng.usize(1..4),
             storm: [20, 60, 600][rng.usize(..3)] * SECOND,
             keys: keys(&mut rng),
+            asks_who: asks_who(&mut rng),
+            expiry: rng.f32() < 0.3 && !without.contains(&Switch::Expiry),
         }
     }
 

@@ -1,14 +1,17 @@
 //! One run: a calm beginning, a storm of requests and faults, and peace, in which everything must end.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use apis::access::{Access, Guard};
+use apis::limits::Limits;
 use apis::{Api, Environment};
-use auth::CURSORS;
+use async_trait::async_trait;
+use auth::{Authenticator, CURSORS, SharedSecret};
 use axum::Router;
 use axum::body::Body;
 use event_store::memory::MemoryStore;
-use event_store::{CatalogViews, OrderViews, Secrets, ShadowViews, Stamper, View};
+use event_store::{CatalogViews, Keys, OrderViews, Secrets, ShadowViews, Stamper, View};
 use events::{RecordedEvent, Sku, Timestamp};
 use http_body_util::BodyExt;
 use local::wiring::Wiring;
@@ -17,7 +20,9 @@ use tower::ServiceExt;
 use views::invariants::Violation;
 use views::replay::Mode;
 use views::{AuditReport, ReplayReport, audit, audit_at_rest, replay};
-use workers::{Failure, FakeGateway, Gateway, LogSweeper, Message, Sweeper, Worker, Workers};
+use workers::{
+    DeadLetters, Failure, FakeGateway, Gateway, LogSweeper, Message, Sweeper, Worker, WorkerError, Workers,
+};
 
 use crate::ask::Ask;
 use crate::book::{Answer, Book};
@@ -27,6 +32,7 @@ use crate::executor::{Micros, SECOND, TaskId, Tasks};
 use crate::figures::{Figures, Sometimes};
 use crate::gateway::OutsideGateway;
 use crate::happening::Happening;
+use crate::holder::{Holder, PROGRAMS};
 use crate::numbers::Numbers;
 use crate::panics::caught;
 use crate::pipeline::Pipeline;
@@ -117,6 +123,16 @@ pub(crate) struct World {
     events: u64,
 }
 
+/// Nobody counts dead letters here: they are redriven.
+struct Uncounted;
+
+#[async_trait]
+impl DeadLetters for Uncounted {
+    async fn counts(&self) -> Result<BTreeMap<String, u64>, WorkerError> {
+        Ok(BTreeMap::new())
+    }
+}
+
 /// What a task came to.
 pub(crate) enum Done {
     Batch(Vec<Failure>),
@@ -204,6 +220,11 @@ impl World {
 
     fn take_its_course(&mut self, plan: &Plan) {
         let mut workload = workload::draw(plan.seed, &self.sim.core().swarm);
+        let asks = workload.before.iter().chain(workload.storm.iter().map(|(_, ask)| ask));
+        let holders = asks.filter_map(|ask| ask.holder.clone()).chain((0..PROGRAMS).map(Holder::Program));
+        for key in holders.filter_map(|holder| holder.key()) {
+            at_once(self.store.add_key(key)).expect("memory is always there");
+        }
         for ask in std::mem::take(&mut workload.before) {
             let wait = self.sim.core().pace.u64(..SECOND);
             self.ask_after(wait, Ask { patience: u32::MAX, ..ask });
@@ -504,12 +525,16 @@ impl World {
         if let Some(key) = &ask.key {
             request = request.header("idempotency-key", key);
         }
+        if let Some(shown) = ask.holder.as_ref().and_then(Holder::shown) {
+            request = request.header("x-api-key", shown);
+        }
         let request = request.body(Body::from(ask.body.clone())).expect("a workload writes valid requests");
         {
             let mut core = self.sim.core();
             let at = self.sim.now();
             core.trace.add(at, (&request_id, ask.method, &ask.path, &ask.body), || {
-                format!("{request_id} {} {} {}", ask.method, ask.path, ask.body)
+                let who = ask.holder.as_ref().map_or(String::new(), |holder| format!(" by {holder:?}"));
+                format!("{request_id} {} {} {}{who}", ask.method, ask.path, ask.body)
             });
         }
         let router = self.routers[self.pick(self.routers.len())].clone();
@@ -521,8 +546,12 @@ impl World {
 
     /// Asks the API at rest; the answer comes into [`World::at_rest`].
     pub(crate) fn ask_at_rest(&mut self, path: &str) {
-        let request =
-            axum::http::Request::builder().uri(path).body(Body::empty()).expect("ids make valid paths");
+        let request = axum::http::Request::builder().uri(path);
+        let request = match Holder::Admin.shown().filter(|_| self.sim.core().swarm.asks_who) {
+            Some(shown) => request.header("x-api-key", shown),
+            None => request,
+        };
+        let request = request.body(Body::empty()).expect("ids make valid paths");
         let about = About { handler: Handler::Read, what: What::AtRest };
         self.tasks.spawn(answer(self.routers[0].clone(), request), about);
     }
@@ -552,13 +581,17 @@ impl World {
     }
 
     fn sweep_log(&mut self) {
+        let expires = self.sim.core().swarm.expiry;
         let sweeper = LogSweeper {
             scan: Arc::new(self.ports.clone()),
+            log: Arc::new(self.ports.clone()),
             orders: Arc::new(self.ports.clone()),
             catalog: Arc::new(self.ports.clone()),
             nudges: Arc::new(self.ports.clone()),
+            letters: Arc::new(Uncounted),
             stamper: Arc::new(self.clock("oms-log-sweeper")),
             patience: STANDS_STILL,
+            expire_after: expires.then_some(STANDS_STILL),
         };
         let future = async move {
             drop(sweeper.sweep().await);
@@ -740,13 +773,28 @@ impl Instance {
             stock: shared.clone(),
             catalog: crate::planted::catalog(&shared),
             kept: crate::planted::kept(&shared),
-            // Nobody is asked who they are: what anybody may is not what is proven here.
-            access: Access::over(&ports.store, stamper.clone(), Guard::Open),
+            access: access(&shared, stamper.clone()),
             pause: shared.clone(),
             stamper,
             environment: Environment::Dev,
         };
         Instance { workers: Arc::new(Workers::new(&workers, clock)), router: apis::router(Arc::new(api)) }
+    }
+}
+
+/// Who may ask. In most worlds nobody is asked who they are.
+fn access(ports: &Arc<Ports>, clock: Arc<dyn Stamper>) -> Access {
+    let asks_who = ports.sim.core().swarm.asks_who;
+    let keys = crate::planted::keys(ports);
+    let authenticator = Authenticator::new(ports.clone(), keys, ports.clone(), clock);
+    Access {
+        guard: if asks_who { Guard::Here } else { Guard::Open },
+        authenticator: Arc::new(authenticator),
+        users: ports.clone(),
+        keys: ports.clone(),
+        tries: ports.clone(),
+        cursors: Arc::new(SharedSecret::new(ports.clone(), CURSORS)),
+        limits: Arc::new(Limits::new(None)),
     }
 }
 

@@ -182,8 +182,6 @@ impl World {
                 self.unpark(*id);
                 None
             }
-            // Nothing is redriven here: it is a message sent by hand.
-            QueueChange::Redrive { .. } => None,
         }
     }
 

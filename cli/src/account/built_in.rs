@@ -31,6 +31,13 @@ pub async fn run(task: Task<'_>) -> anyhow::Result<Value> {
             read_models(of).await?.discard(view).await?;
             Ok(json!({ "view": view, "discarded": true }))
         }
+        Task::CreateKey { of, name, role } => {
+            let connection = account::connection(of.endpoint_url.as_deref(), variable)?;
+            let (row, shown) = account::create_key(&connection, name, role).await?;
+            let mut made = json!(row);
+            made["api_key"] = shown.into();
+            Ok(made)
+        }
         Task::Audit(of, still_since) => audit(of, still_since).await,
     }
 }

@@ -16,8 +16,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::Session;
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::groundwork::{self, AT_ONCE, Registered};
 use crate::progress::Progress;
-use crate::seed::{self, AT_ONCE, Registered};
 
 use plan::Plan;
 use summary::Summary;
@@ -70,7 +70,11 @@ fn explain(error: anyhow::Error) -> anyhow::Error {
     let may_come_back = |failure: &Failure| match failure {
         Failure::Unreachable { .. } => true,
         Failure::Refused(refusal) => refusal.status >= 500,
-        Failure::NotSagaline { .. } | Failure::Usage(_) | Failure::Interrupted => false,
+        Failure::NotSagaline { .. }
+        | Failure::Usage(_)
+        | Failure::CameToNothing { .. }
+        | Failure::TimedOut { .. }
+        | Failure::Interrupted => false,
     };
     if error.chain().filter_map(|cause| cause.downcast_ref()).any(may_come_back) {
         error.context("the import stopped; start the same import again, it goes on where it was")
@@ -114,8 +118,10 @@ impl Import<'_> {
         let progress = &progress;
         let requests = customers.chain(products).map(|(id, product)| async move {
             let registered = match product {
-                None => seed::customer(self.client, id).await,
-                Some(product) => seed::product(self.client, id, &product.name, product.price, "GBP").await,
+                None => groundwork::customer(self.client, id).await,
+                Some(product) => {
+                    groundwork::product(self.client, id, &product.name, product.price, "GBP").await
+                }
             };
             progress.one();
             registered.map(|registered| (id, registered))
@@ -135,13 +141,13 @@ impl Import<'_> {
         let progress = &progress;
         let requests = lots.into_iter().map(|(sku, units)| async move {
             let sku = sku.as_str();
-            let restocked = seed::restock(self.client, sku, units, self.lot_id.as_str()).await?;
+            let restocked = groundwork::restock(self.client, sku, units, self.lot_id.as_str()).await?;
             match restocked {
                 Registered::New | Registered::There => {
-                    seed::wait_for_units(self.client, sku, units, self.settle).await?;
+                    groundwork::wait_for_units(self.client, sku, units, self.settle).await?;
                 }
                 // The lot was sent with another share; what stands is counted as it is.
-                Registered::Other => seed::wait_for_units(self.client, sku, 1, self.settle).await?,
+                Registered::Other => groundwork::wait_for_units(self.client, sku, 1, self.settle).await?,
                 Registered::Refused(_) => {}
             }
             progress.one();

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::plan::{Credits, Plan};
+use crate::groundwork::Registered;
 use crate::output::facts;
-use crate::seed::Registered;
 
 /// How an order ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -18,8 +18,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::Session;
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::groundwork::{self, AT_ONCE, Registered};
 use crate::progress::Progress;
-use crate::seed::{self, AT_ONCE, Registered};
 
 use bodies::Bodies;
 use book::{Book, Facts};
@@ -179,7 +179,7 @@ async fn prepare(
     let customers: Vec<String> = (0..CUSTOMERS).map(bodies::customer).collect();
     let progress = &Progress::new("customers, stock", (customers.len() + skus.len()) as u64);
     let register = customers.iter().map(|customer| async move {
-        accepted(customer, seed::customer(client, customer).await?)?;
+        accepted(customer, groundwork::customer(client, customer).await?)?;
         progress.one();
         anyhow::Ok(())
     });
@@ -187,7 +187,7 @@ async fn prepare(
     let lot = &format!("load-{run}");
     let list = skus.iter().map(|sku| async move {
         let price = Money::from_minor(100).expect("one euro is an amount");
-        accepted(sku, seed::product(client, sku, sku, price, "EUR").await?)?;
+        accepted(sku, groundwork::product(client, sku, sku, price, "EUR").await?)?;
         stock_up(client, sku, stock.unwrap_or(total), lot).await?;
         progress.one();
         anyhow::Ok(())
@@ -205,12 +205,12 @@ fn accepted(id: &str, registered: Registered) -> anyhow::Result<()> {
 }
 
 async fn stock_up(client: &Client, sku: &str, wanted: u64, lot: &str) -> anyhow::Result<()> {
-    let (available, received) = seed::units(client, sku).await?;
+    let (available, received) = groundwork::units(client, sku).await?;
     let missing = wanted.saturating_sub(u64::try_from(available).unwrap_or(0));
     if missing > 0 {
-        accepted(sku, seed::restock(client, sku, missing, lot).await?)?;
+        accepted(sku, groundwork::restock(client, sku, missing, lot).await?)?;
         let enough = u64::try_from(received).unwrap_or(0) + missing;
-        seed::wait_for_units(client, sku, enough, Duration::from_secs(60)).await?;
+        groundwork::wait_for_units(client, sku, enough, Duration::from_secs(60)).await?;
     }
     Ok(())
 }

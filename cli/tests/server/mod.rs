@@ -29,8 +29,17 @@ const LONG_ENOUGH: Duration = Duration::from_secs(900);
 
 impl Server {
     pub fn start(data: &Path, more: &[&str]) -> Server {
+        Server::start_at(data, 0, more)
+    }
+
+    /// Where it is listening.
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    pub fn start_at(data: &Path, port: u16, more: &[&str]) -> Server {
         let mut process = Command::new(BINARY)
-            .args(["up", "--auth", "off", "--port", "0", "--data"])
+            .args(["up", "--auth", "off", "--port", &port.to_string(), "--data"])
             .arg(data)
             .args(more)
             .stdout(Stdio::piped())
@@ -48,6 +57,28 @@ impl Server {
             url,
             client: Client::builder(TokioExecutor::new()).build_http(),
         }
+    }
+
+    /// A server that asks who they are, over an empty folder, and the first key.
+    pub fn start_asking(data: &Path) -> (Server, String) {
+        let mut process = Command::new(BINARY)
+            .args(["up", "--auth", "on", "--port", "0", "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut url, mut key) = (None, None);
+        let mut said = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        while let (None, Some(line)) = (&key, said.next()) {
+            let word = line.split_whitespace().find(|word| word.starts_with("http://"));
+            url = url.or(word.map(|word| word.trim_end_matches(',').to_owned()));
+            key = line.trim().strip_prefix("export SAGALINE_API_KEY=").map(str::to_owned);
+        }
+        // Its output is read to the end, so that it never waits for somebody who would.
+        std::thread::spawn(move || said.for_each(drop));
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let server = Server { process: Mutex::new(process), url: url.unwrap_or_default(), client };
+        (server, key.expect("the first start shows the first key"))
     }
 
     /// kill -9: nothing is finished, nothing is closed. Whoever is asking it something may still be waiting.
@@ -79,6 +110,11 @@ impl Server {
             .header("content-type", "application/json")
             .body(Full::from(body))
             .unwrap();
+        self.send(request).await
+    }
+
+    /// A request as it is; `None` when the server is gone.
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Option<(StatusCode, Value)> {
         let answer = self.client.request(request).await.ok()?;
         let status = answer.status();
         let bytes = answer.into_body().collect().await.ok()?.to_bytes();
@@ -164,6 +200,12 @@ impl Server {
             reports.push(self.finished("replays", json!({ "view": view, "diff": true })).await);
         }
         reports
+    }
+
+    /// Has something done to dead letters, and gives what it came to.
+    pub async fn finished_action(&self, deed: &str, body: Value) -> Value {
+        let begun = self.post(&format!("/ops/dead-letters/{deed}"), body).await;
+        self.until(&format!("/ops/actions/{}", begun["id"]), |action| action["state"] == "done").await
     }
 
     pub async fn finished(&self, kind: &str, body: Value) -> Value {

@@ -1,9 +1,9 @@
 //! The catalogue and its customers: what can be ordered, at which price, and by whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::{
-    CustomerErased, CustomerRegistered, Event, Fact, ProductListed, ProductRepriced, RecordedEvent,
+    CustomerErased, CustomerRegistered, Event, Fact, ProductListed, ProductRepriced, RecordedEvent, Slot,
 };
 
 /// The filled slots of one product's stream.
@@ -57,6 +57,14 @@ impl<'a> ProductFacts<'a> {
     /// The latest change of price, if there was one.
     pub fn latest_price(&self) -> Option<&'a ProductRepriced> {
         self.repriced.values().next_back().and_then(Fact::what).copied()
+    }
+
+    /// The revision of the next change of price: above every one that was made, and above those whose slots hold
+    /// something that nobody can read. `None` if there is no higher number.
+    pub fn next_revision<'b>(&self, stream: impl IntoIterator<Item = &'b RecordedEvent>) -> Option<u32> {
+        let taken: BTreeSet<String> = stream.into_iter().map(|item| item.sk.to_string()).collect();
+        let first = self.repriced.keys().next_back().map_or(Some(1), |revision| revision.checked_add(1))?;
+        (first..=u32::MAX).find(|revision| !taken.contains(&Slot::ProductRepriced(*revision).sk()))
     }
 
     /// The events the facts were folded from.

@@ -63,3 +63,17 @@ fn a_customer_counts_the_events_they_were_folded_from_and_no_other() {
     assert_eq!(ids(facts.settled_by()), [1, 2].map(Ulid));
     assert_eq!(fold_customer([]).settled_by().count(), 0);
 }
+
+#[test]
+fn the_next_revision_is_above_every_slot_that_is_taken() {
+    let listed = item(event(EventName::ProductListed), 1);
+    let (third, odd) =
+        (item(repriced(3, 1_899), 3), under("EVENT#ProductRepriced#4", &event(EventName::OrderPlaced), 4));
+    let next = |stream: &[&RecordedEvent]| {
+        fold_product(stream.iter().copied()).next_revision(stream.iter().copied())
+    };
+    assert_eq!(next(&[&listed]), Some(1));
+    assert_eq!(next(&[&listed, &third]), Some(4));
+    assert_eq!(next(&[&third, &listed, &odd]), Some(5));
+    assert_eq!(next(&[&item(repriced(u32::MAX, 1), 5)]), None);
+}

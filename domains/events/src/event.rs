@@ -6,18 +6,18 @@ use crate::payload::*;
 use crate::{Slot, StreamKey};
 
 macro_rules! published_events {
-    ($($(#[$doc:meta])* $name:ident version $version:literal stream $stream:ident($id:ident)
+    ($($(#[doc = $doc:literal])* $name:ident version $version:literal stream $stream:ident($id:ident)
         slot |$event:ident| $slot:expr, also $also:expr;)*) => {
         /// An event with its payload.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Event {
-            $($(#[$doc])* $name($name),)*
+            $($(#[doc = $doc])* $name($name),)*
         }
 
         /// The name of a published event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum EventName {
-            $($(#[$doc])* $name,)*
+            $($(#[doc = $doc])* $name,)*
         }
 
         impl EventName {
@@ -37,6 +37,17 @@ macro_rules! published_events {
             /// The version of the payload that this code writes.
             pub fn version(self) -> u32 {
                 match self { $(EventName::$name => $version,)* }
+            }
+
+            /// What it is, in one sentence.
+            pub fn says(self) -> &'static str {
+                match self { $(EventName::$name => concat!($($doc),*).trim_ascii(),)* }
+            }
+
+            /// The schema of its payload.
+            #[cfg(feature = "schema")]
+            pub(crate) fn schema(self, generator: schemars::SchemaGenerator) -> schemars::Schema {
+                match self { $(EventName::$name => generator.into_root_schema_for::<$name>(),)* }
             }
         }
 

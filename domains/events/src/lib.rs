@@ -13,6 +13,8 @@ pub mod money;
 pub mod payload;
 pub mod quantity;
 pub mod recorded;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod slot;
 pub mod stock;
 pub mod stream;

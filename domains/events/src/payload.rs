@@ -6,6 +6,7 @@ use crate::{Currency, CustomerId, LotId, Money, OrderId, ProductId, Quantity, Sk
 
 /// One line of an order as it was placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderLine {
     /// What.
     pub sku: Sku,
@@ -21,6 +22,7 @@ pub struct OrderLine {
 
 /// Units of one SKU that are held, sold, released or returned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockLine {
     /// What.
     pub sku: Sku,
@@ -30,6 +32,7 @@ pub struct StockLine {
 
 /// A SKU of which there was not enough.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Shortage {
     /// What.
     pub sku: Sku,
@@ -41,6 +44,7 @@ pub struct Shortage {
 
 /// Which lane an order takes through the queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// The ordinary lane.
@@ -62,6 +66,7 @@ impl Priority {
 
 /// A customer placed an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderPlaced {
     /// The order.
     pub order_id: OrderId,
@@ -80,6 +85,7 @@ pub struct OrderPlaced {
 
 /// The order asks for its stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReserveInventory {
     /// The order.
     pub order_id: OrderId,
@@ -91,6 +97,7 @@ pub struct ReserveInventory {
 
 /// Every line of the order is held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InventoryReserved {
     /// The order.
     pub order_id: OrderId,
@@ -100,10 +107,12 @@ pub struct InventoryReserved {
 
 /// Nothing of the order could be held, because some of it was short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InventoryReservationFailed {
     /// The order.
     pub order_id: OrderId,
-    /// `out_of_stock` or `unknown_sku`; free text where an older system wrote it.
+    /// `out_of_stock` or `unknown_sku`; a sentence, where more SKUs are asked for than one write can hold, or where an
+    /// older system wrote it.
     #[serde(default)]
     pub reason: String,
     /// What was short, and by how much.
@@ -113,6 +122,7 @@ pub struct InventoryReservationFailed {
 
 /// A payments worker took the right to call the gateway once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PaymentAttempted {
     /// The order.
     pub order_id: OrderId,
@@ -122,6 +132,7 @@ pub struct PaymentAttempted {
 
 /// An operator says that the order was paid by another way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ManualPaymentRecorded {
     /// The order.
     pub order_id: OrderId,
@@ -135,6 +146,7 @@ pub struct ManualPaymentRecorded {
 
 /// Where accepted money came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PaidBy {
     /// The gateway charged it.
@@ -146,6 +158,7 @@ pub enum PaidBy {
 
 /// The order is paid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderPaymentAccepted {
     /// The order.
     pub order_id: OrderId,
@@ -163,6 +176,7 @@ pub struct OrderPaymentAccepted {
 
 /// The order will never be paid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderPaymentRejected {
     /// The order.
     pub order_id: OrderId,
@@ -176,6 +190,7 @@ pub struct OrderPaymentRejected {
 
 /// Held stock was sold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InventoryCommitted {
     /// The order.
     pub order_id: OrderId,
@@ -185,6 +200,7 @@ pub struct InventoryCommitted {
 
 /// Held stock went back to the shelf.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InventoryReleased {
     /// The order.
     pub order_id: OrderId,
@@ -197,6 +213,7 @@ pub struct InventoryReleased {
 
 /// The order was cancelled on request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderCancelled {
     /// The order.
     pub order_id: OrderId,
@@ -210,6 +227,7 @@ pub struct OrderCancelled {
 
 /// The parcel left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderShipped {
     /// The order.
     pub order_id: OrderId,
@@ -223,6 +241,7 @@ pub struct OrderShipped {
 
 /// The parcel arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderDelivered {
     /// The order.
     pub order_id: OrderId,
@@ -230,6 +249,7 @@ pub struct OrderDelivered {
 
 /// Money was given back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderPaymentRefunded {
     /// The order.
     pub order_id: OrderId,
@@ -242,6 +262,7 @@ pub struct OrderPaymentRefunded {
 
 /// Sold stock came back to the shelf.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InventoryReturned {
     /// The order.
     pub order_id: OrderId,
@@ -251,6 +272,7 @@ pub struct InventoryReturned {
 
 /// Somebody sent a lot of units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SkuRestocked {
     /// What.
     pub sku: Sku,
@@ -262,6 +284,7 @@ pub struct SkuRestocked {
 
 /// The lot was counted onto the shelf.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockReceived {
     /// What.
     pub sku: Sku,
@@ -273,6 +296,7 @@ pub struct StockReceived {
 
 /// The customer exists. Name, email and address never enter the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CustomerRegistered {
     /// The customer.
     pub customer_id: CustomerId,
@@ -280,6 +304,7 @@ pub struct CustomerRegistered {
 
 /// The customer's personal data is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CustomerErased {
     /// The customer.
     pub customer_id: CustomerId,
@@ -287,6 +312,7 @@ pub struct CustomerErased {
 
 /// The product can be ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProductListed {
     /// The product.
     pub product_id: ProductId,
@@ -302,6 +328,7 @@ pub struct ProductListed {
 
 /// The product costs something else from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProductRepriced {
     /// The product.
     pub product_id: ProductId,
@@ -315,6 +342,7 @@ pub struct ProductRepriced {
 
 /// The product can no longer be ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProductWithdrawn {
     /// The product.
     pub product_id: ProductId,

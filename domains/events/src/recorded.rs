@@ -11,12 +11,14 @@ use crate::{Event, Priority, StockDelta, Timestamp};
 
 /// An event as it stands in the log. Attribute names are the field names.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecordedEvent {
     /// The stream: `EVENTS#ORDER_ID#…`. A raw event may carry any text.
     pub pk: Arc<str>,
     /// The slot: `EVENT#…`. A raw event may carry any text.
     pub sk: Arc<str>,
     /// Greater than the id of every event it was decided from.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::UlidText"))]
     pub event_id: Ulid,
     /// The published name, an older spelling, or anything from a raw event.
     pub event_name: Arc<str>,
@@ -37,6 +39,7 @@ pub struct RecordedEvent {
     pub correlation_id: Arc<str>,
     /// The event because of which it was appended; absent when a request was the cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::UlidText>"))]
     pub causation_id: Option<Ulid>,
     /// The W3C trace context of the request that began it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]

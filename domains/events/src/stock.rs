@@ -6,6 +6,7 @@ use crate::{Quantity, Sku};
 
 /// The movement of one SKU's counters, in units. A field that does not move is left out of the JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockDelta {
     /// Whose counters.
     pub sku: Sku,

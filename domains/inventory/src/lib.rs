@@ -1,9 +1,9 @@
 //! Stock: what an order still needs from the shelf, what goes back to it, and which lots await counting.
 
 use events::{
-    Event, Fact, InventoryCommitted, InventoryReleased, InventoryReservationFailed, InventoryReserved,
-    InventoryReturned, OrderId, Quantity, RecordedEvent, ReserveInventory, Shortage, Sku, SkuRestocked, Slot,
-    StockDelta, StockLine, StockReceived,
+    Event, EventName, Fact, InventoryCommitted, InventoryReleased, InventoryReservationFailed,
+    InventoryReserved, InventoryReturned, OrderId, Quantity, RecordedEvent, ReserveInventory, Shortage, Sku,
+    SkuRestocked, Slot, StockDelta, StockLine, StockReceived,
 };
 
 /// What of one order's stream concerns its stock.
@@ -158,6 +158,16 @@ impl Owed<'_> {
             Move::Reserve => Slot::Reservation,
             Move::Commit | Move::ReleaseCancelled | Move::ReleaseUnpaid => Slot::Settlement,
             Move::Return => Slot::Return,
+        }
+    }
+
+    /// The events that doing it can come to.
+    pub fn answers(&self) -> &'static [EventName] {
+        match self.what {
+            Move::Reserve => &[EventName::InventoryReserved, EventName::InventoryReservationFailed],
+            Move::Commit => &[EventName::InventoryCommitted],
+            Move::ReleaseCancelled | Move::ReleaseUnpaid => &[EventName::InventoryReleased],
+            Move::Return => &[EventName::InventoryReturned],
         }
     }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use events::{
-    Event, Fact, InventoryCommitted, InventoryReleased, InventoryReservationFailed, InventoryReserved,
-    InventoryReturned, ManualPaymentRecorded, OrderCancelled, OrderDelivered, OrderPaymentAccepted,
-    OrderPaymentRefunded, OrderPaymentRejected, OrderPlaced, OrderShipped, RecordedEvent, ReserveInventory,
-    Slot, StockLine, Ulid,
+    Event, EventName, Fact, InventoryCommitted, InventoryReleased, InventoryReservationFailed,
+    InventoryReserved, InventoryReturned, ManualPaymentRecorded, OrderCancelled, OrderDelivered,
+    OrderPaymentAccepted, OrderPaymentRefunded, OrderPaymentRejected, OrderPlaced, OrderShipped,
+    RecordedEvent, ReserveInventory, Slot, StockLine, Ulid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +154,13 @@ impl Owed<'_> {
             Owed::RequestInventory(_) => Slot::ReserveInventory,
         }
     }
+
+    /// The events that doing it can come to.
+    pub fn answers(&self) -> &'static [EventName] {
+        match self {
+            Owed::RequestInventory(_) => &[EventName::ReserveInventory],
+        }
+    }
 }
 
 /// Fills the slot the event settles. A slot that is already filled stays as it is, so any order and
@@ -244,6 +251,17 @@ pub fn has_ended(facts: &OrderFacts<'_>) -> bool {
         Some(Status::Cancelled | Status::Paid | Status::Shipped | Status::Delivered) => {
             request_is_answered && stock_is_settled && money_is_settled
         }
+    }
+}
+
+/// Whether an order that stands still may be cancelled for that alone: nobody paid, or said that they had, and no parcel
+/// left. An attempt that is under way is closed at the gateway, as after any cancellation.
+pub fn may_expire(facts: &OrderFacts<'_>) -> bool {
+    match status(facts) {
+        Some(Status::PendingInventory | Status::Confirmed) => {
+            !facts.manual_payment.is_settled() && !facts.is_shipped()
+        }
+        None | Some(Status::Paid | Status::Shipped | Status::Delivered | Status::Cancelled) => false,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use events::{
-    Currency, Event, Fact, ManualPaymentRecorded, Money, OrderId, OrderPaymentAccepted, OrderPaymentRefunded,
-    OrderPaymentRejected, OrderPlaced, PaidBy, PaymentAttempted, RecordedEvent, Slot,
+    Currency, Event, EventName, Fact, ManualPaymentRecorded, Money, OrderId, OrderPaymentAccepted,
+    OrderPaymentRefunded, OrderPaymentRejected, OrderPlaced, PaidBy, PaymentAttempted, RecordedEvent, Slot,
 };
 
 pub mod intent;
@@ -58,6 +58,17 @@ impl Owed<'_> {
             Step::Attempt { number, .. } => Slot::PaymentAttempt(number),
             Step::Close(_) => Slot::Payment,
             Step::Refund(_) => Slot::Refund,
+        }
+    }
+
+    /// The events that doing it can come to. Whoever claims an attempt charges, and says what came of it.
+    pub fn answers(&self) -> &'static [EventName] {
+        use EventName::{OrderPaymentAccepted, OrderPaymentRefunded, OrderPaymentRejected, PaymentAttempted};
+        match &self.what {
+            Step::Attempt { .. } => &[PaymentAttempted, OrderPaymentAccepted, OrderPaymentRejected],
+            Step::Close(closure) if closure.manual.is_some() && !closure.cancelled => &[OrderPaymentAccepted],
+            Step::Close(_) => &[OrderPaymentAccepted, OrderPaymentRejected],
+            Step::Refund(_) => &[OrderPaymentRefunded],
         }
     }
 }

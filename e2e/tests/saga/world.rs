@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use end_to_end::deploy::{self, Code, ENVIRONMENT, TEMPLATES};
-use end_to_end::double::{Double, REGION};
+use end_to_end::double::{Answer, Double, REGION};
 use end_to_end::pipe::{Queue, Runner};
 use end_to_end::tap::Tap;
 use event_store_dynamodb::stream::StreamReader;
@@ -36,6 +36,8 @@ pub struct World {
     pub collector: Collector,
     apis: BTreeMap<&'static str, String>,
     api_key: String,
+    /// A key that opened a door before it was revoked, and since when it is.
+    pub revoked: Mutex<Option<(String, Instant)>>,
     running: JoinHandle<()>,
 }
 
@@ -56,12 +58,10 @@ impl World {
         let outputs = deploy::deploy(&double, &code, collector.endpoint()).await.unwrap();
         let output = |template: &'static str, name: &str| outputs[&(template, name.to_owned())].clone();
         let (oms, ims) = (TEMPLATES[0].name, TEMPLATES[1].name);
-        let api = |template| {
-            let url = output(template, "ApiUrl");
-            url.trim_start_matches("https://").split('.').next().unwrap().to_owned()
-        };
-        let key = format!("/apikeys/{}?includeValue=true", output(oms, "ApiKeyId"));
-        let key = double.done("apigateway", (Method::GET, &key), &[], "").await.unwrap().json();
+        let api = |template| deploy::api_of(&output(template, "ApiUrl")).to_owned();
+        // The first one, which no API could be asked for.
+        let first = ["key", "create", "first", "--role", "admin", "--stack", "oms"];
+        let key = sagaline(&double, &first).await;
         let topology = deploy::topology().unwrap();
 
         let mut variables = variables(&double, &topology).await;
@@ -88,7 +88,8 @@ impl World {
         let runner = pipe.clone();
         World {
             apis: [("oms", api(oms)), ("ims", api(ims))].into(),
-            api_key: key["value"].as_str().unwrap().to_owned(),
+            api_key: key["api_key"].as_str().unwrap().to_owned(),
+            revoked: Mutex::default(),
             store: Arc::new(store),
             running: tokio::spawn(async move { runner.run(reader).await }),
             collector,
@@ -108,12 +109,33 @@ impl World {
 
     /// Asks with another key.
     pub async fn ask_with(&self, key: &str, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let answer = self.ask_showing(&[("x-api-key", key)], method, path, body).await;
+        (answer.status, answer.json())
+    }
+
+    /// Asks with whatever is shown.
+    pub async fn ask_showing(
+        &self,
+        shown: &[(&str, &str)],
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
         let api = &self.apis[if path.starts_with("/inventory") { "ims" } else { "oms" }];
         let url = format!("/restapis/{api}/{ENVIRONMENT}/_user_request_{path}");
-        let headers = [("x-api-key", key), ("content-type", "application/json")];
+        let headers = [shown, &[("content-type", "application/json")]].concat();
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let answer = self.double.ask("", (method, &url), &headers, body).await.unwrap();
-        (answer.status, answer.json())
+        self.double.ask("", (method, &url), &headers, body).await.unwrap()
+    }
+
+    /// A key that nobody has shown before.
+    pub async fn new_key(&self, role: &str, customer: Option<&str>) -> String {
+        let mut wanted = json!({ "name": "e2e", "role": role });
+        if let Some(customer) = customer {
+            wanted["customer_id"] = customer.into();
+        }
+        let made = self.post("/keys", wanted).await;
+        made["api_key"].as_str().unwrap().to_owned()
     }
 
     /// What a client reads, without what only the clock decides.
@@ -144,11 +166,16 @@ impl World {
     }
 
     pub async fn order_by(&self, shop: &str, order: &str, units: u32, priority: &str) {
+        self.order_with(&self.api_key, shop, order, units, priority).await;
+    }
+
+    pub async fn order_with(&self, key: &str, shop: &str, order: &str, units: u32, priority: &str) {
         let items = json!([{ "sku": shop, "quantity": units }]);
         let customer = format!("{shop}-customer");
         let order =
             json!({ "order_id": order, "customer_id": customer, "items": items, "priority": priority });
-        self.post("/orders", order).await;
+        let (status, answer) = self.ask_with(key, Method::POST, "/orders", Some(order)).await;
+        assert_eq!(status, 201, "{answer}");
     }
 
     /// Waits until an order is in a state and nobody owes it anything any more.
@@ -196,14 +223,7 @@ impl World {
 
     /// What the command answers to an operator.
     pub async fn sagaline(&self, words: &[&str]) -> Value {
-        let mut command = Command::new(deploy::program("sagaline").unwrap());
-        command.args(words).args(["-o", "json", "--endpoint-url", self.double.endpoint()]);
-        command.env("AWS_REGION", REGION);
-        let asked = format!("{command:?}");
-        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{asked}: {said}");
-        serde_json::from_slice(&output.stdout).unwrap()
+        sagaline(&self.double, words).await
     }
 
     /// Takes a message out of a queue, and out of the world, as soon as there is one.
@@ -273,6 +293,17 @@ impl World {
     pub fn url(&self, queue: &str) -> String {
         url_of(&self.double, queue)
     }
+}
+
+async fn sagaline(double: &Double, words: &[&str]) -> Value {
+    let mut command = Command::new(deploy::program("sagaline").unwrap());
+    command.args(words).args(["-o", "json", "--endpoint-url", double.endpoint()]);
+    command.env("AWS_REGION", REGION);
+    let asked = format!("{command:?}");
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{asked}: {said}");
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 fn strip_times(value: &mut Value) {

@@ -64,7 +64,7 @@ pub struct UserRow {
 
 /// A user, and what proves a password: an argon2id hash in PHC format. The two are apart so that a hash cannot be
 /// shown by showing a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct User {
     /// What may be shown.
     pub row: UserRow,
@@ -92,12 +92,34 @@ pub struct KeyRow {
 }
 
 /// A key, and the SHA-256 of its secret: 64 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     /// What may be shown.
     pub row: KeyRow,
     /// What may not.
     pub secret_hash: String,
+}
+
+/// What may not be shown is not shown to whoever prints it either.
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("row", &self.row).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("row", &self.row).finish_non_exhaustive()
+    }
+}
+
+/// Who was taken away with a customer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The names of users.
+    pub usernames: Vec<String>,
+    /// The ids of keys.
+    pub key_ids: Vec<String>,
 }
 
 /// Those who can log in.
@@ -111,8 +133,9 @@ pub trait Users: Send + Sync {
     async fn user(&self, username: &str) -> Result<Option<User>, StoreError>;
     /// Users by the time of their registration.
     async fn users(&self, window: &Window) -> Result<Page<UserRow>, StoreError>;
-    /// Takes away every user and every key of a customer; says how many there were.
-    async fn forget_customer(&self, customer: &CustomerId) -> Result<usize, StoreError>;
+    /// Takes away every user and every key of a customer whose adding was acknowledged, and says which. Once this answers, nothing that was
+    /// overwritten or taken away before, here or in the rows, can be read from what the store keeps, by whatever means.
+    async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError>;
 }
 
 /// Keys of programs.
@@ -136,41 +159,91 @@ pub trait Secrets: Send + Sync {
     /// The secret of a name. Where there is none yet, the one that is offered becomes it: of many that are offered at
     /// once, one.
     async fn secret(&self, name: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError>;
+    /// The secret of a name, if there is one. Writes nothing.
+    async fn known_secret(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError>;
 }
 
 /// How often something may be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// So many times …
-    pub most: usize,
+    /// So many times by one of those who try …
+    pub each: usize,
+    /// … so many times by all of them together …
+    pub all: usize,
     /// … within any so many milliseconds.
     pub within: i64,
 }
 
+/// Something that was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: String,
+}
+
 impl Allowance {
     /// Takes one try, if one is left; else says when the next one is.
-    pub fn take(self, tries: &mut Vec<Timestamp>, now: Timestamp) -> Result<(), Timestamp> {
-        let end_of = |at: &Timestamp| Timestamp::from_millis(at.millis().saturating_add(self.within));
+    pub fn take(self, tries: &mut Vec<Try>, by: &str, now: Timestamp) -> Result<(), Timestamp> {
+        let end_of = |tried: &Try| Timestamp::from_millis(tried.at.millis().saturating_add(self.within));
         // A try of later than now was made where a clock goes ahead: it counts.
-        tries.retain(|at| end_of(at) > now);
-        if tries.len() >= self.most {
-            return Err(tries.iter().map(end_of).min().unwrap_or(now));
+        tries.retain(|tried| end_of(tried) > now);
+        let next = |ends: Vec<Timestamp>, most| if ends.len() < most { None } else { ends.into_iter().min() };
+        let own = next(tries.iter().filter(|tried| tried.by == by).map(end_of).collect(), self.each);
+        let all = next(tries.iter().map(end_of).collect(), self.all);
+        match own.max(all) {
+            Some(again) => Err(again),
+            None => {
+                tries.push(Try { at: now, by: by.to_owned() });
+                Ok(())
+            }
         }
-        tries.push(now);
-        Ok(())
     }
 }
 
 /// What was tried lately, for limits that hold whichever process is asked.
 #[async_trait]
 pub trait Tries: Send + Sync {
-    /// Takes one of the tries that `whose` has, and gives `None`; or, where none is left, the moment of the next
+    /// Takes one of the tries that `by` has at `whose`, and gives `None`; or, where none is left, the moment of the next
     /// one. Of many that are taken at once no more are given than there are. Tries older than the allowance looks
     /// back may be forgotten.
     async fn take_try(
         &self,
         whose: &str,
+        by: &str,
         allowance: Allowance,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Forgets every try at `whose`, at once or a while after `now`; all of them are there again at once.
+    async fn forget_tries(&self, whose: &str, now: Timestamp) -> Result<(), StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_prints_a_user_or_a_key_does_not_see_what_proves_it() {
+        let row = UserRow {
+            username: "ann".into(),
+            user_id: "usr-1".into(),
+            role: Role::Customer,
+            customer_id: None,
+            created_at: Timestamp::from_millis(0),
+        };
+        let key = KeyRow {
+            key_id: "k-1".into(),
+            name: "packers".into(),
+            role: Role::Operator,
+            customer_id: None,
+            created_at: Timestamp::from_millis(0),
+            revoked_at: None,
+        };
+        let user = format!("{:?}", User { row, password_hash: "$argon2id$canary".into() });
+        let key = format!("{:?}", Key { row: key, secret_hash: "canary".into() });
+        assert!(user.contains("ann") && key.contains("packers"), "{user} {key}");
+        assert!(!user.contains("canary") && !key.contains("canary"), "{user} {key}");
+    }
 }

@@ -195,6 +195,8 @@ macro_rules! access_conformance {
                 a_customer_is_forgotten_with_every_user_and_key
                 the_first_secret_that_is_offered_stays
                 no_more_tries_are_given_than_there_are
+                who_tries_elsewhere_has_tries_of_their_own_and_all_of_them_together_not_too_many
+                tries_that_are_forgotten_are_there_again
                 a_try_is_given_again_when_the_oldest_is_forgotten
             }
         }

@@ -4,6 +4,7 @@
 //! whole suite.
 
 pub mod access;
+pub mod beside;
 pub mod idempotency;
 pub mod intents;
 pub mod log;
@@ -17,7 +18,8 @@ pub mod conformance;
 #[cfg(feature = "conformance")]
 pub mod memory;
 
-pub use access::{Allowance, Key, KeyRow, Keys, Role, Secrets, Tries, User, UserRow, Users};
+pub use access::{Allowance, Forgotten, Key, KeyRow, Keys, Role, Secrets, Tries, Try, User, UserRow, Users};
+pub use beside::{Beside, StoredText};
 pub use idempotency::{Claim, Claimed, Idempotency, Kept, KeptAnswer};
 pub use intents::{IntentStore, Versioned};
 pub use log::{Appended, ChangeFeed, EventLog, LogScan, Position, ScanPage, Segment, StoreError, check};

@@ -5,30 +5,36 @@
 //! change is written over the state that it was computed from.
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update,
+};
 use event_store::{
-    After, Allowance, Claim, Claimed, Direction, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page,
-    Secrets, StoreError, Tries, User, UserRow, Users, Window,
+    After, Allowance, Claim, Claimed, Forgotten, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page,
+    Secrets, StoreError, Tries, Try, User, UserRow, Users, Window,
 };
 use events::{CustomerId, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::DynamoStore;
-use crate::calls::Refused;
+use crate::calls::{Refused, failed};
 use crate::lists::{List, insert, place, shelf_of, shelves};
 use crate::row_item::{Item, json, json_of, key, number, number_of, text, text_of, unreadable};
 
 const USER: &str = "USER";
 const KEY: &str = "KEY";
+/// Whom and what a customer could act by: the item `CUSTOMER#<customer_id>` holds their ids.
+const OF_CUSTOMER: &str = "CUSTOMER";
 
 fn id_of(kind: &str, name: &str) -> String {
     format!("{kind}#{name}")
 }
 
-/// An item of a kind, in the list of all of its kind, and in that of its customer.
+/// An item of a kind, in the list of all of its kind, with the customer it acts for.
 fn listed(kind: &str, name: &str, created_at: Timestamp, customer: Option<&CustomerId>) -> Item {
     let id = id_of(kind, name);
     let mut item = key("id", &id);
@@ -56,7 +62,7 @@ impl Users for DynamoStore {
         let mut item = listed(USER, &row.username, row.created_at, row.customer_id.as_ref());
         insert(&mut item, "row", json(&row));
         insert(&mut item, "password_hash", text(password_hash));
-        self.put_new(&self.tables.users, item).await
+        self.add(item, row.customer_id.as_ref()).await
     }
 
     async fn user(&self, username: &str) -> Result<Option<User>, StoreError> {
@@ -72,29 +78,32 @@ impl Users for DynamoStore {
         self.all_of(USER, window, |item| json_of(item, "row")).await
     }
 
-    async fn forget_customer(&self, customer: &CustomerId) -> Result<usize, StoreError> {
-        let of_customer = List {
-            table: &self.tables.users,
-            index: "GSI2",
-            by: "customer_id",
-            partitions: vec![customer.to_string()],
-        };
-        let (mut forgotten, mut after) = (0, None);
-        loop {
-            let window = Window { limit: 25, after, direction: Direction::Ascending };
-            let found = self
-                .list(&of_customer, &window, (None, None), |item| {
-                    text_of(item, "id").map(|id| Some(id.to_owned()))
-                })
-                .await?;
-            for id in &found.rows {
-                forgotten += usize::from(self.delete(&self.tables.users, id).await?);
+    async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
+        let (table, noted) = (&self.tables.users, key("id", &id_of(OF_CUSTOMER, customer.as_str())));
+        let found = self.get(table, noted.clone()).await?.and_then(|mut item| item.remove("ids"));
+        let Some(AttributeValue::Ss(ids)) = found else { return Ok(Forgotten::default()) };
+        let mut forgotten = Forgotten::default();
+        for id in &ids {
+            if !self.delete_of(customer, id).await? {
+                continue;
             }
-            after = found.next;
-            if after.is_none() {
-                return Ok(forgotten);
+            match id.split_once('#') {
+                Some((USER, name)) => forgotten.usernames.push(name.to_owned()),
+                Some((_, key_id)) => forgotten.key_ids.push(key_id.to_owned()),
+                None => {}
             }
         }
+        // Names of people are among them. What was noted meanwhile stays.
+        let forget = self
+            .client
+            .update_item()
+            .table_name(table)
+            .set_key(Some(noted))
+            .update_expression("DELETE ids :ids")
+            .expression_attribute_values(":ids", AttributeValue::Ss(ids))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        self.call(|| forget.clone().send()).await?;
+        Ok(forgotten)
     }
 }
 
@@ -105,7 +114,7 @@ impl Keys for DynamoStore {
         let mut item = listed(KEY, &row.key_id, row.created_at, row.customer_id.as_ref());
         insert(&mut item, "row", json(&row));
         insert(&mut item, "secret_hash", text(secret_hash));
-        self.put_new(&self.tables.users, item).await
+        self.add(item, row.customer_id.as_ref()).await
     }
 
     async fn key(&self, key_id: &str) -> Result<Option<Key>, StoreError> {
@@ -144,18 +153,21 @@ impl Keys for DynamoStore {
 #[async_trait]
 impl Secrets for DynamoStore {
     async fn secret(&self, name: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError> {
-        let (table, id) = (self.table_of_secret(name), id_of("SECRET", name));
-        let stored = |item: &Item| hex_of(text_of(item, "secret")?).ok_or_else(|| unreadable("secret"));
-        if let Some(item) = self.get(table, key("id", &id)).await? {
-            return stored(&item);
+        if let Some(secret) = self.known_secret(name).await? {
+            return Ok(secret);
         }
-        let mut item = key("id", &id);
+        let mut item = key("id", &id_of("SECRET", name));
         insert(&mut item, "secret", text(to_hex(&offered)));
-        if self.put_new(table, item).await? {
+        if self.put_new(self.table_of_secret(name), item).await? {
             return Ok(offered);
         }
-        let item = self.get(table, key("id", &id)).await?;
-        stored(&item.ok_or_else(|| unreadable("secret"))?)
+        self.known_secret(name).await?.ok_or_else(|| unreadable("secret"))
+    }
+
+    async fn known_secret(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        let item = self.get(self.table_of_secret(name), key("id", &id_of("SECRET", name))).await?;
+        let read = |item: &Item| hex_of(text_of(item, "secret")?).ok_or_else(|| unreadable("secret"));
+        item.as_ref().map(read).transpose()
     }
 }
 
@@ -180,18 +192,25 @@ impl Tries for DynamoStore {
     async fn take_try(
         &self,
         whose: &str,
+        by: &str,
         allowance: Allowance,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let forget_at = Timestamp::from_millis(now.millis().saturating_add(allowance.within));
-        self.change(&id_of("TRIES", whose), |tries: Option<Vec<Timestamp>>| {
+        self.change(&id_of("TRIES", whose), |tries: Option<Vec<Try>>| {
             let mut tries = tries.unwrap_or_default();
-            match allowance.take(&mut tries, now) {
+            match allowance.take(&mut tries, by, now) {
                 Ok(()) => (None, Some((tries, forget_at))),
                 Err(again) => (Some(again), None),
             }
         })
         .await
+    }
+
+    async fn forget_tries(&self, whose: &str, now: Timestamp) -> Result<(), StoreError> {
+        // No function may delete from this table: its time to live does.
+        self.change(&id_of("TRIES", whose), |tries: Option<Vec<Try>>| ((), tries.map(|_| (Vec::new(), now))))
+            .await
     }
 }
 
@@ -280,16 +299,58 @@ impl DynamoStore {
         }
     }
 
-    /// Deletes an item; says whether there was one. After a try whose answer was lost, perhaps not.
-    async fn delete(&self, table: &str, id: &str) -> Result<bool, StoreError> {
+    /// Adds somebody who may ask, unless the id is taken; says whether it did. In the same write, who could act for a
+    /// customer is noted under the customer, where erasing finds them at once.
+    async fn add(&self, item: Item, customer: Option<&CustomerId>) -> Result<bool, StoreError> {
+        let table = &self.tables.users;
+        let Some(customer) = customer else { return self.put_new(table, item).await };
+        let id = text_of(&item, "id")?.to_owned();
+        let put = Put::builder()
+            .table_name(table)
+            .set_item(Some(item.clone()))
+            .condition_expression("attribute_not_exists(id)")
+            .build()
+            .expect("a table and an item are given");
+        let note = Update::builder()
+            .table_name(table)
+            .set_key(Some(key("id", &id_of(OF_CUSTOMER, customer.as_str()))))
+            .update_expression("ADD ids :id")
+            .expression_attribute_values(":id", AttributeValue::Ss(vec![id.clone()]))
+            .build()
+            .expect("a table, a key and an expression are given");
+        let both = vec![
+            TransactWriteItem::builder().put(put).build(),
+            TransactWriteItem::builder().update(note).build(),
+        ];
+        match self.transact(both).await {
+            Ok(()) => Ok(true),
+            Err(Refused::ByService(
+                TransactWriteItemsError::TransactionCanceledException(cancelled),
+                again,
+            )) if cancelled.cancellation_reasons().first().is_some_and(failed) => {
+                // Perhaps it is our own, of a try whose answer was lost.
+                Ok(again && self.get(table, key("id", &id)).await? == Some(item))
+            }
+            Err(refused) => Err(refused.into()),
+        }
+    }
+
+    /// Deletes what is a customer's; says whether there was such an item. After a try whose answer was lost, perhaps
+    /// not. A name that was given to somebody else since is theirs.
+    async fn delete_of(&self, customer: &CustomerId, id: &str) -> Result<bool, StoreError> {
         let delete = self
             .client
             .delete_item()
-            .table_name(table)
+            .table_name(&self.tables.users)
             .set_key(Some(key("id", id)))
-            .return_values(ReturnValue::AllOld)
+            .condition_expression("customer_id = :customer")
+            .expression_attribute_values(":customer", text(customer.as_str()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        Ok(self.call(|| delete.clone().send()).await?.attributes.is_some())
+        match self.call(|| delete.clone().send()).await {
+            Ok(_) => Ok(true),
+            Err(Refused::ByService(DeleteItemError::ConditionalCheckFailedException(_), _)) => Ok(false),
+            Err(refused) => Err(refused.into()),
+        }
     }
 
     /// Looks at a state, and writes what becomes of it over the one that was looked at; looks again where somebody

@@ -17,6 +17,7 @@
 //! their keys, strongly consistent: an index is written only when a row changes its place in a list.
 
 mod access;
+mod beside;
 mod bookmark;
 mod calls;
 mod catalog;

@@ -49,10 +49,7 @@ pub const TABLES: [Table; 12] = [
     table("StockLedgerTable", &["sku", "event_id"]),
     table("PaymentIntentTable", &["id"]),
     table("ShadowTable", &["shelf", "id"]),
-    Table {
-        indexes: &[["shelf", "created_at"], ["customer_id", "created_at"]],
-        ..table("UserTable", &["id"])
-    },
+    Table { indexes: &[["shelf", "created_at"]], ..table("UserTable", &["id"]) },
     table("IdempotencyTable", &["id"]),
 ];
 

@@ -1,8 +1,8 @@
 //! Users, keys, secrets and tries; and answers that were given already. None of it is in the log.
 
 use ::event_store::{
-    Allowance, Claim, Claimed, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page, Secrets, StoreError,
-    Tries, User, UserRow, Users, Window,
+    Allowance, Claim, Claimed, Forgotten, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page, Secrets,
+    StoreError, Tries, Try, User, UserRow, Users, Window,
 };
 use async_trait::async_trait;
 use events::{CustomerId, Timestamp};
@@ -57,14 +57,17 @@ impl Users for EmbeddedStore {
         .await
     }
 
-    async fn forget_customer(&self, customer: &CustomerId) -> Result<usize, StoreError> {
+    async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
         let customer = customer.clone();
         let write = move |transaction: &mut Transaction<'_>| {
-            let mut forgotten = 0;
-            for table in ["users", "keys"] {
-                let delete = format!("DELETE FROM {table} WHERE customer_id = ?1");
-                forgotten += transaction.sql.prepare_cached(&delete)?.execute([customer.as_str()])?;
-            }
+            let delete = |table: &str, key: &str| {
+                let delete = format!("DELETE FROM {table} WHERE customer_id = ?1 RETURNING {key}");
+                let mut delete = transaction.sql.prepare_cached(&delete)?;
+                delete.query_map([customer.as_str()], |row| row.get(0))?.collect::<rusqlite::Result<_>>()
+            };
+            let forgotten =
+                Forgotten { usernames: delete("users", "username")?, key_ids: delete("keys", "key_id")? };
+            transaction.scrub = true;
             Ok(forgotten)
         };
         self.inner.writer.write(write).await
@@ -138,6 +141,13 @@ impl Secrets for EmbeddedStore {
         };
         self.inner.writer.write(write).await
     }
+
+    async fn known_secret(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        self.read(|sql| {
+            let mut find = sql.prepare_cached("SELECT secret FROM secrets WHERE name = ?1")?;
+            find.query_row([name], |row| row.get(0)).optional()
+        })
+    }
 }
 
 #[async_trait]
@@ -145,30 +155,44 @@ impl Tries for EmbeddedStore {
     async fn take_try(
         &self,
         whose: &str,
+        by: &str,
         allowance: Allowance,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let whose = whose.to_owned();
+        let (whose, by) = (whose.to_owned(), by.to_owned());
         let write = move |transaction: &mut Transaction<'_>| {
             let mut find = transaction.sql.prepare_cached("SELECT tries FROM tries WHERE whose = ?1")?;
-            let tries = find.query_row([&whose], |row| from_json::<Vec<Timestamp>>(row, 0)).optional()?;
+            let tries = find.query_row([&whose], |row| from_json::<Vec<Try>>(row, 0)).optional()?;
             let mut tries = tries.unwrap_or_default();
-            let taken = allowance.take(&mut tries, now);
+            let taken = allowance.take(&mut tries, &by, now);
             let mut keep = transaction.sql.prepare_cached(
                 "INSERT INTO tries (whose, tries, latest) VALUES (?1, ?2, ?3)
                  ON CONFLICT (whose) DO UPDATE SET tries = ?2, latest = ?3",
             )?;
             keep.execute(params![whose, json(&tries), now.millis()])?;
-            let mut forget = transaction.sql.prepare_cached("DELETE FROM tries WHERE latest < ?1")?;
-            forget.execute([now.millis().saturating_sub(FORGOTTEN)])?;
+            let mut forget = transaction.sql.prepare_cached(
+                "DELETE FROM tries WHERE whose IN (SELECT whose FROM tries WHERE latest < ?1 ORDER BY latest LIMIT ?2)",
+            )?;
+            forget.execute(params![now.millis().saturating_sub(FORGOTTEN), AT_ONCE])?;
             Ok(taken.err())
+        };
+        self.inner.writer.write(write).await
+    }
+
+    async fn forget_tries(&self, whose: &str, _now: Timestamp) -> Result<(), StoreError> {
+        let whose = whose.to_owned();
+        let write = move |transaction: &mut Transaction<'_>| {
+            let mut forget = transaction.sql.prepare_cached("DELETE FROM tries WHERE whose = ?1")?;
+            forget.execute([whose]).map(drop)
         };
         self.inner.writer.write(write).await
     }
 }
 
-/// Tries are kept for a day, in milliseconds: longer than any allowance looks back.
-const FORGOTTEN: i64 = 24 * 60 * 60 * 1_000;
+/// Tries are kept for an hour, in milliseconds: longer than any allowance looks back.
+const FORGOTTEN: i64 = 60 * 60 * 1_000;
+/// So many that are over are taken away with each that comes: they become fewer, and nobody waits for a million of them.
+const AT_ONCE: i64 = 64;
 
 fn kept(transaction: &Transaction<'_>, key: &str) -> rusqlite::Result<Option<Kept>> {
     let mut find = transaction.sql.prepare_cached("SELECT kept FROM kept_answers WHERE key = ?1")?;
@@ -188,9 +212,11 @@ impl Idempotency for EmbeddedStore {
     async fn claim(&self, key: &str, claim: Claim, now: Timestamp) -> Result<Claimed, StoreError> {
         let key = key.to_owned();
         let write = move |transaction: &mut Transaction<'_>| {
-            let mut forget =
-                transaction.sql.prepare_cached("DELETE FROM kept_answers WHERE forget_at <= ?1")?;
-            forget.execute([now.millis()])?;
+            let mut forget = transaction.sql.prepare_cached(
+                "DELETE FROM kept_answers WHERE key IN
+                     (SELECT key FROM kept_answers WHERE forget_at <= ?1 ORDER BY forget_at LIMIT ?2)",
+            )?;
+            forget.execute(params![now.millis(), AT_ONCE])?;
             let (claimed, stored) = Kept::claimed(kept(transaction, &key)?.as_ref(), claim, now);
             if let Some(stored) = stored {
                 keep(transaction, &key, &stored)?;

@@ -12,9 +12,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use ::event_store::StoreError;
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use crate::disk::Disk;
+use crate::unavailable;
 
 /// When the write-ahead log is copied. A simulator takes small numbers, to see in a few commits what else
 /// takes hours.
@@ -170,6 +172,16 @@ impl Checkpointer {
             if let Some(ask) = &self.ask {
                 ask.send(()).ok();
             }
+        }
+    }
+
+    /// Moves everything into the database and empties the write-ahead log, in which else what was overwritten would stand
+    /// until it is written over some day. What a reader kept it from, whoever erases asks for again.
+    pub(crate) fn scrub(&self, connection: &Connection) -> Result<(), StoreError> {
+        match self.said.copy(connection, "TRUNCATE") {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StoreError::Unavailable("a reader is in the way of erasing; ask again".into())),
+            Err(cause) => Err(unavailable(&cause)),
         }
     }
 

@@ -5,6 +5,9 @@
 //! [`recent`] knows the answer.
 
 mod access;
+mod actions;
+mod beside;
+mod bookmarks;
 mod catalog;
 mod checkpoint;
 mod disk;
@@ -28,6 +31,7 @@ use std::sync::{Arc, Mutex};
 use ::event_store::StoreError;
 use rusqlite::Connection;
 
+pub use actions::{Action, Choice, Chosen, Deed, Taken, Wanted};
 #[cfg(feature = "by-hand")]
 pub use checkpoint::{Copier, Pace};
 #[cfg(feature = "by-hand")]

@@ -16,8 +16,11 @@ const DATABASE: &str = "sagaline.db";
 const MARKER: &str = "sagaline-store";
 /// "SAGL": says that an SQLite file is ours.
 const APPLICATION_ID: i32 = 0x5341_474C;
-/// The version of the schema: schema.sql is 1, with access.sql it is 2.
-const FORMAT: i32 = 2;
+/// What makes each version of the schema from the one before: the first of them from nothing.
+const SCHEMA: [&str; 3] =
+    [include_str!("schema.sql"), include_str!("access.sql"), include_str!("actions.sql")];
+/// The version of the schema.
+const FORMAT: i32 = SCHEMA.len() as i32;
 
 /// Why a store could not be opened. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -187,7 +190,7 @@ fn connect(disk: &dyn Disk, path: &Path, fresh: bool) -> Result<Connection, Open
     }
     settings(&connection).map_err(refused)?;
     if found < FORMAT {
-        raise(&mut connection).map_err(refused)?;
+        raise(&mut connection, found).map_err(refused)?;
     }
     let (pages, size) = (number(&connection, "PRAGMA page_count")?, number(&connection, "PRAGMA page_size")?);
     check_ends(&connection).map_err(refused)?;
@@ -215,18 +218,16 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", 4096)?;
     use_write_ahead_log(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    let transaction = connection.transaction()?;
-    transaction.execute_batch(include_str!("schema.sql"))?;
-    transaction.execute_batch(include_str!("access.sql"))?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", FORMAT)?;
-    transaction.commit()
+    raise(connection, 0)
 }
 
-/// Makes a store of format 1 one of format 2: in one transaction, so that it is the one or the other.
-fn raise(connection: &mut Connection) -> rusqlite::Result<()> {
+/// Makes a store of an older format one of this: in one transaction, so that it is the one or the other.
+fn raise(connection: &mut Connection, from: i32) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(include_str!("access.sql"))?;
+    for version in &SCHEMA[from as usize..] {
+        transaction.execute_batch(version)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }
@@ -249,8 +250,9 @@ fn settings(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "cache_size", -64_000)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // What is deleted or overwritten, personal data above all, does not linger in free pages.
-    connection.pragma_update(None, "secure_delete", "FAST")?;
+    // What is deleted or overwritten, personal data above all, does not linger in pages, nor in free ones: those are what
+    // "FAST" leaves as they are. Placing orders frees no page.
+    connection.pragma_update(None, "secure_delete", true)?;
     connection.set_prepared_statement_cache_capacity(128);
     connection.busy_timeout(std::time::Duration::from_secs(10))
 }

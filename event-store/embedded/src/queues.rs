@@ -74,13 +74,6 @@ pub enum QueueChange {
         /// The letter.
         letter: DeadLetter,
     },
-    /// A dead letter goes back to the queue it came from, to be received as if for the first time.
-    Redrive {
-        /// The letter's number.
-        id: i64,
-        /// When, in milliseconds since 1970.
-        at: i64,
-    },
 }
 
 /// The queues' part of the store.
@@ -96,15 +89,26 @@ impl EmbeddedStore {
 }
 
 impl QueueStore {
+    pub(crate) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.store.read(work)
+    }
+
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.store.inner.writer.write(move |transaction: &mut Transaction<'_>| work(transaction.sql)).await
+    }
+
     /// Makes changes durable, all at once; gives, for each, the number that its message is parked under now.
     ///
     /// # Errors
     /// The store's.
     pub async fn apply(&self, changes: Vec<QueueChange>) -> Result<Vec<Option<i64>>, StoreError> {
-        let write = move |transaction: &mut Transaction<'_>| {
-            changes.iter().map(|change| apply(transaction.sql, change)).collect()
-        };
-        self.store.inner.writer.write(write).await
+        self.write(move |sql| changes.iter().map(|change| apply(sql, change)).collect()).await
     }
 
     /// The cursor of a queue; `None` for a queue that never was.
@@ -112,7 +116,7 @@ impl QueueStore {
     /// # Errors
     /// The store's.
     pub fn cursor(&self, queue: &str) -> Result<Option<u64>, StoreError> {
-        self.store.read(|sql| {
+        self.read(|sql| {
             let find = "SELECT position FROM queues WHERE name = ?1";
             let position = sql.query_row(find, [queue], |row| row.get::<_, i64>(0)).optional()?;
             Ok(position.map(i64::unsigned_abs))
@@ -124,7 +128,7 @@ impl QueueStore {
     /// # Errors
     /// The store's.
     pub fn parked(&self, queue: &str) -> Result<Vec<(i64, ParkedMessage)>, StoreError> {
-        self.store.read(|sql| {
+        self.read(|sql| {
             let mut read = sql.prepare_cached(
                 "SELECT id, position, body, receive_count, visible_at, sent_at FROM queue_messages
                  WHERE queue = ?1 ORDER BY id",
@@ -143,7 +147,7 @@ impl QueueStore {
         after: i64,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        self.store.read(|sql| {
+        self.read(|sql| {
             let mut read = sql.prepare_cached(
                 "SELECT id, queue, source_queue, position, body, receive_count, error, dead_at FROM dead_letters
                  WHERE (?1 IS NULL OR queue = ?1) AND id > ?2 ORDER BY id LIMIT ?3",
@@ -152,21 +156,12 @@ impl QueueStore {
         })
     }
 
-    /// The number of the latest dead letter; 0 if there is none.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn newest_dead_letter(&self) -> Result<i64, StoreError> {
-        self.store
-            .read(|sql| sql.query_row("SELECT coalesce(max(id), 0) FROM dead_letters", [], |row| row.get(0)))
-    }
-
     /// How many letters each dead-letter queue holds.
     ///
     /// # Errors
     /// The store's.
     pub fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.store.read(|sql| {
+        self.read(|sql| {
             let mut count = sql.prepare_cached("SELECT queue, count(*) FROM dead_letters GROUP BY queue")?;
             count.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())))?.collect()
         })
@@ -183,7 +178,7 @@ fn parked(row: &Row<'_>, first: usize) -> rusqlite::Result<ParkedMessage> {
     })
 }
 
-fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
+pub(crate) fn letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
     Ok(DeadLetter {
         id: row.get(0)?,
         queue: row.get(1)?,
@@ -221,7 +216,6 @@ fn apply(sql: &Connection, change: &QueueChange) -> rusqlite::Result<Option<i64>
             put.execute(params![queue, source_queue, position, body, receive_count, error, dead_at])?;
             Ok(None)
         }
-        QueueChange::Redrive { id, at } => redrive(sql, *id, *at),
     }
 }
 
@@ -235,16 +229,4 @@ fn park(sql: &Connection, queue: &str, id: Option<i64>, message: &ParkedMessage)
     let position = message.position.map(|position| position as i64);
     let ParkedMessage { body, receive_count, visible_at, sent_at, .. } = message;
     put.query_row(params![id, queue, position, body, receive_count, visible_at, sent_at], |row| row.get(0))
-}
-
-/// `None` if somebody else redrove it before.
-fn redrive(sql: &Connection, id: i64, at: i64) -> rusqlite::Result<Option<i64>> {
-    let mut put = sql.prepare_cached(
-        "INSERT INTO queue_messages (queue, position, body, receive_count, visible_at, sent_at)
-         SELECT source_queue, NULL, body, 0, ?2, ?2 FROM dead_letters WHERE id = ?1
-         RETURNING id",
-    )?;
-    let parked = put.query_row(params![id, at], |row| row.get(0)).optional()?;
-    sql.prepare_cached("DELETE FROM dead_letters WHERE id = ?1")?.execute([id])?;
-    Ok(parked)
 }

@@ -20,6 +20,8 @@ const GROUP: usize = 1024;
 pub(crate) struct Transaction<'a> {
     pub(crate) sql: &'a Connection,
     pub(crate) batch: Batch<'a>,
+    /// Whether what was overwritten must not be left in the write-ahead log either, before this group is answered.
+    pub(crate) scrub: bool,
 }
 
 /// Tells who asked for a write what became of its group, once that is known.
@@ -121,11 +123,16 @@ impl Desk {
     fn serve(&mut self, first: Work, at_most: usize) {
         let group = std::iter::once(first).chain(self.waiting.try_iter().take(at_most - 1));
         let mut answers = Vec::new();
-        let written = commit(&self.connection, &self.recent, group, &mut answers).map_err(|cause| {
+        let committed = commit(&self.connection, &self.recent, group, &mut answers).map_err(|cause| {
             tracing::error!(%cause, "failed to write a group of changes; all of them were rolled back");
             self.connection.execute_batch("ROLLBACK").ok();
             unavailable(&cause)
         });
+        let written = match committed {
+            Ok(false) => Ok(()),
+            Ok(true) => self.checkpointer.scrub(&self.connection),
+            Err(why) => Err(why),
+        };
         answers.into_iter().for_each(|answer| answer(written.clone()));
         self.checkpointer.after_commit(&self.connection);
     }
@@ -150,15 +157,17 @@ impl Desk {
     }
 }
 
+/// Commits a group; says whether it asks for a scrub.
 fn commit(
     connection: &Connection,
     recent: &Recent,
     mut group: impl Iterator<Item = Work>,
     answers: &mut Vec<Answer>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let mut transaction = Transaction { sql: connection, batch: recent.batch() };
+    let mut transaction = Transaction { sql: connection, batch: recent.batch(), scrub: false };
     group.try_for_each(|work| work(&mut transaction, answers))?;
+    let scrub = transaction.scrub;
     let batch = transaction.batch.finish();
     #[cfg(feature = "planted")]
     if crate::planted::has(crate::planted::Bug::AnsweredBeforeCommit) {
@@ -166,5 +175,5 @@ fn commit(
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
     recent.publish(batch);
-    Ok(())
+    Ok(scrub)
 }

@@ -70,6 +70,37 @@ async fn another_format_is_refused() {
 }
 
 #[tokio::test]
+async fn a_store_of_an_older_format_becomes_one_of_this_and_keeps_what_it_holds() {
+    let later = [
+        (
+            1,
+            "DROP TABLE users; DROP TABLE keys; DROP TABLE secrets; DROP TABLE tries; DROP TABLE kept_answers;",
+        ),
+        (2, "DROP TABLE actions; DROP TABLE bookmarks;"),
+    ];
+    for format in [1, 2] {
+        let folder = TempDir::new().unwrap();
+        a_store_with_events(folder.path(), 2).await;
+        let sql = rusqlite::Connection::open(folder.path().join("sagaline.db")).unwrap();
+        let taken = later.iter().filter(|(of, _)| *of >= format).map(|(_, tables)| *tables);
+        sql.execute_batch(&taken.collect::<String>()).unwrap();
+        sql.pragma_update(None, "user_version", format).unwrap();
+        drop(sql);
+        let store = EmbeddedStore::open(folder.path()).unwrap();
+        assert_eq!(store.read_stream("stream").await.unwrap().len(), 2, "format {format}");
+        assert_eq!(store.queues().actions(i64::MAX, 10), Ok(Vec::new()));
+        store.queues().put_bookmark("a sweep", &7).await.unwrap();
+        assert_eq!(store.queues().bookmark("a sweep"), Ok(Some(7)));
+        assert_eq!(
+            store.queues().bookmark::<String>("a sweep"),
+            Ok(None),
+            "what cannot be read is not there"
+        );
+        assert_eq!(event_store::Secrets::secret(&store, "one", [7; 32]).await, Ok([7; 32]));
+    }
+}
+
+#[tokio::test]
 async fn somebody_elses_database_is_refused() {
     let folder = TempDir::new().unwrap();
     let sql = rusqlite::Connection::open(folder.path().join("sagaline.db")).unwrap();

@@ -121,6 +121,11 @@ pub(super) fn queues(says: &mut Operation) {
         ("visible", count(), "Messages that can be taken now."),
         ("in_flight?", count(), of_worked),
         ("delayed?", count(), of_worked),
+        (
+            "oldest_sent_at?",
+            json!({ "type": ["string", "null"], "format": "date-time" }),
+            "Since when the oldest waits.",
+        ),
         ("received?", count(), of_worked),
         ("deleted?", count(), of_worked),
         ("dead_lettered?", count(), of_worked),
@@ -191,23 +196,228 @@ pub(super) fn dead_letter(says: &mut Operation) {
     );
 }
 
-pub(super) fn redrive(says: &mut Operation) {
-    takes_json(says);
-    let ids = json!({ "type": ["array", "null"], "items": id() });
-    let limit = json!({ "type": ["integer", "null"], "minimum": 0, "maximum": u64::MAX });
-    says.takes(body([
-        ("queue?", nullable("string"), "Only letters of this queue."),
-        ("ids?", ids, "Only these letters."),
-        ("limit?", limit, "How many at most."),
-    ]));
-    let schema =
-        object([("redriven", count(), "How many were sent back."), ("left", count(), "How many were not.")]);
-    says.summary("Send dead letters back to the queues they came from")
-        .example("ten at most", json!({ "limit": 10 }))
-        .answers_with(200, "What was done.", schema, json!({ "redriven": 3, "left": 0 }));
+fn whole(least: u64, most: u64) -> Value {
+    json!({ "type": ["integer", "null"], "minimum": least, "maximum": most })
 }
 
-/// A replay or audit that was started.
+/// Somebody's deed: letters that are sent back, or thrown away.
+fn action() -> (Vec<Field>, Value) {
+    let time = |kind: Value| json!({ "type": kind, "format": "date-time" });
+    let fields = vec![
+        ("id", id(), "Names what was done."),
+        (
+            "action",
+            json!({ "type": "string", "enum": ["redrive", "discard"] }),
+            "What is done to the letters.",
+        ),
+        ("by", text(), "Who asked for it."),
+        ("reason", nullable("string"), "Why."),
+        ("queue", nullable("string"), "Only letters of this queue."),
+        ("ids", json!({ "type": ["array", "null"], "items": id() }), "Only these letters."),
+        ("limit", whole(0, u64::MAX), "How many at most."),
+        ("rate", whole(1, u64::from(u32::MAX)), "How many a second at most."),
+        ("began_at", time(json!("string")), "When it began."),
+        ("ended_at", time(json!(["string", "null"])), "When it ended."),
+        ("state", json!({ "type": "string", "enum": ["running", "done"] }), "Whether it has ended."),
+        ("done", count(), "How many letters it was done to."),
+    ];
+    let example = json!({
+        "id": 3, "action": "redrive", "by": "key:4f0a1c2b3d4e5f60", "reason": "the gateway is back", "queue": null,
+        "ids": null, "limit": null, "rate": 10, "began_at": "2010-12-01T08:26:00.000Z", "ended_at": null,
+        "state": "running", "done": 20,
+    });
+    (fields, example)
+}
+
+fn action_in_full() -> (Value, Value) {
+    let (mut fields, mut example) = action();
+    fields.push(("left", count(), "How many letters are left of those that were meant."));
+    fields.push(("total", count(), "How many it will have been."));
+    example["left"] = json!(80);
+    example["total"] = json!(100);
+    (object(fields), example)
+}
+
+fn take(says: &mut Operation, reason: &str) {
+    takes_json(says);
+    says.takes(body([
+        ("queue?", nullable("string"), "Only letters of this dead-letter queue."),
+        (
+            "ids?",
+            json!({ "type": ["array", "null"], "items": id(), "maxItems": 1_000 }),
+            "Only these letters.",
+        ),
+        ("limit?", whole(0, u64::MAX), "How many at most."),
+        ("rate?", whole(1, u64::from(u32::MAX)), "How many a second at most."),
+        ("reason?", json!({ "type": "string", "maxLength": 256 }), "Why; it is kept with what was done."),
+        ("dry_run?", json!({ "type": "boolean" }), "Whether to count them only."),
+    ]));
+    let group = object([
+        ("queue", text(), "Where they are."),
+        ("source_queue", text(), "Where they came from."),
+        ("letters", count(), "How many."),
+        (
+            "stay",
+            json!({ "type": "boolean" }),
+            "Whether they cannot go back, because nobody reads that queue any more.",
+        ),
+    ]);
+    let preview = object([
+        ("action", json!({ "type": "string", "enum": ["redrive", "discard"] }), "What would be done."),
+        ("dry_run", json!({ "const": true }), "Nothing was done."),
+        ("letters", count(), "To how many letters."),
+        ("stay", count(), "How many could not go back."),
+        ("queues", json!({ "type": "array", "items": group }), "Queue by queue."),
+    ]);
+    let (begun, example) = action_in_full();
+    let unknown = "There is no such dead-letter queue.";
+    says.answers_with(
+        202,
+        "It is written down, and goes on whether its client stays or not.",
+        begun,
+        example,
+    )
+    .with_header(&[202], "Location")
+    .answers_with(
+        200,
+        "With `dry_run`: what would be done.",
+        preview,
+        json!({ "action": "redrive", "dry_run": true, "letters": 100, "stay": 0, "queues": [] }),
+    )
+    .example("ten a second", json!({ "rate": 10, "reason": reason }))
+    .refuses(StatusCode::UNPROCESSABLE_ENTITY, "unknown_queue", unknown)
+    .refuses(StatusCode::UNPROCESSABLE_ENTITY, "too_many_ids", "More than 1,000 letters are named.")
+    .refuses(StatusCode::UNPROCESSABLE_ENTITY, "invalid_rate", "The rate is 0.")
+    .refuses(StatusCode::UNPROCESSABLE_ENTITY, "reason_too_long", "The reason has over 256 characters.");
+}
+
+pub(super) fn redrive(says: &mut Operation) {
+    says.summary("Send dead letters back to the queues they came from");
+    take(says, "the gateway is back");
+}
+
+pub(super) fn discard(says: &mut Operation) {
+    says.summary("Throw dead letters away").detail("Say which, and why: it cannot be undone.");
+    take(says, "of a test");
+    says.refuses(StatusCode::UNPROCESSABLE_ENTITY, "choice_required", "Neither queue nor ids is said.")
+        .refuses(StatusCode::UNPROCESSABLE_ENTITY, "reason_required", "It is not said why.");
+}
+
+pub(super) fn actions(says: &mut Operation) {
+    takes_query(says);
+    let (fields, example) = action();
+    let list = json!({ "type": "array", "items": object(fields) });
+    says.summary("List what was done to dead letters")
+        .in_query("before", "Only what was done before this, by its id.", id())
+        .in_query(
+            "limit",
+            "How many there are at most; 100, if nothing is said, and never over 1,000.",
+            count(),
+        )
+        .answers_with(
+            200,
+            "Who did what, when, to how many and why; the latest first.",
+            object([("actions", list, "What was done.")]),
+            json!({ "actions": [example] }),
+        );
+}
+
+pub(super) fn show_action(says: &mut Operation) {
+    not_there(says, "action");
+    let (schema, example) = action_in_full();
+    says.summary("Show what was done to dead letters").in_path("id", "Names it.", "3").answers_with(
+        200,
+        "How far it is.",
+        schema,
+        example,
+    );
+}
+
+pub(super) fn drain(says: &mut Operation) {
+    takes_body(says);
+    says.takes(body([
+        ("queue?", nullable("string"), "Which queue; that of orders, if nothing is said."),
+        ("limit?", whole(1, 10_000), "At most so many messages; 100, if nothing is said."),
+        ("seconds?", whole(1, 20), "No batch begins after so many seconds; 10, if nothing is said."),
+    ]))
+    .perhaps_without_a_body();
+    let schema = object([
+        ("queue", text(), "The queue."),
+        ("done", count(), "Messages that were handled."),
+        ("failed", count(), "Messages that were not, and come again."),
+        ("left", count(), "Messages that are left."),
+    ]);
+    says.summary("Receive from a queue by hand")
+        .detail("By the rules of whoever reads it: receive counts, visibility, dead letters.")
+        .example("ten messages", json!({ "queue": "IMS-InventoryQueue", "limit": 10 }))
+        .answers_with(
+            200,
+            "What was done.",
+            schema,
+            json!({ "queue": "IMS-InventoryQueue", "done": 10, "failed": 0, "left": 3 }),
+        )
+        .refuses(StatusCode::UNPROCESSABLE_ENTITY, "invalid_limit", "The limit is not from 1 to 10,000.")
+        .refuses(StatusCode::UNPROCESSABLE_ENTITY, "invalid_seconds", "The seconds are not from 1 to 20.")
+        .refuses(StatusCode::UNPROCESSABLE_ENTITY, "unknown_queue", "No worker reads such a queue.");
+}
+
+/// What a sweep found, and an example of it.
+fn sweep() -> (Vec<Field>, Value) {
+    let counts = || json!({ "type": "object", "additionalProperties": count() });
+    let time = json!({ "type": "string", "format": "date-time" });
+    let shortage = object([("orders", count(), "Orders."), ("units", count(), "Units.")]);
+    let fields = vec![
+        ("began_at", time, "When the sweep began."),
+        ("events", count(), "Events that were read."),
+        ("orders", counts(), "Orders by state."),
+        ("open", count(), "Orders to which something is still to come."),
+        ("stuck", count(), "Open orders that have stood still for too long."),
+        (
+            "longest",
+            json!({ "type": "array" }),
+            "Those that have for longest: since when, and which; 20 at most.",
+        ),
+        ("short", count(), "Orders of the last day that were short of stock."),
+        (
+            "shortages",
+            json!({ "type": "object", "additionalProperties": shortage }),
+            "Of which SKUs, and how short.",
+        ),
+        ("expired", count(), "Orders that were cancelled because they had stood still for too long."),
+        ("dead_letters", json!({ "type": ["object", "null"] }), "Letters by dead-letter queue."),
+    ];
+    let example = json!({
+        "began_at": "2010-12-01T08:26:00.000Z", "events": 1_200, "orders": { "PAID": 180, "CANCELLED": 20 }, "open": 0,
+        "stuck": 0, "longest": [], "short": 1, "shortages": { "CUP-BLUE": { "orders": 1, "units": 2 } }, "expired": 0,
+        "dead_letters": { "OMS-OrderEventsDLQ": 0 },
+    });
+    (fields, example)
+}
+
+pub(super) fn report(says: &mut Operation) {
+    let none = "Nothing was swept yet; ask for it with POST /ops/sweeps.";
+    says.refuses(StatusCode::NOT_FOUND, "not_found", none);
+    let (fields, example) = sweep();
+    says.summary("Show the daily report").answers_with(
+        200,
+        "What the last sweep found.",
+        object(fields),
+        example,
+    );
+}
+
+pub(super) fn start_sweep(says: &mut Operation) {
+    says.summary("Do now what is done once a day")
+        .detail("Looks at the whole log, nudges whoever owes something, writes the report; orders expire where that is set.");
+    starts(says, "sweep");
+}
+
+pub(super) fn show_sweep(says: &mut Operation) {
+    says.summary("Show a sweep");
+    shows(says, "sweep");
+}
+
+/// A replay, audit or sweep that was started.
 fn starts(says: &mut Operation, what: &str) {
     let schema = object([("id", count(), "Asks for it.")]);
     let running = format!("The same {what} is running; wait for its end.");
@@ -216,7 +426,7 @@ fn starts(says: &mut Operation, what: &str) {
         .refuses(StatusCode::CONFLICT, "already_running", &running);
 }
 
-/// What a replay or audit shows of itself.
+/// What a replay, audit or sweep shows of itself.
 fn shows(says: &mut Operation, what: &'static str) {
     not_there(says, what);
     let schema = object([
@@ -259,7 +469,9 @@ pub(super) fn start_audit(says: &mut Operation) {
     takes_body(says);
     let patience = json!({ "type": ["integer", "null"], "minimum": 0, "maximum": u64::MAX });
     let what = "For how many seconds something may stand still that somebody owes something.";
-    says.takes(body([("patience?", patience, what)])).perhaps_without_a_body();
+    let personal = "Whether to look for what is left of people who were erased, and for nothing else.";
+    let fields = [("patience?", patience, what), ("personal?", json!({ "type": "boolean" }), personal)];
+    says.takes(body(fields)).perhaps_without_a_body();
     says.summary("Check every promise against the log").example("at once", json!({ "patience": 0 }));
     starts(says, "audit");
 }

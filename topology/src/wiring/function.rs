@@ -1,6 +1,6 @@
 //! What invokes a function: queues, the clock, requests.
 
-use super::Account;
+use super::{API, Account};
 use crate::error::TopologyError;
 use crate::properties::Properties;
 use crate::template::Resource;
@@ -44,7 +44,7 @@ impl Account<'_> {
                     let fallback = format!("{}-{name}", resource.logical_id);
                     function.schedules.push(self.schedule(&inner, kind, fallback)?);
                 }
-                "Api" | "HttpApi" => function.routes.push(route(&inner)?),
+                "Api" | "HttpApi" => function.routes.push(self.route(&inner)?),
                 _ => {
                     let problem =
                         format!("{kind} is not supported, use SQS, Schedule, ScheduleV2, Api or HttpApi");
@@ -141,31 +141,47 @@ impl Account<'_> {
             dead_letter_queue: self.dead_letter_queue(event)?,
         })
     }
-}
 
-fn route(event: &Properties<'_>) -> Result<Route, TopologyError> {
-    event.only(&[
-        "Path",
-        "Method",
-        "RestApiId",
-        "ApiId",
-        "Auth",
-        "RequestParameters",
-        "RequestModel",
-        "TimeoutInMillis",
-    ])?;
-    let method = event.required_text("Method")?.to_ascii_uppercase();
-    let method =
-        if method == "*" || method == "X-AMAZON-APIGATEWAY-ANY-METHOD" { "ANY".to_owned() } else { method };
-    let known = ["ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
-    if !known.contains(&method.as_str()) {
-        return Err(event.error("Method", format!("is no method, use one of {}", known.join(", "))));
+    fn route(&self, event: &Properties<'_>) -> Result<Route, TopologyError> {
+        event.only(&[
+            "Path",
+            "Method",
+            "RestApiId",
+            "ApiId",
+            "Auth",
+            "RequestParameters",
+            "RequestModel",
+            "TimeoutInMillis",
+        ])?;
+        let method = event.required_text("Method")?.to_ascii_uppercase();
+        let method = if method == "*" || method == "X-AMAZON-APIGATEWAY-ANY-METHOD" {
+            "ANY".to_owned()
+        } else {
+            method
+        };
+        let known = ["ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
+        if !known.contains(&method.as_str()) {
+            return Err(event.error("Method", format!("is no method, use one of {}", known.join(", "))));
+        }
+        let path = event.required_text("Path")?;
+        if !path.starts_with('/') {
+            return Err(event.error("Path", "starts with a /, as in /orders/{id}"));
+        }
+        Ok(Route { method, path: path.to_owned(), authorized: self.is_authorized(event)? })
     }
-    let path = event.required_text("Path")?;
-    if !path.starts_with('/') {
-        return Err(event.error("Path", "starts with a /, as in /orders/{id}"));
+
+    /// Whether the event or else its API names an authorizer.
+    fn is_authorized(&self, event: &Properties<'_>) -> Result<bool, TopologyError> {
+        let own = event.within("Auth")?.map(|auth| auth.text("Authorizer")).transpose()?.flatten();
+        if let Some(own) = own {
+            return Ok(own != "NONE");
+        }
+        let named = event.text("RestApiId")?;
+        let Some(api) = self.of(API).find(|api| named == Some(&api.name)) else { return Ok(false) };
+        let auth = Properties::of(api).within("Auth")?;
+        let usual = auth.map(|auth| auth.text("DefaultAuthorizer")).transpose()?.flatten();
+        Ok(usual.is_some_and(|usual| usual != "NONE"))
     }
-    Ok(Route { method, path: path.to_owned() })
 }
 
 /// Reads `rate(1 minute)`. AWS wants the singular for one and the plural for more.

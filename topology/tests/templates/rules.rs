@@ -90,6 +90,11 @@ fn every_function_may_read_exactly_the_queues_that_feed_it() {
 }
 
 #[test]
+fn the_daily_report_counts_the_letters_of_every_dead_letter_queue() {
+    holds(letters_are_counted);
+}
+
+#[test]
 fn every_function_has_an_alarm_about_errors_and_one_about_throttling() {
     holds(failing_functions_ring);
 }
@@ -150,8 +155,18 @@ fn a_function_filters_its_own_log_so_that_what_it_measures_is_written_at_every_l
 }
 
 #[test]
-fn every_api_is_throttled_and_wants_a_key_and_logs_nothing_about_a_person() {
+fn every_api_is_throttled_and_asks_its_authorizer_every_time_and_logs_nothing_about_a_person() {
     holds(apis_are_guarded);
+}
+
+#[test]
+fn every_share_that_an_authorizer_may_say_is_in_the_usage_plan() {
+    holds(shares_are_of_the_plan);
+}
+
+#[test]
+fn what_an_api_answers_by_itself_is_a_problem_document() {
+    holds(gateways_answer_with_problems);
 }
 
 #[test]
@@ -175,7 +190,7 @@ fn a_dashboard_can_be_read_and_shows_of_our_metrics_only_what_is_measured() {
 }
 
 /// A rule, what is replaced in the templates so that they break it, and who must be named for it.
-const BREAKS: [(Rule, &str, &str, &str); 54] = [
+const BREAKS: [(Rule, &str, &str, &str); 64] = [
     (dashboards_show_what_is_measured, "\"id\": \"settled\"}]", "\"id\": \"settled\"}],", "Dashboard"),
     (dashboards_show_what_is_measured, "\\\"OrdersSettled\\\"", "\\\"OrdersEnded\\\"", "Dashboard"),
     (
@@ -258,7 +273,7 @@ const BREAKS: [(Rule, &str, &str, &str); 54] = [
     ),
     (
         events_stay,
-        "Action: [dynamodb:Query, dynamodb:Scan]",
+        "Action: [dynamodb:PutItem, dynamodb:Query, dynamodb:Scan]",
         "Action: [dynamodb:BatchWriteItem]",
         "OmsLogSweeperRole",
     ),
@@ -306,6 +321,13 @@ const BREAKS: [(Rule, &str, &str, &str); 54] = [
         "                  - !GetAtt PipeGivenUpDLQ.Arn\n",
         "pipe-dlq",
     ),
+    (letters_are_counted, "              - !Ref CatalogDLQ\n", "", "oms-log-sweeper"),
+    (
+        letters_are_counted,
+        "                  - !GetAtt RulesDLQ.Arn\n                  - !GetAtt SweepersDLQ.Arn\n",
+        "                  - !GetAtt SweepersDLQ.Arn\n",
+        "oms-log-sweeper",
+    ),
     (failing_functions_ring, "Value: !Ref PipeDlqFunction }", "Value: !Ref OmsApiFunction }", "pipe-dlq"),
     (
         alarms_are_told,
@@ -342,6 +364,29 @@ const BREAKS: [(Rule, &str, &str, &str); 54] = [
         "Path: /products }",
         "Path: /products, Auth: { ApiKeyRequired: false } }",
         "PostProducts",
+    ),
+    (
+        apis_are_guarded,
+        "Identity: { ReauthorizeEvery: 0 }",
+        "Identity: { ReauthorizeEvery: 60, Headers: [x-api-key] }",
+        "Api",
+    ),
+    (apis_are_guarded, "        DefaultAuthorizer: Keys\n", "", "Api"),
+    (apis_are_guarded, "          StatusCode: 401\n", "          StatusCode: 403\n", "Api"),
+    (shares_are_of_the_plan, "KeyId: !Ref ApiShare7,", "KeyId: !Ref ApiShare6,", "oms-authorizer"),
+    (shares_are_of_the_plan, "      Value: SagalineImsClientsShare3\n", "", "ims-authorizer"),
+    (
+        gateways_answer_with_problems,
+        "\"detail\":$context.error.messageString",
+        "\"detail\":\"$context.error.messageString\"",
+        "DEFAULT_4XX",
+    ),
+    (gateways_answer_with_problems, "\"status\":503", "\"status\":500", "AUTHORIZER_FAILURE"),
+    (
+        functions_know_what_they_touch,
+        "          EVENT_TABLE: !Ref AWS::NoValue",
+        "          ORDER_TABLE: !Ref AWS::NoValue",
+        "oms-authorizer",
     ),
     (
         versions_are_tried,
@@ -573,8 +618,7 @@ fn targets_give_up(world: &World) -> Broken {
         targets.extend(rule.properties["Targets"].as_array().unwrap().iter().map(|it| (rule, it)));
     }
     for function in world.functions() {
-        let events = function.properties["Events"].as_object().unwrap().values();
-        let clock = events.filter(|event| event["Type"] == "Schedule");
+        let clock = events_of(function).map(|(_, event)| event).filter(|event| event["Type"] == "Schedule");
         targets.extend(clock.map(|event| (function, &event["Properties"])));
     }
     let sweepers = world.topology.functions.iter().filter(|function| !function.schedules.is_empty());
@@ -767,7 +811,6 @@ const LISTS: [(&str, &[&str]); 3] = [
             "ProductTable/index/GSI2",
             "ProductTable/index/GSI3",
             "UserTable/index/GSI1",
-            "UserTable/index/GSI2",
         ],
     ),
     ("ims-api", &["StockTable/index/GSI1"]),
@@ -815,6 +858,24 @@ fn functions_read_their_queues(world: &World) -> Broken {
             let may_read: BTreeSet<&str> = reads.filter_map(|(_, arn)| arn.rsplit(':').next()).collect();
             let fed: BTreeSet<&str> = it.sources().map(|source| source.queue.as_str()).collect();
             (may_read != fed).then(|| format!("is fed by {fed:?}, may read {may_read:?}"))
+        },
+    )
+}
+
+fn letters_are_counted(world: &World) -> Broken {
+    let queues = world.topology.queues.iter().filter(|queue| is_dead_letter_queue(&world.topology, queue));
+    let all: BTreeSet<&str> = queues.map(|queue| queue.name.as_str()).collect();
+    but(
+        world.functions().filter(|it| it.name == "oms-log-sweeper"),
+        |it| &it.name,
+        |it| {
+            let urls = &it.properties["Environment"]["Variables"]["DEAD_LETTER_QUEUE_URLS"];
+            let urls = urls.as_str().unwrap_or_default().split(',');
+            let told: BTreeSet<&str> = urls.filter_map(|url| url.rsplit('/').next()).collect();
+            let rights = world.rights_of(it);
+            let counts = rights.iter().filter(|(action, _)| action == "sqs:GetQueueAttributes");
+            let may: BTreeSet<&str> = counts.filter_map(|(_, arn)| arn.rsplit(':').next()).collect();
+            (told != all || may != all).then(|| format!("is told of {told:?}, may count {may:?}"))
         },
     )
 }
@@ -1100,23 +1161,92 @@ fn apis_are_guarded(world: &World) -> Broken {
             let settings = &it.properties["MethodSettings"][0];
             let fine = personal.is_empty()
                 && it.properties["StageName"] == world.environment
+                && it.properties["ApiKeySourceType"] == "AUTHORIZER"
                 && it.properties["Auth"]["ApiKeyRequired"] == true
+                && it.properties["Auth"]["DefaultAuthorizer"] == "Keys"
+                && it.properties["Auth"]["AddDefaultAuthorizerToCorsPreflight"] == false
+                && it.properties["Auth"]["Authorizers"]["Keys"]["FunctionPayloadType"] == "REQUEST"
+                && it.properties["Auth"]["Authorizers"]["Keys"]["Identity"]
+                    == json!({ "ReauthorizeEvery": 0 })
+                && it.properties["GatewayResponses"]["ACCESS_DENIED"]["StatusCode"] == 401
                 && settings["ThrottlingRateLimit"].is_number()
                 && settings["ThrottlingBurstLimit"].is_number();
             (!fine).then(|| format!("is open, or logs {personal:?}"))
         },
     );
     for function in world.functions() {
-        for (name, event) in function.properties["Events"].as_object().unwrap() {
-            let probe = is_probe(event["Properties"]["Path"].as_str().unwrap_or(""));
-            let open = event["Properties"]["Auth"]["ApiKeyRequired"] == false;
-            broken.extend((open != probe).then(|| format!("{name}: wants a key, or should")));
+        for (name, event) in events_of(function) {
+            // Only the authorizer says a share, so who is not asked who they are has none. Whether a route needs
+            // somebody, `local` compares with the table of routes.
+            let auth = &event["Properties"]["Auth"];
+            let (open, without_share) = (auth["Authorizer"] == "NONE", auth["ApiKeyRequired"] == false);
+            broken
+                .extend((open != without_share).then(|| format!("{name}: wants a share of nobody, or none")));
         }
     }
-    let (apis, plans) =
-        ["AWS::Serverless::Api", "AWS::ApiGateway::UsagePlanKey"].map(|it| world.of_kind(it).count()).into();
-    broken.extend((apis != plans).then(|| format!("{plans}: usage plans with a key for {apis} APIs")));
     broken
+}
+
+/// Every share that an authorizer may say is a key of its API's plan: who has another one is kept out.
+fn shares_are_of_the_plan(world: &World) -> Broken {
+    let authorizers: Vec<&Resource> =
+        world.functions().filter(|it| it.name.ends_with("-authorizer")).collect();
+    assert_eq!(authorizers.len(), 2);
+    but(
+        authorizers,
+        |it| &it.name,
+        |it| {
+            let prefix = it.properties["Environment"]["Variables"]["CLIENT_SHARES"].as_str()?;
+            let of_stack = |kind: &str| {
+                let all = world.of_kind(kind).filter(|other| other.template == it.template);
+                all.collect::<Vec<_>>()
+            };
+            let in_plan: BTreeSet<&str> = of_stack("AWS::ApiGateway::UsagePlanKey")
+                .iter()
+                .filter_map(|key| key.properties["KeyId"].as_str())
+                .collect();
+            let keys = of_stack("AWS::ApiGateway::ApiKey");
+            let keys = keys.iter().filter(|key| in_plan.contains(&*key.name));
+            let values: BTreeSet<String> =
+                keys.filter_map(|key| key.properties.get("Value")?.as_str().map(str::to_owned)).collect();
+            let wanted = (0..8).map(|share| format!("{prefix}{share}")).collect();
+            (values != wanted).then(|| format!("says {wanted:?}, and the plan knows {values:?}"))
+        },
+    )
+}
+
+/// What API Gateway answers by itself reads like what the functions answer.
+fn gateways_answer_with_problems(world: &World) -> Broken {
+    let apis = world.of_kind("AWS::Serverless::Api");
+    let answers = apis.flat_map(|api| {
+        let answers = api.properties["GatewayResponses"].as_object().unwrap().iter();
+        answers.map(move |(kind, answer)| (api, kind, answer))
+    });
+    let all: Vec<_> = answers.collect();
+    assert_eq!(all.len(), 2 * 7);
+    but(
+        all,
+        |(_, kind, _)| kind.as_str(),
+        |(_, _, answer)| {
+            let body = answer["ResponseTemplates"]["application/json"].as_str().unwrap();
+            // The one variable that brings its own quotes.
+            let body = body.replace("$context.error.messageString", "\"Forbidden\"");
+            let body: Value = serde_json::from_str(&body).unwrap_or_default();
+            let code = body["code"].as_str().unwrap_or_default();
+            let fine = answer["ResponseParameters"]["Headers"]["Content-Type"]
+                == "'application/problem+json'"
+                && body["type"] == format!("urn:sagaline:problem:{code}")
+                && body["instance"] == "$context.requestId"
+                && ["title", "detail"].iter().all(|member| body[member].is_string())
+                && body.get("status") == answer.get("StatusCode");
+            unless(fine, "is no problem document")
+        },
+    )
+}
+
+/// The events of a function, by name; an authorizer has none.
+fn events_of(function: &Resource) -> impl Iterator<Item = (&String, &Value)> {
+    function.properties.get("Events").and_then(Value::as_object).into_iter().flatten()
 }
 
 fn versions_are_tried(world: &World) -> Broken {

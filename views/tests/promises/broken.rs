@@ -67,9 +67,12 @@ fn broken(invariant: Invariant) -> Noticed {
             found
         }
         Invariant::Row | Invariant::OrphanRow => return Noticed::ByTheAudit,
-        Invariant::Replay | Invariant::Acknowledged | Invariant::Refused | Invariant::Repeated => {
-            return Noticed::Elsewhere;
-        }
+        Invariant::Replay
+        | Invariant::Acknowledged
+        | Invariant::Refused
+        | Invariant::Repeated
+        | Invariant::Admitted
+        | Invariant::Priced => return Noticed::Elsewhere,
     })
 }
 

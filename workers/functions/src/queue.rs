@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
-use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, QueueAttributeName};
 use event_store_dynamodb::Connection;
 use events::{Priority, RecordedEvent};
 use functions::required;
 use lambda_runtime::Error;
 use serde_json::json;
 use telemetry::metrics;
-use workers::{Nudges, Worker, WorkerError};
+use workers::{DeadLetters, Nudges, Worker, WorkerError};
 
 /// A client that tries again for as long as an invocation has patience with a queue.
 pub(crate) fn client(connection: &Connection) -> Client {
@@ -128,6 +128,38 @@ impl Nudges for SqsNudges {
         send.send().await.map(drop).map_err(|error| {
             WorkerError::Transient(format!("failed to send a nudge: {}", DisplayErrorContext(error)))
         })
+    }
+}
+
+/// Counts letters in dead-letter queues.
+pub(crate) struct SqsLetters {
+    client: Client,
+    urls: Vec<String>,
+}
+
+impl SqsLetters {
+    /// Those that `DEAD_LETTER_QUEUE_URLS` names, with commas between them.
+    pub(crate) fn of_variables(connection: &Connection) -> SqsLetters {
+        let urls = functions::variable("DEAD_LETTER_QUEUE_URLS").unwrap_or_default();
+        let urls = urls.split(',').filter(|url| !url.is_empty()).map(str::to_owned).collect();
+        SqsLetters { client: client(connection), urls }
+    }
+}
+
+#[async_trait]
+impl DeadLetters for SqsLetters {
+    async fn counts(&self) -> Result<BTreeMap<String, u64>, WorkerError> {
+        let mut counts = BTreeMap::new();
+        for url in &self.urls {
+            let wanted = QueueAttributeName::ApproximateNumberOfMessages;
+            let ask = self.client.get_queue_attributes().queue_url(url).attribute_names(wanted.clone());
+            let answer = ask.send().await.map_err(|error| {
+                WorkerError::Transient(format!("failed to count letters: {}", DisplayErrorContext(error)))
+            })?;
+            let count = answer.attributes().and_then(|said| said.get(&wanted)?.parse().ok()).unwrap_or(0);
+            counts.insert(url.rsplit('/').next().unwrap_or(url).to_owned(), count);
+        }
+        Ok(counts)
     }
 }
 

@@ -8,12 +8,11 @@ use event_store_dynamodb::{DynamoStore, Limits, deadline};
 use functions::{Function, variable};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
-use telemetry::metrics;
 use tokio::time::Instant;
 use tracing::Instrument;
 use workers::{LogReport, LogSweep, LogSweeper, SweepReport, Sweeper, Worker};
 
-use crate::queue::SqsNudges;
+use crate::queue::{SqsLetters, SqsNudges};
 
 /// How long an order may stand still, if `PATIENCE_SECONDS` says nothing.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,7 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SCAN_UNITS: f64 = 1_000.0;
 /// The sweepers, and their bookmarks.
 const SWEEPER: &str = "oms-sweeper";
-const LOG_SWEEPER: &str = "oms-log-sweeper";
 
 /// Answers every tick with a look at every open order, or at as many as there is time for: the next tick goes on behind
 /// them.
@@ -69,21 +67,25 @@ async fn sweep_until(until: Instant, sweeper: &Sweeper, store: &DynamoStore) -> 
 /// # Errors
 /// A variable that is missing, or a runtime that cannot be reached.
 pub async fn sweep_log() -> Result<(), Error> {
-    let function = Function::start(LOG_SWEEPER)?;
+    let function = Function::start(LogSweeper::BINARY)?;
     let store = Arc::new(function.store_within(Limits { scan_units: scan_units(), ..Limits::default() }));
     let sweeper = LogSweeper {
         scan: store.clone(),
+        log: store.clone(),
         orders: store.clone(),
         catalog: store.clone(),
         nudges: Arc::new(SqsNudges::of_variables(function.connection(), &Worker::ALL)?),
-        stamper: Arc::new(SystemStamper::new(LOG_SWEEPER)),
+        letters: Arc::new(SqsLetters::of_variables(function.connection())),
+        stamper: Arc::new(SystemStamper::new(LogSweeper::BINARY)),
         patience: patience(),
+        expire_after: expire_after(),
     };
     let (store, sweeper) = (&*store, &sweeper);
     let answer = |tick: LambdaEvent<Value>| {
         let last = functions::last_deadline(&tick.context);
         let swept = async move {
-            let kept = if is_of_the_clock(&tick.payload) { store.bookmark(LOG_SWEEPER).await? } else { None };
+            let kept =
+                if is_of_the_clock(&tick.payload) { store.bookmark(LogSweeper::BINARY).await? } else { None };
             match LogSweep::at_tick(kept, sweeper.stamper.now()) {
                 Some(sweep) => {
                     sweep_log_until(functions::deadline(&tick.context), sweep, sweeper, store).await.map(Some)
@@ -106,21 +108,35 @@ async fn sweep_log_until(
 ) -> Result<LogReport, Error> {
     while !sweep.has_ended && Instant::now() < until {
         match sweeper.go_on(&mut sweep).await {
-            Ok(()) => store.put_bookmark(LOG_SWEEPER, &sweep).await?,
+            Ok(()) => store.put_bookmark(LogSweeper::BINARY, &sweep).await?,
             // What was read of the last page is read again at the next tick.
             Err(_) if Instant::now() >= until => break,
             Err(error) => return Err(error.into()),
         }
     }
-    let LogReport { events, orders, open, stuck, longest, swept } = &sweep.report;
+    let LogReport { events, open, stuck, short, expired, swept, .. } = &sweep.report;
     if !sweep.has_ended {
         tracing::info!(events, "the sweep goes on at the next tick");
         return Ok(sweep.report);
     }
+    let LogReport { orders, longest, shortages, dead_letters, .. } = &sweep.report;
     let (orders, longest) = (json!(orders).to_string(), json!(longest).to_string());
+    let (shortages, dead_letters) = (json!(shortages).to_string(), json!(dead_letters).to_string());
     let SweepReport { stood_still, nudged } = swept;
-    tracing::info!(events, orders, open, stuck, longest, stood_still, nudged, "daily report");
-    metrics::log_swept(*open, *stuck, *stood_still);
+    tracing::info!(
+        events,
+        orders,
+        open,
+        stuck,
+        longest,
+        short,
+        shortages,
+        expired,
+        dead_letters,
+        stood_still,
+        nudged,
+        "daily report"
+    );
     Ok(sweep.report)
 }
 
@@ -133,6 +149,12 @@ fn is_of_the_clock(payload: &Value) -> bool {
 fn scan_units() -> Option<f64> {
     let units = variable("SCAN_UNITS").and_then(|units| units.parse().ok());
     Some(units.filter(|units| *units > 0.0).unwrap_or(SCAN_UNITS))
+}
+
+/// After how long orders expire; 0, and nothing, is never.
+fn expire_after() -> Option<Duration> {
+    let seconds = variable("EXPIRE_AFTER_SECONDS").and_then(|seconds| seconds.parse().ok());
+    seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }
 
 fn patience() -> Duration {

@@ -131,7 +131,24 @@ fn first_event(function: &Function) -> (Value, &'static str) {
         // A letter names records of a stream, and there is none here.
         return (json!({ "Records": [] }), r#""batchItemFailures":[]"#);
     }
+    if function.binary.ends_with("-authorizer") {
+        return (question(), r#""Effect":"Deny""#);
+    }
     (json!({}), "null")
+}
+
+/// What an authorizer is asked: about a key that could be one, and is none.
+fn question() -> Value {
+    let key = format!("sgl_{}_{}", "0".repeat(24), "A".repeat(43));
+    json!({
+        "type": "REQUEST",
+        "methodArn": "arn:aws:execute-api:eu-central-1:000000000000:api/prod/GET/orders/cold-start",
+        "resource": READS[0],
+        "path": "/orders/cold-start",
+        "httpMethod": "GET",
+        "headers": { "accept": "application/json", "x-api-key": key },
+        "requestContext": { "resourcePath": READS[0], "httpMethod": "GET", "stage": "prod", "apiId": "api" },
+    })
 }
 
 fn request(path: &str) -> Value {
@@ -149,6 +166,7 @@ fn request(path: &str) -> Value {
         "requestContext": {
             "resourcePath": path, "httpMethod": "GET", "path": format!("/prod{parent}cold-start"), "stage": "prod",
             "requestId": "cold-start", "apiId": "api", "identity": { "sourceIp": "192.0.2.1" },
+            "authorizer": { "principalId": "key:cold-start", "id": "key:cold-start", "role": "operator" },
         },
         "body": null,
         "isBase64Encoded": false,
@@ -248,5 +266,6 @@ mod tests {
         assert!(event["Records"][0]["body"].as_str().unwrap().contains("EVENTS#PRODUCT_ID#cold-start"));
         assert_eq!(first_event(named("pipe-dlq")).0, json!({ "Records": [] }));
         assert_eq!(first_event(named("oms-sweeper")), (json!({}), "null"));
+        assert_eq!(first_event(named("ims-authorizer")), (question(), r#""Effect":"Deny""#));
     }
 }

@@ -1,13 +1,13 @@
 //! The bugs, each with the place where it is planted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use event_store::memory::{Broken, MemoryStore};
 use event_store::{
-    Appended, CatalogViews, Claim, Claimed, Copy, CustomerRow, EventLog, Idempotency, KeptAnswer, Page,
-    Personal, ProductRow, Progress, ShadowViews, StoreError, View, ViewRow, Window,
+    Appended, CatalogViews, Claim, Claimed, Copy, CustomerRow, EventLog, Idempotency, KeptAnswer, Key,
+    KeyRow, Keys, Page, Personal, ProductRow, Progress, Role, ShadowViews, StoreError, View, ViewRow, Window,
 };
 use events::{
     CustomerId, Event, Money, OrderId, ProductId, RecordedEvent, Sku, Slot, Stamp, StreamKey, Timestamp, Ulid,
@@ -77,6 +77,12 @@ named! {
         OtherIdsAgain = "other_ids_again",
         /// A key answers whatever is asked under it.
         KeyAnswersAnything = "key_answers_anything",
+        /// What was once known of an API key is never looked up again.
+        RevocationNotSeen = "revocation_not_seen",
+        /// A customer's key opens an operator's doors.
+        CustomersAreOperators = "customers_are_operators",
+        /// What something cost when it was first ordered is never looked up again.
+        OldPriceRemembered = "old_price_remembered",
     }
 }
 
@@ -110,6 +116,8 @@ impl Bug {
             Bug::RepeatRecorded => &["repeated:"],
             Bug::OtherIdsAgain => &["repeated: under key-"],
             Bug::KeyAnswersAnything => &["acknowledged:"],
+            Bug::RevocationNotSeen | Bug::CustomersAreOperators => &["admitted:"],
+            Bug::OldPriceRemembered => &["priced:"],
         }
     }
 }
@@ -142,7 +150,52 @@ pub(crate) fn log(ports: &Arc<Ports>) -> Arc<dyn EventLog> {
 }
 
 pub(crate) fn catalog(ports: &Arc<Ports>) -> Arc<dyn CatalogViews> {
-    if ports.sim.has(Bug::FloatsForMoney) { Arc::new(Catalog(ports.clone())) } else { ports.clone() }
+    let is_planted = ports.sim.has(Bug::FloatsForMoney) || ports.sim.has(Bug::OldPriceRemembered);
+    if is_planted {
+        Arc::new(Catalog { ports: ports.clone(), first: Mutex::default() })
+    } else {
+        ports.clone()
+    }
+}
+
+pub(crate) fn keys(ports: &Arc<Ports>) -> Arc<dyn Keys> {
+    let is_planted = ports.sim.has(Bug::RevocationNotSeen) || ports.sim.has(Bug::CustomersAreOperators);
+    if is_planted {
+        Arc::new(Doorman { ports: ports.clone(), known: Mutex::default() })
+    } else {
+        ports.clone()
+    }
+}
+
+/// Somebody who looks at keys, and not closely.
+struct Doorman {
+    ports: Arc<Ports>,
+    known: Mutex<BTreeMap<String, Key>>,
+}
+
+#[async_trait]
+impl Keys for Doorman {
+    async fn add_key(&self, key: Key) -> Result<bool, StoreError> {
+        self.ports.add_key(key).await
+    }
+    async fn key(&self, key_id: &str) -> Result<Option<Key>, StoreError> {
+        let mut key = self.ports.key(key_id).await?;
+        if let Some(key) = key.as_mut().filter(|_| self.ports.sim.has(Bug::CustomersAreOperators)) {
+            key.row.role = Role::Operator;
+        }
+        if !self.ports.sim.has(Bug::RevocationNotSeen) {
+            return Ok(key);
+        }
+        let Some(key) = key else { return Ok(None) };
+        let mut known = self.known.lock().expect("nobody panics while remembering");
+        Ok(Some(known.entry(key_id.to_owned()).or_insert(key).clone()))
+    }
+    async fn keys(&self, window: &Window) -> Result<Page<KeyRow>, StoreError> {
+        self.ports.keys(window).await
+    }
+    async fn revoke_key(&self, key_id: &str, at: Timestamp) -> Result<Option<KeyRow>, StoreError> {
+        self.ports.revoke_key(key_id, at).await
+    }
 }
 
 pub(crate) fn shadow(ports: &Arc<Ports>) -> Arc<dyn ShadowViews> {
@@ -437,8 +490,11 @@ impl Gateway for Till {
     }
 }
 
-/// A catalogue whose prices are binary fractions.
-struct Catalog(Arc<Ports>);
+/// A catalogue whose prices are binary fractions, or those of long ago.
+struct Catalog {
+    ports: Arc<Ports>,
+    first: Mutex<BTreeMap<Sku, ProductRow>>,
+}
 
 /// 19.99 is 1998.9999… hundredths.
 fn as_a_float_has_it(row: ProductRow) -> ProductRow {
@@ -450,31 +506,37 @@ fn as_a_float_has_it(row: ProductRow) -> ProductRow {
 #[async_trait]
 impl CatalogViews for Catalog {
     async fn put_customer(&self, row: CustomerRow) -> Result<bool, StoreError> {
-        self.0.put_customer(row).await
+        self.ports.put_customer(row).await
     }
     async fn put_personal(&self, id: &CustomerId, personal: Personal) -> Result<bool, StoreError> {
-        self.0.put_personal(id, personal).await
+        self.ports.put_personal(id, personal).await
     }
     async fn customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, StoreError> {
-        self.0.customer(id).await
+        self.ports.customer(id).await
     }
     async fn customers(&self, window: &Window) -> Result<Page<CustomerRow>, StoreError> {
-        self.0.customers(window).await
+        self.ports.customers(window).await
     }
     async fn put_product(&self, row: ProductRow) -> Result<bool, StoreError> {
-        self.0.put_product(row).await
+        self.ports.put_product(row).await
     }
     async fn product(&self, id: &ProductId) -> Result<Option<ProductRow>, StoreError> {
-        self.0.product(id).await
+        self.ports.product(id).await
     }
     async fn product_by_sku(&self, sku: &Sku) -> Result<Option<ProductRow>, StoreError> {
-        Ok(self.0.product_by_sku(sku).await?.map(as_a_float_has_it))
+        let row = self.ports.product_by_sku(sku).await?;
+        let Some(row) = row else { return Ok(None) };
+        if self.ports.sim.has(Bug::FloatsForMoney) {
+            return Ok(Some(as_a_float_has_it(row)));
+        }
+        let mut first = self.first.lock().expect("nobody panics while remembering");
+        Ok(Some(first.entry(sku.clone()).or_insert(row).clone()))
     }
     async fn product_by_name(&self, name: &str) -> Result<Option<ProductRow>, StoreError> {
-        self.0.product_by_name(name).await
+        self.ports.product_by_name(name).await
     }
     async fn products(&self, window: &Window) -> Result<Page<ProductRow>, StoreError> {
-        self.0.products(window).await
+        self.ports.products(window).await
     }
 }
 

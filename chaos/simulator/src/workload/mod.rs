@@ -3,7 +3,11 @@
 pub mod random;
 pub mod retail;
 
+use events::OrderId;
+use rustc_hash::FxHashMap;
+
 use crate::ask::{Ask, Change, Wants};
+use crate::holder::{Holder, PROGRAMS};
 use crate::swarm::Swarm;
 
 /// What clients do in one run.
@@ -22,6 +26,10 @@ pub fn draw(seed: u64, swarm: &Swarm) -> Workload {
         if rng.u8(..4) == 0 { retail::draw(&mut rng, swarm) } else { random::draw(&mut rng, swarm) };
     send_under_keys(&mut workload, &mut rng, swarm.keys);
     erase_some(&mut workload, &mut rng);
+    reprice_some(&mut workload, &mut rng);
+    if swarm.asks_who {
+        say_who_asks(&mut workload, &mut rng);
+    }
     workload
 }
 
@@ -61,6 +69,64 @@ fn erase_some(workload: &mut Workload, rng: &mut fastrand::Rng) {
             workload.storm.push((later + (1.0 - later) * rng.f32(), erase.clone()));
         }
         workload.storm.push((later, erase));
+    }
+}
+
+/// Some products get another price, and some of those another one.
+fn reprice_some(workload: &mut Workload, rng: &mut fastrand::Rng) {
+    for number in 0..workload.before.len() {
+        let Wants::List { product_id, minor, .. } = &workload.before[number].wants else { continue };
+        while rng.u8(..4) == 0 {
+            let minor = if rng.u8(..4) == 0 { *minor } else { rng.i64(1..20_000) };
+            workload.storm.push((rng.f32(), Ask::reprice(product_id, minor)));
+        }
+    }
+}
+
+/// Everybody shows a key. Most may ask for what they ask for. Some keys are revoked.
+fn say_who_asks(workload: &mut Workload, rng: &mut fastrand::Rng) {
+    for program in 1..PROGRAMS {
+        if rng.u8(..3) == 0 {
+            workload.storm.push((rng.f32(), Ask::revoke(Holder::Program(program))));
+        }
+    }
+    let mut customers: FxHashMap<OrderId, String> = FxHashMap::default();
+    for (_, ask) in &workload.storm {
+        if let Wants::Place { order_id: Some(order_id), customer_id, .. } = &ask.wants {
+            customers.entry(order_id.clone()).or_insert_with(|| customer_id.clone());
+        }
+    }
+    for ask in &mut workload.before {
+        ask.holder = Some(Holder::Admin);
+    }
+    for (_, ask) in &mut workload.storm {
+        // What is sent twice under one key is sent by one.
+        let (is_theirs, program) = match ask.key {
+            Some(_) => (true, 0),
+            None => (rng.bool(), rng.u8(..PROGRAMS)),
+        };
+        let of_order = |order_id: &OrderId| customers.get(order_id).cloned();
+        let customer = match &ask.wants {
+            Wants::Place { customer_id, .. } | Wants::Erase { customer_id } => Some(customer_id.clone()),
+            Wants::Change { order_id, into: Change::Cancelled } | Wants::ReadOrder { order_id } => {
+                of_order(order_id)
+            }
+            _ => None,
+        };
+        ask.holder = Some(match (customer.filter(|_| is_theirs), &ask.wants) {
+            _ if ask.key.is_none() && rng.u8(..16) == 0 => somebody(rng),
+            (Some(customer), _) => Holder::Customer(customer),
+            (None, Wants::Raw { .. } | Wants::Revoke { .. }) => Holder::Admin,
+            (None, _) => Holder::Program(program),
+        });
+    }
+}
+
+fn somebody(rng: &mut fastrand::Rng) -> Holder {
+    match rng.u8(..4) {
+        0 => Holder::Nobody,
+        1 => Holder::Program(rng.u8(..PROGRAMS)),
+        _ => Holder::Customer(format!("customer-{}", rng.u8(..5))),
     }
 }
 

@@ -7,7 +7,7 @@ use super::Access;
 use super::catalog_views::customer_id;
 use super::given::{second, soon_listed};
 use super::order_views::IDS;
-use crate::access::{Allowance, Key, KeyRow, Role, User, UserRow};
+use crate::access::{Allowance, Forgotten, Key, KeyRow, Role, User, UserRow};
 use crate::views::{After, Page, Window};
 
 pub async fn who_was_never_added_is_not_there(access: &dyn Access) {
@@ -83,45 +83,79 @@ pub async fn a_customer_is_forgotten_with_every_user_and_key(access: &dyn Access
         access.add_key(key).await.unwrap();
     }
     access.add_user(user("operator", 9)).await.unwrap();
-    // The users of a customer are found by an index, which may be a moment behind.
-    let mut forgotten = 0;
-    for _ in 0..200 {
-        forgotten += access.forget_customer(&customer_id("cus-1")).await.unwrap();
-        if forgotten == 4 {
-            break;
-        }
-    }
-    assert_eq!(forgotten, 4);
-    assert_eq!(access.forget_customer(&customer_id("cus-1")).await, Ok(0));
+    let forget = async |customer: &str| {
+        let mut forgotten = access.forget_customer(&customer_id(customer)).await.unwrap();
+        forgotten.usernames.sort();
+        forgotten.key_ids.sort();
+        forgotten
+    };
+    let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let both = || named(&["ann", "cid"]);
+    assert_eq!(forget("cus-1").await, Forgotten { usernames: both(), key_ids: both() });
+    assert_eq!(forget("cus-1").await, Forgotten::default());
     for (name, is_there) in [("ann", false), ("bob", true), ("cid", false)] {
         assert_eq!(access.user(name).await.unwrap().is_some(), is_there, "{name}");
         assert_eq!(access.key(name).await.unwrap().is_some(), is_there, "{name}");
     }
     assert!(access.user("operator").await.unwrap().is_some());
+    // A name that is free again is whose it is from then on.
+    let mut ann = user("ann", 10);
+    ann.row.customer_id = of("cus-2");
+    assert_eq!(access.add_user(ann).await, Ok(true));
+    assert_eq!(forget("cus-1").await, Forgotten::default());
+    let last = Forgotten { usernames: named(&["ann", "bob"]), key_ids: named(&["bob"]) };
+    assert_eq!(forget("cus-2").await, last);
 }
 
 pub async fn the_first_secret_that_is_offered_stays(access: &dyn Access) {
+    assert_eq!(access.known_secret("tokens").await, Ok(None));
     let offers = join_all((0..10).map(|n| access.secret("tokens", [n; 32]))).await;
     let first = offers[0].clone().unwrap();
     assert!(offers.iter().all(|secret| *secret == Ok(first)), "{offers:?}");
     assert_eq!(access.secret("tokens", [99; 32]).await, Ok(first));
+    assert_eq!(access.known_secret("tokens").await, Ok(Some(first)));
     assert_eq!(access.secret("cursors", [98; 32]).await, Ok([98; 32]));
 }
 
 pub async fn no_more_tries_are_given_than_there_are(access: &dyn Access) {
-    let allowance = Allowance { most: 3, within: 10_000 };
-    let tries = join_all((0..12).map(|_| access.take_try("ann", allowance, second(1)))).await;
+    let allowance = Allowance { each: 3, all: 100, within: 10_000 };
+    let tries = join_all((0..12).map(|_| access.take_try("ann", "here", allowance, second(1)))).await;
     assert_eq!(tries.iter().filter(|found| **found == Ok(None)).count(), 3, "{tries:?}");
     let until = Ok(Some(second(11)));
     assert_eq!(tries.iter().filter(|found| **found == until).count(), 9, "{tries:?}");
-    assert_eq!(access.take_try("bob", allowance, second(1)).await, Ok(None));
+    assert_eq!(access.take_try("bob", "here", allowance, second(1)).await, Ok(None));
+}
+
+pub async fn who_tries_elsewhere_has_tries_of_their_own_and_all_of_them_together_not_too_many(
+    access: &dyn Access,
+) {
+    let allowance = Allowance { each: 2, all: 5, within: 10_000 };
+    let mut found = Vec::new();
+    for (at, by) in
+        [(1, "here"), (2, "here"), (3, "here"), (4, "there"), (5, "there"), (6, "third"), (7, "fourth")]
+    {
+        found.push(access.take_try("ann", by, allowance, second(at)).await.unwrap());
+    }
+    let again = |at| Some(second(at));
+    assert_eq!(found, [None, None, again(11), None, None, None, again(11)]);
+}
+
+pub async fn tries_that_are_forgotten_are_there_again(access: &dyn Access) {
+    let allowance = Allowance { each: 1, all: 100, within: 10_000 };
+    for name in ["ann", "bob"] {
+        assert_eq!(access.take_try(name, "here", allowance, second(1)).await, Ok(None));
+    }
+    access.forget_tries("ann", second(1)).await.unwrap();
+    assert_eq!(access.take_try("ann", "here", allowance, second(2)).await, Ok(None));
+    assert_eq!(access.take_try("bob", "here", allowance, second(2)).await, Ok(Some(second(11))));
+    access.forget_tries("cid", second(3)).await.unwrap();
 }
 
 pub async fn a_try_is_given_again_when_the_oldest_is_forgotten(access: &dyn Access) {
-    let allowance = Allowance { most: 2, within: 10_000 };
+    let allowance = Allowance { each: 2, all: 100, within: 10_000 };
     let mut found = Vec::new();
     for at in [1, 5, 6, 10, 11, 12, 15, 16] {
-        found.push(access.take_try("ann", allowance, second(at)).await.unwrap());
+        found.push(access.take_try("ann", "here", allowance, second(at)).await.unwrap());
     }
     let again = |at| Some(second(at));
     assert_eq!(found, [None, None, again(11), again(11), None, again(15), None, again(21)]);

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use events::{CustomerId, Timestamp};
 
 use super::{MemoryStore, page_of};
-use crate::access::{Allowance, Key, KeyRow, Keys, Secrets, Tries, User, UserRow, Users};
+use crate::access::{Allowance, Forgotten, Key, KeyRow, Keys, Secrets, Tries, Try, User, UserRow, Users};
 use crate::idempotency::{Claim, Claimed, Idempotency, Kept, KeptAnswer};
 use crate::log::StoreError;
 use crate::views::{Page, Window};
@@ -17,7 +17,7 @@ pub(super) struct Beside {
     users: BTreeMap<String, User>,
     keys: BTreeMap<String, Key>,
     secrets: BTreeMap<String, [u8; 32]>,
-    tries: BTreeMap<String, Vec<Timestamp>>,
+    tries: BTreeMap<String, Vec<Try>>,
     kept: BTreeMap<String, Kept>,
 }
 
@@ -25,6 +25,11 @@ impl MemoryStore {
     /// What is stored under each `Idempotency-Key`.
     pub fn kept_answers(&self) -> BTreeMap<String, Kept> {
         self.world().beside.kept.clone()
+    }
+
+    /// Whose tries are known.
+    pub fn known_tries(&self) -> Vec<String> {
+        self.world().beside.tries.keys().cloned().collect()
     }
 
     /// Forgets every `Idempotency-Key`.
@@ -53,12 +58,12 @@ impl Users for MemoryStore {
         Ok(page_of(rows, window, |row| (row.created_at, row.username.clone())))
     }
 
-    async fn forget_customer(&self, customer: &CustomerId) -> Result<usize, StoreError> {
+    async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
         let beside = &mut self.world().beside;
-        let before = beside.users.len() + beside.keys.len();
-        beside.users.retain(|_, user| user.row.customer_id.as_ref() != Some(customer));
-        beside.keys.retain(|_, key| key.row.customer_id.as_ref() != Some(customer));
-        Ok(before - beside.users.len() - beside.keys.len())
+        let users = beside.users.extract_if(.., |_, user| user.row.customer_id.as_ref() == Some(customer));
+        let usernames = users.map(|(name, _)| name).collect();
+        let keys = beside.keys.extract_if(.., |_, key| key.row.customer_id.as_ref() == Some(customer));
+        Ok(Forgotten { usernames, key_ids: keys.map(|(id, _)| id).collect() })
     }
 }
 
@@ -96,6 +101,10 @@ impl Secrets for MemoryStore {
     async fn secret(&self, name: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError> {
         Ok(*self.world().beside.secrets.entry(name.to_owned()).or_insert(offered))
     }
+
+    async fn known_secret(&self, name: &str) -> Result<Option<[u8; 32]>, StoreError> {
+        Ok(self.world().beside.secrets.get(name).copied())
+    }
 }
 
 #[async_trait]
@@ -103,11 +112,17 @@ impl Tries for MemoryStore {
     async fn take_try(
         &self,
         whose: &str,
+        by: &str,
         allowance: Allowance,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let tries = &mut self.world().beside.tries;
-        Ok(allowance.take(tries.entry(whose.to_owned()).or_default(), now).err())
+        Ok(allowance.take(tries.entry(whose.to_owned()).or_default(), by, now).err())
+    }
+
+    async fn forget_tries(&self, whose: &str, _now: Timestamp) -> Result<(), StoreError> {
+        self.world().beside.tries.remove(whose);
+        Ok(())
     }
 }
 

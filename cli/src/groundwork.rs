@@ -49,7 +49,8 @@ pub async fn restock(client: &Client, sku: &str, units: u64, lot_id: &str) -> an
     register(client, "/inventory/restocks", &json!({ "sku": sku, "units": units, "lot_id": lot_id })).await
 }
 
-async fn register(client: &Client, route: &str, body: &Value) -> anyhow::Result<Registered> {
+/// Sends what makes something of this kind, if it is not there.
+pub async fn register(client: &Client, route: &str, body: &Value) -> anyhow::Result<Registered> {
     match client.insist(Method::POST, route, Some(body)).await {
         Ok(answer) if answer.status == StatusCode::OK => Ok(Registered::There),
         Ok(_) => Ok(Registered::New),

@@ -1,0 +1,149 @@
+//! The files in `requests`, sent as an editor sends them.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
+mod http_file;
+mod server;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use http_file::HttpRequest;
+use hyper::Request;
+use serde_json::Value;
+use server::Server;
+use tempfile::TempDir;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("requests")
+}
+
+/// Every file below the folder, by its path there.
+fn files() -> BTreeMap<String, String> {
+    let (mut files, mut folders) = (BTreeMap::new(), vec![folder()]);
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "http") {
+                let name = path.strip_prefix(folder()).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+fn read(name: &str, text: &str, host: &str, key: &str) -> Vec<HttpRequest> {
+    let given = BTreeMap::from([("host", host.to_owned()), ("key", key.to_owned())]);
+    http_file::read(text, &given).unwrap_or_else(|wrong| panic!("{name}: {wrong}"))
+}
+
+/// How long a person would look before they click again on what is not there yet.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The status of the answer. What is only looked at is looked at again until it is as expected.
+async fn sent(server: &Server, asked: &HttpRequest, expected: u16) -> (u16, Value) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut request = Request::builder().method(&*asked.method).uri(&asked.url);
+        for (name, value) in &asked.headers {
+            request = request.header(name, value);
+        }
+        let (status, body) = server.send(request.body(asked.body.clone().into()).unwrap()).await.unwrap();
+        if status == expected || asked.method != "GET" || Instant::now() > deadline {
+            return (status.as_u16(), body);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_of_every_file_is_answered_as_it_says_the_first_time_and_again() {
+    for (name, text) in files() {
+        let store = TempDir::new().unwrap();
+        let (server, key) = Server::start_asking(store.path());
+        let requests = read(&name, &text, &server.url, &key);
+        assert!(!requests.is_empty(), "{name}");
+        for is_again in [false, true] {
+            for asked in &requests {
+                let (first, again) = asked.expects;
+                let expected = if is_again { again } else { first };
+                let (status, body) = sent(&server, asked, expected).await;
+                let time = if is_again { "sent again" } else { "sent first" };
+                assert_eq!(status, expected, "{name}, {} ({time}): {body:#}", asked.title);
+            }
+        }
+        server.stop();
+    }
+}
+
+#[test]
+fn every_route_is_asked_for_in_some_file_and_no_file_asks_for_a_route_that_is_none() {
+    let host = "http://host";
+    let mut missing: BTreeSet<(&str, &str)> = local::routes().into_iter().collect();
+    for (name, text) in files() {
+        for asked in read(&name, &text, host, "key") {
+            let path = asked.url.strip_prefix(host).unwrap().split('?').next().unwrap();
+            let is_asked_for = |route: &(&str, &str)| route.0 == asked.method && fits(path, route.1);
+            let known: Vec<_> = local::routes().into_iter().filter(is_asked_for).collect();
+            assert!(!known.is_empty(), "{name}: there is no route for {} {path}", asked.method);
+            // `/users/me` is not `/users/{id}`: what is spelled out counts.
+            let spelled_out = known.iter().min_by_key(|(_, route)| route.matches('{').count()).unwrap();
+            missing.remove(spelled_out);
+        }
+    }
+    assert!(missing.is_empty(), "add requests for {missing:?}");
+}
+
+fn fits(path: &str, route: &str) -> bool {
+    let (path, route): (Vec<&str>, Vec<&str>) = (path.split('/').collect(), route.split('/').collect());
+    path.len() == route.len()
+        && path.iter().zip(&route).all(|(segment, of_route)| of_route.starts_with('{') || segment == of_route)
+}
+
+#[test]
+fn both_editors_are_told_where_the_server_is() {
+    let read = |path: PathBuf| -> Value { serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap() };
+    let of_code = read(folder().join("../.vscode/settings.json"));
+    let of_jetbrains = read(folder().join("http-client.env.json"));
+    let shared = &of_code["rest-client.environmentVariables"]["$shared"];
+    assert_eq!(shared["host"], "http://127.0.0.1:3000");
+    assert_eq!(of_jetbrains["local"]["host"], shared["host"]);
+    assert!(shared["key"].is_string());
+    // Public variables come before private ones, so a key here would hide everybody's own.
+    assert_eq!(of_jetbrains["local"].as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn what_only_one_editor_understands_is_refused() {
+    let given = BTreeMap::from([("host", "http://host".to_owned())]);
+    let read = |text: &str| http_file::read(text, &given);
+    let asked = read(
+        "# A file\n\n@id = 7\n\n### One\n# expects 201, again 200\nPOST {{host}}/a/{{id}}\nx: {{id}}\n\n{ \"a\": {{id}} }\n",
+    );
+    let expected = HttpRequest {
+        title: "One".into(),
+        expects: (201, 200),
+        method: "POST".into(),
+        url: "http://host/a/7".into(),
+        headers: vec![("x".into(), "7".into())],
+        body: "{ \"a\": 7 }".into(),
+    };
+    assert_eq!(asked, Ok(vec![expected]));
+    for wrong in [
+        "### One\nGET {{host}}/\n",
+        "\n### One\n# expects 200\nGET {{hots}}/\n",
+        "\n### One\n# expects 200\nGET {{host}}/{{$guid}}\n",
+        "\n### One\n# expects 200\n# @name one\nGET {{host}}/\n",
+        "\n### One\n# expects 200\nGET {{host}}/\n\n> {% client.log(1) %}\n",
+        "\n### One\n# expects 200\nGET {{host}}/{{one.response.body.id}}\n",
+        "\n### One\n# expects soon\nGET {{host}}/\n",
+        "\n### One\n# expects 200\n",
+        "GET {{host}}/\n",
+    ] {
+        assert!(read(wrong).is_err(), "{wrong:?} was taken");
+    }
+}

@@ -1,0 +1,373 @@
+//! What is left of people who were erased: looks at every place that may hold personal data.
+//!
+//! The log, the rows and their shadows, users, keys, kept answers, messages and dead letters. What is found is named by
+//! where it stands and what it is called, never by what it says. In a text, what is personal is known by the name of its
+//! member; what a free text says, such as the reason of a cancellation, nobody knows, so those are counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use event_store::{
+    Beside, Copy, Keys, LogScan, Page, Personal, Segment, ShadowViews, StoreError, Users, View, ViewRow,
+    Window,
+};
+use events::{CustomerId, Event, RecordedEvent, StreamKey};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::Observe;
+use crate::audit::MAX_FINDINGS;
+use crate::project;
+
+/// Where it is looked.
+#[derive(Clone)]
+pub struct Places {
+    /// The whole log.
+    pub scan: Arc<dyn LogScan>,
+    /// Live rows and rebuilt ones.
+    pub rows: Arc<dyn ShadowViews>,
+    /// Those who can log in.
+    pub users: Arc<dyn Users>,
+    /// Keys of programs.
+    pub keys: Arc<dyn Keys>,
+    /// Answers, messages, dead letters.
+    pub beside: Vec<Arc<dyn Beside>>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PersonalReport {
+    /// Events read, in one look at the log or, if anybody was erased, two.
+    pub events: u64,
+    /// Customers who were erased.
+    pub erased: u64,
+    /// How much was looked at in each place.
+    pub looked_at: BTreeMap<&'static str, u64>,
+    /// Free texts in the log about orders of those who were erased. The log keeps them; whoever wrote them knows whether they name
+    /// anybody.
+    pub free_texts: u64,
+    /// What is left, the first [`MAX_FINDINGS`].
+    pub findings: Vec<Left>,
+    /// How much is left.
+    pub finding_count: u64,
+}
+
+/// Something that is left of somebody who was erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Left {
+    /// Of whom.
+    pub customer_id: CustomerId,
+    /// In which place.
+    pub place: &'static str,
+    /// Under which key.
+    pub key: String,
+    /// What it is called there.
+    pub what: String,
+}
+
+impl PersonalReport {
+    /// Whether nothing is left of anybody.
+    pub fn is_clean(&self) -> bool {
+        self.finding_count == 0
+    }
+
+    fn find(&mut self, customer_id: &CustomerId, place: &'static str, key: impl Into<String>, what: String) {
+        self.finding_count += 1;
+        if self.findings.len() < MAX_FINDINGS {
+            let (customer_id, key) = (customer_id.clone(), key.into());
+            self.findings.push(Left { customer_id, place, key, what });
+        }
+    }
+
+    fn look_at(&mut self, place: &'static str, many: usize) {
+        *self.looked_at.entry(place).or_default() += many as u64;
+    }
+}
+
+/// Rows and texts per page.
+const PAGE: usize = 1_000;
+/// Events per page of the scan.
+const EVENTS: usize = 10_000;
+
+/// Looks everywhere. Safe under live traffic; whoever is erased meanwhile may be found half erased.
+///
+/// # Errors
+/// The ports'.
+pub async fn personal(places: &Places, observe: Observe<'_>) -> Result<PersonalReport, StoreError> {
+    let mut report = PersonalReport::default();
+    let mut erased = BTreeSet::new();
+    each_stream(places, &mut report, observe, |_, stream| {
+        erased.extend(project::customer_row(stream).filter(|row| row.erased).map(|row| row.customer_id));
+    })
+    .await?;
+    report.erased = erased.len() as u64;
+    if erased.is_empty() {
+        return Ok(report);
+    }
+    let erased = Erased(erased);
+    each_stream(places, &mut report, observe, |report, stream| in_the_log(&erased, report, stream)).await?;
+    rows(places, &erased, &mut report).await?;
+    who_may_ask(places, &erased, &mut report).await?;
+    for beside in &places.beside {
+        let mut after = None;
+        loop {
+            let (texts, next) = beside.beside(after.as_deref(), PAGE).await?;
+            for stored in texts {
+                report.look_at(stored.place, 1);
+                let said = parsed(&stored.text);
+                for id in erased.named_in(&said) {
+                    for what in called(&said) {
+                        report.find(id, stored.place, &*stored.key, what);
+                    }
+                }
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(report)
+}
+
+async fn each_stream(
+    places: &Places,
+    report: &mut PersonalReport,
+    observe: Observe<'_>,
+    mut look: impl FnMut(&mut PersonalReport, &[RecordedEvent]),
+) -> Result<(), StoreError> {
+    let (total, mut cursor) = (places.scan.size().await?, None::<String>);
+    loop {
+        let page = places.scan.scan(Segment { index: 0, of: 1 }, cursor.as_deref(), EVENTS).await?;
+        for stream in &page.streams {
+            report.events += stream.len() as u64;
+            look(report, stream);
+            crate::compare::let_others_run().await;
+        }
+        observe(report.events, total.max(report.events));
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+struct Erased(BTreeSet<CustomerId>);
+
+impl Erased {
+    /// Those of them that a text names: by their id, or by the key of their stream.
+    fn named_in(&self, said: &Value) -> BTreeSet<&CustomerId> {
+        let mut named = BTreeSet::new();
+        each_text(said, &mut |text| {
+            let id = text.strip_prefix("EVENTS#CUSTOMER_ID#").unwrap_or(text);
+            // Of an id that can be none, nobody was erased.
+            let id = CustomerId::recorded(id).ok();
+            named.extend(id.and_then(|id| self.0.get(&id)));
+        });
+        named
+    }
+}
+
+fn in_the_log(erased: &Erased, report: &mut PersonalReport, stream: &[RecordedEvent]) {
+    let Some(first) = stream.first() else { return };
+    report.look_at("event", stream.len());
+    let of_stream = match StreamKey::parse(&first.pk) {
+        Some(StreamKey::Customer(id)) => Some(id),
+        Some(StreamKey::Order(_)) => project::order_rows(stream).map(|rows| rows.order.customer_id),
+        Some(StreamKey::Product(_) | StreamKey::Sku(_)) | None => None,
+    };
+    let of_stream = of_stream.as_ref().and_then(|id| erased.0.get(id));
+    for event in stream {
+        let said = parsed(&event.data);
+        let mut named = erased.named_in(&said);
+        named.extend(of_stream);
+        for id in named {
+            for what in called(&said) {
+                report.find(id, "event", format!("{} {}", event.pk, event.sk), what);
+            }
+            report.free_texts += free_texts(event);
+        }
+    }
+}
+
+/// How many texts an event holds that somebody wrote as they liked.
+fn free_texts(event: &RecordedEvent) -> u64 {
+    match event.event() {
+        Ok(Event::OrderCancelled(cancelled)) => u64::from(!cancelled.reason.is_empty()),
+        Ok(Event::OrderShipped(shipped)) => {
+            u64::from(shipped.carrier.is_some()) + u64::from(shipped.tracking.is_some())
+        }
+        Ok(Event::ManualPaymentRecorded(_)) => 1,
+        Ok(_) => 0,
+        // What nobody can read may say anything.
+        Err(_) => 1,
+    }
+}
+
+async fn rows(places: &Places, erased: &Erased, report: &mut PersonalReport) -> Result<(), StoreError> {
+    for (copy, place) in [(Copy::Live, "customer"), (Copy::Shadow, "rebuilt customer")] {
+        let mut after = None::<String>;
+        loop {
+            let rows = places.rows.rows(View::Customers, copy, after.as_deref(), PAGE).await?;
+            report.look_at(place, rows.len());
+            for row in &rows {
+                let ViewRow::Customer(row) = row else { continue };
+                let Personal { name, email, address } = &row.personal;
+                for (what, known) in [("name", name), ("email", email), ("address", address)] {
+                    if known.is_some() && erased.0.contains(&row.customer_id) {
+                        report.find(&row.customer_id, place, row.customer_id.as_str(), what.to_owned());
+                    }
+                }
+            }
+            match rows.last() {
+                Some(last) if rows.len() == PAGE => after = Some(last.id().to_owned()),
+                _ => break,
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn who_may_ask(
+    places: &Places,
+    erased: &Erased,
+    report: &mut PersonalReport,
+) -> Result<(), StoreError> {
+    let mut window = Window { limit: PAGE, ..Window::default() };
+    loop {
+        let Page { rows, next } = places.users.users(&window).await?;
+        report.look_at("user", rows.len());
+        for row in rows {
+            // The name itself may be personal; the id finds it.
+            if let Some(id) = row.customer_id.as_ref().filter(|id| erased.0.contains(*id)) {
+                report.find(id, "user", row.user_id, "username".to_owned());
+            }
+        }
+        window.after = next;
+        if window.after.is_none() {
+            break;
+        }
+    }
+    loop {
+        let Page { rows, next } = places.keys.keys(&window).await?;
+        report.look_at("key", rows.len());
+        for row in rows {
+            if let Some(id) = row.customer_id.as_ref().filter(|id| erased.0.contains(*id)) {
+                report.find(id, "key", row.key_id, "name".to_owned());
+            }
+        }
+        window.after = next;
+        if window.after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// Every text in a value; of one that is a document itself, every text in that, too.
+fn each_text(value: &Value, look: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) => match nested(text) {
+            Some(inner) => each_text(&inner, look),
+            None => look(text),
+        },
+        Value::Array(values) => values.iter().for_each(|value| each_text(value, look)),
+        Value::Object(members) => members.values().for_each(|value| each_text(value, look)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn nested(text: &str) -> Option<Value> {
+    let is_document = text.starts_with('{') || text.starts_with('[');
+    is_document.then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+/// What a member is called that says who somebody is, in whatever spelling.
+const CALLED: [&str; 9] =
+    ["name", "mail", "address", "phone", "street", "birth", "postcode", "zipcode", "passport"];
+
+/// What in a value says who somebody is, by the names of its members.
+fn called(value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    search(value, "", &mut found);
+    found
+}
+
+fn search(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => {
+            if let Some(inner) = nested(text) {
+                search(&inner, at, found);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| search(value, at, found)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                let at = format!("{at}/{name}");
+                let says_something = match value {
+                    Value::String(text) => !text.is_empty() && nested(text).is_none(),
+                    Value::Number(_) => true,
+                    Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
+                };
+                if says_something && is_called(name) && !names_a_thing(name, members) {
+                    found.push(at);
+                } else {
+                    search(value, &at, found);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn is_called(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    CALLED.iter().any(|called| name.contains(called))
+}
+
+/// What has a SKU is a thing, and so is its name; and an event's name is an event's.
+fn names_a_thing(name: &str, members: &serde_json::Map<String, Value>) -> bool {
+    let has = |member: &str| members.contains_key(member);
+    (name == "name" && has("sku")) || name == "event_name" || name == "eventName"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_says_who_somebody_is_is_known_by_what_it_is_called_however_deep_it_stands() {
+        let inner =
+            json!({ "body": json!({ "eMail": "a@b", "customer": { "homeAddress": "x" } }).to_string() });
+        let value =
+            json!({ "name": "Ann", "list": [{ "phone": 7 }], "kept": inner.to_string(), "email": null });
+        let mut found = called(&value);
+        found.sort();
+        assert_eq!(found, ["/kept/body/customer/homeAddress", "/kept/body/eMail", "/list/phone", "/name"]);
+    }
+
+    #[test]
+    fn what_things_and_events_are_called_is_nobodys() {
+        let order = json!({ "items": [{ "sku": "lamp", "name": "A lamp" }], "event_name": "OrderPlaced" });
+        assert_eq!(called(&order), Vec::<String>::new());
+        assert_eq!(called(&json!({ "name": "", "address": {} })), Vec::<String>::new());
+    }
+
+    #[test]
+    fn who_is_meant_is_known_by_an_id_or_the_key_of_a_stream() {
+        let id = |id: &str| CustomerId::parse(id).unwrap();
+        let erased = Erased([id("ann-1"), id("bert-1")].into());
+        let named = |value: Value| erased.named_in(&value).into_iter().cloned().collect::<Vec<_>>();
+        assert_eq!(named(json!({ "pk": "EVENTS#CUSTOMER_ID#ann-1" })), [id("ann-1")]);
+        assert_eq!(
+            named(json!([{ "data": r#"{"customer_id":"bert-1"}"# }, "ann-1"])),
+            [id("ann-1"), id("bert-1")]
+        );
+        assert_eq!(named(json!({ "customer_id": "cid-1", "note": "for ann-1" })), []);
+    }
+}
