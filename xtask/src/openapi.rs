@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use anyhow::Context;
 use serde_json::json;
 
 use crate::server::Server;
@@ -23,8 +24,8 @@ pub fn test() -> anyhow::Result<()> {
     let programs = install_python(&root().join(".tools").join("openapi"), &PACKAGES)?;
     // As tests are built: it panics where it counts past a limit, and a panic is found.
     step("build of the server", cargo(&["build", "--package", "sagaline"]))?;
-    let mut server = Server::under("debug", "openapi", &[])?;
-    let key = server.first_key()?;
+    let server = Server::under("debug", "openapi", &[])?;
+    let key = server.first_key.clone().context("the first start shows the first key")?;
     let api = Api::at(&server.url, &Some(key.clone()))?;
     let description = api.insist("GET", "/openapi.json", None)?.body;
     let written = root().join("target").join("openapi.json");

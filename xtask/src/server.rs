@@ -17,6 +17,8 @@ pub struct Server {
     said: BufReader<ChildStdout>,
     program: PathBuf,
     pub url: String,
+    /// The key that its first start shows, where it asks who asks.
+    pub first_key: Option<String>,
 }
 
 impl Drop for Server {
@@ -52,32 +54,19 @@ impl Server {
         let up = up.stdout(Stdio::piped()).stderr(log).spawn();
         let mut process = up.with_context(|| format!("failed to run {}", program.display()))?;
         let said = BufReader::new(process.stdout.take().context("a server says where it is")?);
-        let mut server = Server { process, said, program, url: String::new() };
-        let line = server.line_with("http://")?;
-        let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap_or_default();
-        server.url = url.trim_end_matches(',').to_owned();
-        Ok(server)
-    }
-
-    /// The first key, which is shown once.
-    ///
-    /// # Errors
-    /// None is shown.
-    pub fn first_key(&mut self) -> anyhow::Result<String> {
-        let line = self.line_with("SAGALINE_API_KEY=")?;
-        Ok(line.split_once('=').map(|(_, key)| key.trim().to_owned()).unwrap_or_default())
-    }
-
-    fn line_with(&mut self, what: &str) -> anyhow::Result<String> {
-        loop {
+        let mut server = Server { process, said, program, url: String::new(), first_key: None };
+        while server.url.is_empty() {
             let mut line = String::new();
-            if self.said.read_line(&mut line).context("failed to read what the server says")? == 0 {
-                bail!("the server ended, and had not said {what}; {}", self.program.display());
+            if server.said.read_line(&mut line).context("failed to read what the server says")? == 0 {
+                bail!("{} ended, and had not said where it is", server.program.display());
             }
-            if line.contains(what) {
-                return Ok(line);
+            if let Some((_, key)) = line.split_once("SAGALINE_API_KEY=") {
+                server.first_key = Some(key.trim().to_owned());
             }
+            let url = line.split_whitespace().find(|word| word.starts_with("http://"));
+            server.url = url.map_or(String::new(), |url| url.trim_end_matches(',').to_owned());
         }
+        Ok(server)
     }
 
     /// A command of the same binary that talks to it.

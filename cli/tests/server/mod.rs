@@ -69,10 +69,11 @@ impl Server {
             .unwrap();
         let (mut url, mut key) = (None, None);
         let mut said = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        while let (None, Some(line)) = (&key, said.next()) {
+        while url.is_none() || key.is_none() {
+            let Some(line) = said.next() else { break };
             let word = line.split_whitespace().find(|word| word.starts_with("http://"));
             url = url.or(word.map(|word| word.trim_end_matches(',').to_owned()));
-            key = line.trim().strip_prefix("export SAGALINE_API_KEY=").map(str::to_owned);
+            key = key.or(line.trim().strip_prefix("export SAGALINE_API_KEY=").map(str::to_owned));
         }
         // Its output is read to the end, so that it never waits for somebody who would.
         std::thread::spawn(move || said.for_each(drop));
