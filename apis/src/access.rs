@@ -10,8 +10,10 @@ use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use event_store::{Keys, Role, Secrets, Stamper, Tries, Users};
 use events::CustomerId;
+use serde_json::json;
 
 use crate::limits::Limits;
+use crate::openapi::Operation;
 use crate::problem::Problem;
 use crate::request::Caller;
 use crate::table::USERS;
@@ -116,6 +118,28 @@ impl Access {
             Guard::Here => self.authenticator.principal(shown).await.map_err(refused),
         }
     }
+}
+
+/// What a route says of who may ask for it.
+pub(crate) fn say(needs: Needs, operation: &mut Operation) {
+    let shown = json!([{ "ApiKey": [] }, { "Bearer": [] }]);
+    match needs {
+        Needs::Nothing => return,
+        Needs::Perhaps => operation.secured(json!([{}, { "ApiKey": [] }, { "Bearer": [] }])),
+        Needs::Role(role) => {
+            let when = "Nothing was shown that says who asks.";
+            operation.refuses(StatusCode::UNAUTHORIZED, "unauthenticated", when);
+            operation.secured(shown).detail(&format!("Takes the role {role}."))
+        }
+    };
+    if let Needs::Role(Role::Operator | Role::Admin) = needs {
+        let when = "Whoever asks has a role that may less.";
+        operation.refuses(StatusCode::FORBIDDEN, "forbidden", when);
+    }
+    let when = "What was shown opens nothing: unknown, revoked, expired, malformed, or two things at once.";
+    operation.refuses(StatusCode::UNAUTHORIZED, "invalid_credentials", when);
+    let when = "It cannot be found out now who asks; repeat the same request.";
+    operation.refuses(StatusCode::SERVICE_UNAVAILABLE, "unavailable", when);
 }
 
 impl Needs {

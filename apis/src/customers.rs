@@ -3,30 +3,33 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use event_store::{CustomerRow, Personal};
 use events::{
     CustomerErased, CustomerId, CustomerRegistered, Event, Priority, RecordedEvent, Stamp, StreamKey, Ulid,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Api;
 use crate::access::{Access, Needs};
 use crate::answer::Answer;
-use crate::fields::{Bad, Fields, id, lines_of_text, text};
-use crate::params::Params;
+use crate::fields::{Bad, Fields, Kind, id, kind, lines_of_text, text};
+use crate::openapi::Operation;
+use crate::orders;
+use crate::paging::Wanted;
 use crate::problem::Problem;
-use crate::request::{Caller, Named, unknown};
+use crate::request::{Caller, Named, Said, Sent, unknown};
 use crate::settle::Settled;
 use crate::table::Table;
 use crate::users::logins_of;
 
 pub(crate) fn routes(table: Table) -> Table {
     table
-        .post(Needs::OPERATOR, "/customers", register)
-        .list(Needs::OPERATOR, "/customers", list)
-        .get(Needs::CUSTOMER, "/customers/{id}", customer)
-        .delete(Needs::CUSTOMER, "/customers/{id}", erase)
-        .list(Needs::CUSTOMER, "/customers/{id}/orders", crate::orders::of_customer)
+        .post(Needs::OPERATOR, "/customers", register, register_says)
+        .list(Needs::OPERATOR, "/customers", list, list_says)
+        .get(Needs::CUSTOMER, "/customers/{id}", customer, customer_says)
+        .delete(Needs::CUSTOMER, "/customers/{id}", erase, erase_says)
+        .list(Needs::CUSTOMER, "/customers/{id}/orders", orders::of_customer, orders::of_customer_says)
 }
 
 impl Api {
@@ -45,10 +48,11 @@ impl Api {
 }
 
 /// `POST /customers` {customer_id?, name?, email?, address?}.
-async fn register(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> Result<Answer, Problem> {
-    let customer_id = body.optional("customer_id", id(CustomerId::parse));
-    let personal = personal(&mut body);
-    body.finish(Some(()))?;
+async fn register(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Sent(Newcomer { customer_id, personal }): Sent<Newcomer>,
+) -> Result<Answer, Problem> {
     let stamp = api.stamper.stamp(None);
     let customer_id = customer_id.unwrap_or_else(|| made(caller.made(&stamp)));
     let location = format!("/customers/{customer_id}");
@@ -58,11 +62,53 @@ async fn register(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields)
     Ok(answer.seen(row.seen).kept_as(&CustomerRow { personal: Personal::default(), ..row }))
 }
 
+fn register_says(says: &mut Operation) {
+    says.summary("Register a customer")
+        .field("customer_id", "Names the customer. One is made where none is given.")
+        .example("anna", json!({ "customer_id": "anna-2", "name": "Anna", "email": "anna@example.org" }))
+        .answers::<CustomerRow>(201, "The customer.")
+        .with_header(&[201], "Location")
+        .answers::<CustomerRow>(200, "The customer was registered before, as the same person.")
+        .versioned();
+    say_personal(says);
+    say_unregistered(says);
+}
+
+/// Somebody to be registered.
+#[derive(Debug)]
+struct Newcomer {
+    customer_id: Option<CustomerId>,
+    personal: Personal,
+}
+
+impl Said for Newcomer {
+    fn read(body: &mut Fields) -> Option<Self> {
+        let customer_id = body.optional("customer_id", id(CustomerId::parse));
+        Some(Newcomer { customer_id, personal: personal(body) })
+    }
+}
+
+/// What is said of the fields of a person.
+pub(crate) fn say_personal(says: &mut Operation) {
+    says.field("name", "Name.")
+        .field("email", "Email address: one @ with something on both sides.")
+        .field("address", "Postal address; may have several lines.");
+}
+
+/// Why somebody cannot be registered.
+pub(crate) fn say_unregistered(says: &mut Operation) {
+    let another = "The customer_id is registered with another name, email or address.";
+    let unreadable = "What stands under this customer_id cannot be read.";
+    says.refuses(StatusCode::CONFLICT, "customer_exists", another)
+        .refuses(StatusCode::CONFLICT, "customer_erased", "The customer was erased for good.")
+        .refuses(StatusCode::CONFLICT, "slot_taken", unreadable);
+}
+
 /// The fields of a person: all that is known of a customer, and none of it in the log.
 pub(crate) fn personal(body: &mut Fields) -> Personal {
     Personal {
         name: body.optional("name", text(200)),
-        email: body.optional("email", email),
+        email: body.optional("email", email()),
         address: body.optional("address", lines_of_text(1_000)),
     }
 }
@@ -167,6 +213,10 @@ async fn customer(
     Ok(Answer::ok(&row).seen(row.seen))
 }
 
+fn customer_says(says: &mut Operation) {
+    says.summary("Show a customer").answers::<CustomerRow>(200, "The customer.").spares();
+}
+
 /// `DELETE /customers/{id}`: erases who the customer is, from everywhere, for good, and whoever could act for them. Their
 /// orders stay, and name nobody. Once this answers it is done; however often it is asked for, what was left is done.
 async fn erase(
@@ -194,26 +244,44 @@ async fn erase(
     Ok(Answer::ok(&row).seen(row.seen))
 }
 
-async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
+fn erase_says(says: &mut Operation) {
+    let unreadable = "An event that cannot be read stands where the erasure should.";
+    says.summary("Erase who a customer is")
+        .detail(
+            "From everywhere, for good, with their users and keys. Their orders stay, and name nobody. Once this answers \
+             it is done; it may be asked for again.",
+        )
+        .answers::<CustomerRow>(200, "The customer, of whom nothing is known any more.")
+        .versioned()
+        .refuses(StatusCode::CONFLICT, "slot_taken", unreadable);
+}
+
+async fn list(State(api): State<Arc<Api>>, wanted: Wanted) -> Result<Answer, Problem> {
     let list = api.list_of("customers").await?;
-    let window = list.window(&mut params);
-    params.finish()?;
+    let window = list.window(wanted)?;
     let page = api.catalog.customers(&window).await?;
     Ok(Answer::ok(&list.page("customers", &page)))
 }
 
+fn list_says(says: &mut Operation) {
+    says.summary("List customers, newest first").lists::<CustomerRow>("customers", "A page of customers.");
+}
+
 /// One `@` with something on both sides, no space: whether it exists only a letter could tell.
-fn email(value: &Value) -> Result<String, Bad> {
-    let address = text(254)(value)?;
-    match address.split_once('@') {
-        Some((user, host))
-            if !user.is_empty()
-                && !host.is_empty()
-                && !host.contains('@')
-                && !address.contains(char::is_whitespace) =>
-        {
-            Ok(address)
+fn email() -> impl Kind<Value, String> {
+    let schema = || json!({ "type": "string", "maxLength": 254, "pattern": r"^[^@\s\x00-\x1f\x7f-\x9f]+@[^@\s\x00-\x1f\x7f-\x9f]+$" });
+    kind(schema, |value: &Value| {
+        let address = text(254).read(value)?;
+        match address.split_once('@') {
+            Some((user, host))
+                if !user.is_empty()
+                    && !host.is_empty()
+                    && !host.contains('@')
+                    && !address.contains(char::is_whitespace) =>
+            {
+                Ok(address)
+            }
+            _ => Err(Bad("invalid_email", "must be an email address like ann@example.org".into())),
         }
-        _ => Err(Bad("invalid_email", "must be an email address like ann@example.org".into())),
-    }
+    })
 }

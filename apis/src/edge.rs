@@ -9,8 +9,9 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL,
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
@@ -19,11 +20,12 @@ use futures_util::FutureExt;
 use tracing::{Instrument, Span, field};
 
 use crate::Api;
-use crate::access::{Needs, challenge};
+use crate::access::{self, Needs, challenge};
 use crate::answer::AboutOrder;
 use crate::health;
-use crate::idempotency::Once;
+use crate::idempotency::{self, Once};
 use crate::limits::{Origin, Standing};
+use crate::openapi::Operation;
 use crate::params::Params;
 use crate::preconditions::Known;
 use crate::problem::{Cause, Problem};
@@ -40,6 +42,39 @@ pub(crate) fn around(table: Table, api: Arc<Api>) -> Router {
 pub(crate) fn enclose(router: Router, routes: Vec<Route>, api: Arc<Api>) -> Router {
     let router = router.method_not_allowed_fallback(no_such_method);
     router.layer(from_fn_with_state(Arc::new(Edge { api, routes }), pass))
+}
+
+/// What is said of every route: what is around it takes and answers this, whatever the route itself does.
+pub(crate) fn say(route: &Route, operation: &mut Operation) {
+    access::say(route.needs, operation);
+    match route.query {
+        Query::Refused => {
+            let when = "There is a query string, and this takes none.";
+            operation.refuses(StatusCode::BAD_REQUEST, "invalid_parameters", when);
+        }
+        Query::Read | Query::Ignored => {}
+    }
+    if route.method != "GET" && route.is_kept() {
+        idempotency::say(operation);
+    }
+    let when = "The path with its query is longer than 8 KiB.";
+    operation.refuses(StatusCode::URI_TOO_LONG, "uri_too_long", when);
+    let when = "All headers together are larger than 10 KiB.";
+    operation.refuses(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", when);
+    if route.path.contains('{') {
+        let when = "The path cannot be read: it is percent-encoded UTF-8.";
+        operation.refuses(StatusCode::BAD_REQUEST, "unreadable_request", when);
+    }
+    if !health::PATHS.contains(&route.path) {
+        let when = "You have sent more requests than you may; `RateLimit` says when there are more.";
+        operation.refuses(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", when);
+        operation.with_header(&[429], "Retry-After");
+        operation.with_header(&[], "RateLimit").with_header(&[], "RateLimit-Policy");
+    }
+    let when = "Something unexpected happened here; `instance` tells an operator where to look.";
+    operation.refuses(StatusCode::INTERNAL_SERVER_ERROR, "internal", when);
+    operation.with_header(&[503], "Retry-After").with_header(&[401], "WWW-Authenticate");
+    operation.takes_header("X-Request-Id").takes_header("traceparent").with_header(&[], "X-Request-Id");
 }
 
 struct Edge {
@@ -147,6 +182,12 @@ impl Edge {
     ) -> Result<Response, Problem> {
         check_size(&request)?;
         let route = self.route(asked);
+        if let (None, Some(allow)) = (route, self.allowed(asked)) {
+            // Which methods a path takes is nobody's secret.
+            let mut response = no_such_method().await.into_response();
+            response.headers_mut().insert(ALLOW, allow);
+            return Ok(response);
+        }
         let needs = match (route, &asked.path) {
             (Some(route), _) => route.needs,
             // What is nowhere is nobody's secret; what is somewhere, and in no table, is nobody's to have.
@@ -170,6 +211,17 @@ impl Edge {
             return Ok(known.spare(next.run(request).await));
         };
         once.answer(&self.api, caller, request, next).await
+    }
+
+    /// The methods of a path that is in the table.
+    fn allowed(&self, asked: &Asked) -> Option<HeaderValue> {
+        let path = asked.path.as_ref()?.as_str();
+        let methods = self.routes.iter().filter(|route| route.path == path).map(|route| match route.method {
+            "GET" => "GET,HEAD",
+            method => method,
+        });
+        let methods: Vec<&str> = methods.collect();
+        HeaderValue::try_from(methods.join(",")).ok().filter(|_| !methods.is_empty())
     }
 
     /// What is left to whoever sends a request, with this one taken from it.
@@ -248,8 +300,9 @@ fn harden(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    let nothing = "default-src 'none'; frame-ancestors 'none'";
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(nothing));
+    // A page that has to look like something says itself what it needs for that.
+    let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(nothing);
 }
 
 fn is_compat(path: &str) -> bool {
@@ -276,8 +329,8 @@ fn with_instance(problem: &Problem, caller: &Caller, before: Response) -> Respon
     let mut response = problem.response(Some(&caller.request_id));
     let (before, _) = before.into_parts();
     *response.extensions_mut() = before.extensions;
-    if let Some(allow) = before.headers.get(axum::http::header::ALLOW) {
-        response.headers_mut().insert(axum::http::header::ALLOW, allow.clone());
+    if let Some(allow) = before.headers.get(ALLOW) {
+        response.headers_mut().insert(ALLOW, allow.clone());
     }
     response
 }

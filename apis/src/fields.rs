@@ -6,9 +6,10 @@ use std::mem;
 use std::ops::RangeInclusive;
 
 use axum::body::Bytes;
+use events::ids::{MAX_CLIENT_ID, MAX_RECORDED_ID, MIN_CLIENT_ID};
 use events::{BadId, BadMoney, Currency, Money};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::problem::{FieldError, Place, Problem};
 
@@ -23,6 +24,45 @@ pub(crate) struct Fields {
     /// The list that the object stands in, and where; `None` for the body itself.
     within: Option<(&'static str, usize)>,
     text: Bytes,
+    /// Where nothing is read, and the fields that are asked for are described.
+    described: Option<Described>,
+}
+
+#[derive(Debug, Default)]
+struct Described {
+    properties: Map<String, Value>,
+    required: Vec<&'static str>,
+}
+
+/// How a value is read, and the JSON Schema of those that can be: said in one place, so that it is one thing.
+pub(crate) trait Kind<From: ?Sized, T> {
+    /// Reads one.
+    fn read(self, value: &From) -> Result<T, Bad>;
+    /// What can be read.
+    fn schema(&self) -> Value;
+}
+
+/// A [`Kind`] of two functions.
+pub(crate) struct Of<Schema, Read>(Schema, Read);
+
+/// A kind of value: its schema, and how it is read.
+pub(crate) fn kind<From: ?Sized, T, Schema: Fn() -> Value, Read: FnOnce(&From) -> Result<T, Bad>>(
+    schema: Schema,
+    read: Read,
+) -> Of<Schema, Read> {
+    Of(schema, read)
+}
+
+impl<From: ?Sized, T, Schema: Fn() -> Value, Read: FnOnce(&From) -> Result<T, Bad>> Kind<From, T>
+    for Of<Schema, Read>
+{
+    fn read(self, value: &From) -> Result<T, Bad> {
+        self.1(value)
+    }
+
+    fn schema(&self) -> Value {
+        self.0()
+    }
 }
 
 /// What is wrong with one value: a code for programs, and what it must be.
@@ -38,28 +78,39 @@ impl Bad {
 impl Fields {
     /// The fields of a body; `text` is the body itself.
     pub(crate) fn new(object: Map<String, Value>, text: Bytes) -> Fields {
-        Fields { object, errors: Vec::new(), within: None, text }
+        Fields { object, errors: Vec::new(), within: None, text, described: None }
+    }
+
+    /// The schema of the objects that can be read like this.
+    pub(crate) fn describe<T>(read: impl FnOnce(&mut Fields) -> Option<T>) -> Value {
+        let mut fields = Fields::new(Map::new(), Bytes::new());
+        fields.described = Some(Described::default());
+        read(&mut fields);
+        let Described { properties, required } = fields.described.unwrap_or_default();
+        json!({
+            "type": "object", "properties": properties, "required": required, "additionalProperties": false,
+        })
     }
 
     /// A field that must be there.
-    pub(crate) fn required<T>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(&Value) -> Result<T, Bad>,
-    ) -> Option<T> {
-        if !self.object.contains_key(name) {
-            self.refuse(name, Bad("required", "is required".into()));
+    pub(crate) fn required<T>(&mut self, name: &'static str, kind: impl Kind<Value, T>) -> Option<T> {
+        match &mut self.described {
+            Some(described) => described.required.push(name),
+            None if !self.object.contains_key(name) => {
+                self.refuse(name, Bad("required", "is required".into()));
+            }
+            None => (),
         }
-        self.optional(name, read)
+        self.optional(name, kind)
     }
 
     /// A field that may be missing. One that is there must be right; `null` is not the same as missing.
-    pub(crate) fn optional<T>(
-        &mut self,
-        name: &'static str,
-        read: impl FnOnce(&Value) -> Result<T, Bad>,
-    ) -> Option<T> {
-        read(&self.object.remove(name)?).map_err(|bad| self.refuse(name, bad)).ok()
+    pub(crate) fn optional<T>(&mut self, name: &'static str, kind: impl Kind<Value, T>) -> Option<T> {
+        if let Some(described) = &mut self.described {
+            described.properties.insert(name.to_owned(), kind.schema());
+            return None;
+        }
+        kind.read(&self.object.remove(name)?).map_err(|bad| self.refuse(name, bad)).ok()
     }
 
     /// A list of objects that must be there and not empty. `None` if anything in it is wrong.
@@ -68,6 +119,12 @@ impl Fields {
         name: &'static str,
         mut read: impl FnMut(&mut Fields) -> Option<T>,
     ) -> Option<Vec<T>> {
+        if let Some(described) = &mut self.described {
+            let list = json!({ "type": "array", "minItems": 1, "items": Fields::describe(read) });
+            described.properties.insert(name.to_owned(), list);
+            described.required.push(name);
+            return None;
+        }
         let list = match self.object.remove(name) {
             Some(Value::Array(list)) if !list.is_empty() => list,
             Some(Value::Array(_)) => return self.refused(name, Bad("empty", "must not be empty".into())),
@@ -82,7 +139,8 @@ impl Fields {
                 continue;
             };
             let errors = mem::take(&mut self.errors);
-            let mut line = Fields { object, errors, within: Some((name, index)), text: Bytes::new() };
+            let within = Some((name, index));
+            let mut line = Fields { object, errors, within, text: Bytes::new(), described: None };
             found.extend(read(&mut line));
             line.refuse_unknown();
             self.errors = line.errors;
@@ -144,71 +202,109 @@ impl Fields {
 }
 
 /// An id that a client gives.
-pub(crate) fn id<T>(parse: fn(&str) -> Result<T, BadId>) -> impl Fn(&Value) -> Result<T, Bad> {
-    move |value| {
-        let text = value.as_str().ok_or(Bad::kind("must be a string"))?;
-        parse(text).map_err(|bad| Bad("invalid_id", bad.to_string().into()))
-    }
+pub(crate) fn id<T>(parse: fn(&str) -> Result<T, BadId>) -> impl Kind<Value, T> {
+    let schema = || json!({ "type": "string", "pattern": format!("^[A-Za-z0-9_-]{{{MIN_CLIENT_ID},{MAX_CLIENT_ID}}}$") });
+    kind(schema, move |value: &Value| recorded(parse, string(value)?))
+}
+
+/// An id that stands in the log already, in a text.
+pub(crate) fn known_id<T>(parse: fn(&str) -> Result<T, BadId>) -> impl Kind<str, T> {
+    let schema =
+        || json!({ "type": "string", "maxLength": MAX_RECORDED_ID, "pattern": r"^[^\x00-\x1f\x7f-\x9f]+$" });
+    kind(schema, move |text: &str| recorded(parse, text))
+}
+
+fn recorded<T>(parse: fn(&str) -> Result<T, BadId>, text: &str) -> Result<T, Bad> {
+    parse(text).map_err(|bad| Bad("invalid_id", bad.to_string().into()))
+}
+
+/// The text of a string.
+pub(crate) fn string(value: &Value) -> Result<&str, Bad> {
+    value.as_str().ok_or(Bad::kind("must be a string"))
 }
 
 /// A whole number, written as one: 1.0 is none.
-pub(crate) fn whole(range: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<u64, Bad> {
-    move |value| {
+pub(crate) fn whole(range: RangeInclusive<u64>) -> impl Kind<Value, u64> {
+    let (least, most) = (*range.start(), *range.end());
+    let schema = move || json!({ "type": "integer", "minimum": least, "maximum": most });
+    kind(schema, move |value: &Value| {
         let number = value.as_number().ok_or(Bad::kind("must be a whole number"))?;
         match number.as_u64() {
             Some(whole) if range.contains(&whole) => Ok(whole),
             None if number.as_i64().is_none() && number.as_f64().is_some_and(|n| n.abs() < 1e15) => {
                 Err(Bad::kind("must be a whole number, written without a point or an exponent"))
             }
-            _ => Err(Bad(
-                "out_of_range",
-                format!("must be a whole number from {} to {}", range.start(), range.end()).into(),
-            )),
+            _ => Err(Bad("out_of_range", format!("must be a whole number from {least} to {most}").into())),
         }
-    }
-}
-
-/// An amount of money.
-pub(crate) fn money(value: &Value) -> Result<Money, Bad> {
-    let number = value.as_number().ok_or(Bad::kind("must be a number with at most two decimals"))?;
-    let amount = match (number.as_i64(), number.as_f64()) {
-        (Some(whole), _) => whole
-            .checked_mul(100)
-            .ok_or(if whole < 0 { BadMoney::Negative } else { BadMoney::TooLarge })
-            .and_then(Money::from_minor),
-        (None, Some(number)) => Money::from_number(number),
-        (None, None) => Err(BadMoney::TooLarge),
-    };
-    amount.map_err(|bad| {
-        let code = if bad == BadMoney::TooFine { "too_fine" } else { "out_of_range" };
-        Bad(code, bad.to_string().into())
     })
 }
 
+/// An amount of money.
+pub(crate) fn money() -> impl Kind<Value, Money> {
+    let schema = || json!({ "type": "number", "minimum": 0, "maximum": MOST, "multipleOf": 0.01 });
+    kind(schema, |value: &Value| {
+        let number = value.as_number().ok_or(Bad::kind("must be a number with at most two decimals"))?;
+        let amount = match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => whole
+                .checked_mul(100)
+                .ok_or(if whole < 0 { BadMoney::Negative } else { BadMoney::TooLarge })
+                .and_then(Money::from_minor),
+            (None, Some(number)) => Money::from_number(number),
+            (None, None) => Err(BadMoney::TooLarge),
+        };
+        amount.map_err(|bad| {
+            let code = if bad == BadMoney::TooFine { "too_fine" } else { "out_of_range" };
+            Bad(code, bad.to_string().into())
+        })
+    })
+}
+
+/// [`Money::MAX`], as it is written.
+const MOST: u64 = 10_000_000_000_000;
+
 /// The amount nearest to a number.
-pub(crate) fn nearest_money(value: &Value) -> Result<Money, Bad> {
-    let number = value.as_f64().ok_or(Bad::kind("must be a number"))?;
-    Money::nearest(number).map_err(|bad| Bad("out_of_range", bad.to_string().into()))
+pub(crate) fn nearest_money() -> impl Kind<Value, Money> {
+    kind(
+        || json!({ "type": "number", "minimum": 0, "maximum": MOST }),
+        |value: &Value| {
+            let number = value.as_f64().ok_or(Bad::kind("must be a number"))?;
+            Money::nearest(number).map_err(|bad| Bad("out_of_range", bad.to_string().into()))
+        },
+    )
 }
 
 /// A currency code.
-pub(crate) fn currency(value: &Value) -> Result<Currency, Bad> {
-    let text = value.as_str().ok_or(Bad::kind("must be a string"))?;
-    Currency::parse(text).map_err(|bad| Bad("invalid_currency", bad.to_string().into()))
+pub(crate) fn currency() -> impl Kind<Value, Currency> {
+    kind(
+        || json!({ "type": "string", "pattern": "^[A-Z]{3}$" }),
+        |value: &Value| {
+            let code = string(value)?;
+            Currency::parse(code).map_err(|bad| Bad("invalid_currency", bad.to_string().into()))
+        },
+    )
 }
 
 /// Text for people: 1 to `longest` characters on one line, not only spaces.
-pub(crate) fn text(longest: usize) -> impl Fn(&Value) -> Result<String, Bad> {
-    move |value| words(value, longest, char::is_control)
+pub(crate) fn text(longest: usize) -> impl Kind<Value, String> {
+    const LINE: &str = r"[^\x00-\x1f\x7f-\x9f]";
+    kind(move || written(longest, LINE), move |value: &Value| words(value, longest, char::is_control))
 }
 
 /// Text for people that may have several lines.
-pub(crate) fn lines_of_text(longest: usize) -> impl Fn(&Value) -> Result<String, Bad> {
-    move |value| words(value, longest, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+pub(crate) fn lines_of_text(longest: usize) -> impl Kind<Value, String> {
+    const LINES: &str = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]";
+    let is_forbidden = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    kind(move || written(longest, LINES), move |value: &Value| words(value, longest, is_forbidden))
+}
+
+/// The schema of texts of these characters, not only spaces.
+fn written(longest: usize, characters: &str) -> Value {
+    let pattern = format!(r"^{characters}*[^\s\x00-\x1f\x7f-\x9f]{characters}*$");
+    json!({ "type": "string", "minLength": 1, "maxLength": longest, "pattern": pattern })
 }
 
 fn words(value: &Value, longest: usize, is_forbidden: impl Fn(char) -> bool) -> Result<String, Bad> {
-    let text = value.as_str().ok_or(Bad::kind("must be a string"))?;
+    let text = string(value)?;
     if text.trim().is_empty() {
         return Err(Bad("empty", "must not be blank".into()));
     }
@@ -222,14 +318,16 @@ fn words(value: &Value, longest: usize, is_forbidden: impl Fn(char) -> bool) -> 
 }
 
 /// One of some words.
-pub(crate) fn one_of<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Value) -> Result<T, Bad> {
-    move |value| {
-        let text = value.as_str().ok_or(Bad::kind("must be a string"))?;
+pub(crate) fn one_of<T: Copy>(words: &[(&'static str, T)]) -> impl Kind<Value, T> {
+    let schema =
+        || json!({ "type": "string", "enum": words.iter().map(|(word, _)| *word).collect::<Vec<_>>() });
+    kind(schema, move |value: &Value| {
+        let text = string(value)?;
         words.iter().find(|(word, _)| *word == text).map(|(_, meant)| *meant).ok_or_else(|| {
             let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             Bad("invalid_value", format!("must be one of {}", words.join(", ")).into())
         })
-    }
+    })
 }
 
 #[cfg(test)]
@@ -277,7 +375,7 @@ mod tests {
 
     #[test]
     fn a_whole_number_is_written_as_one() {
-        let read = |value| whole(1..=1_000)(&value).map_err(|bad| bad.0);
+        let read = |value| whole(1..=1_000).read(&value).map_err(|bad| bad.0);
         assert_eq!(read(json!(1)), Ok(1));
         assert_eq!(read(json!(1000)), Ok(1000));
         for kind in [json!(1.0), json!(1.5), json!(1e3), json!("1"), json!(true), json!(null), json!([1])] {
@@ -290,7 +388,7 @@ mod tests {
 
     #[test]
     fn money_has_at_most_two_decimals_and_is_bounded() {
-        let read = |value| money(&value).map(Money::minor).map_err(|bad| bad.0);
+        let read = |value| money().read(&value).map(Money::minor).map_err(|bad| bad.0);
         assert_eq!(read(json!(19.99)), Ok(1999));
         assert_eq!(read(json!(5)), Ok(500));
         assert_eq!(read(json!(0)), Ok(0));

@@ -14,8 +14,9 @@ use sha2::{Digest, Sha256};
 
 use crate::Api;
 use crate::answer::PREFERENCE_APPLIED;
-use crate::problem::Problem;
-use crate::request::{Caller, read_body};
+use crate::openapi::Operation;
+use crate::problem::{self, Problem};
+use crate::request::{Caller, read_body, say_unread};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -44,6 +45,21 @@ pub(crate) struct Once {
 /// What is kept of an answer in place of its body, because the body is shown once.
 #[derive(Debug, Clone)]
 pub(crate) struct KeptBody(pub(crate) Vec<u8>);
+
+/// What a route says whose answers are kept.
+pub(crate) fn say(operation: &mut Operation) {
+    let key = "The Idempotency-Key is not one of 1 to 255 visible ASCII characters.";
+    let running = "The first request with this Idempotency-Key is still being carried out.";
+    let another = "This Idempotency-Key was used for a request with other content.";
+    say_unread(operation);
+    operation
+        .takes_header("Idempotency-Key")
+        .refuses(StatusCode::BAD_REQUEST, "invalid_idempotency_key", key)
+        .refuses(StatusCode::CONFLICT, "request_in_progress", running)
+        .refuses(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", another)
+        .with_header(&[409], "Retry-After")
+        .with_header(&[200, 201, 202, 404, 409, 410, 412], "Idempotent-Replayed");
+}
 
 impl Once {
     /// What a request that changes something says of itself; `None` if it brings no key.
@@ -97,7 +113,7 @@ impl Once {
                 let response = next.run(Request::from_parts(parts, Body::from(body))).await;
                 Ok(self.keep(api, until, response).await)
             }
-            Claimed::Done(answer) => again(answer),
+            Claimed::Done(answer) => again(answer, caller),
             Claimed::Running => {
                 let detail =
                     "the first request with this Idempotency-Key is still being carried out; ask again";
@@ -150,8 +166,13 @@ fn is_decision(status: StatusCode) -> bool {
     status.is_success() || refused.contains(&status)
 }
 
-fn again(answer: KeptAnswer) -> Result<Response, Problem> {
+fn again(answer: KeptAnswer, caller: &Caller) -> Result<Response, Problem> {
     let KeptAnswer { status, headers, body } = answer;
+    let body = if StatusCode::from_u16(status).is_ok_and(|status| status.is_success()) {
+        body
+    } else {
+        problem::in_answer_to(body, &caller.request_id)
+    };
     let mut response = Response::builder().status(status).header(REPLAYED, HeaderValue::from_static("true"));
     for (name, value) in headers {
         response = response.header(name, value);

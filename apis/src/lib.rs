@@ -19,6 +19,7 @@ mod json;
 mod keys;
 pub mod limits;
 mod lines;
+pub mod openapi;
 mod orders;
 mod paging;
 mod params;
@@ -35,10 +36,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use event_store::{CatalogViews, EventLog, Idempotency, OrderViews, Stamper, StockViews};
+use serde_json::Value;
 
 use views::Pause;
 
 use access::{Access, Needs};
+use openapi::Operation;
 use table::{Query, Route, Table};
 
 /// What the API needs of the world.
@@ -77,11 +80,36 @@ pub fn router(api: Arc<Api>) -> Router {
     edge::around(table(), api)
 }
 
-/// Somebody else's routes, each with who may ask for it, with the same around them as around the API's own.
-pub fn around(router: Router, routes: &[(&'static str, &'static str, Needs)], api: Arc<Api>) -> Router {
-    let routes =
-        routes.iter().map(|&(method, path, needs)| Route { method, path, query: Query::Read, needs });
-    edge::enclose(router, routes.collect(), api)
+/// Somebody else's route: method, path, who may ask for it, and what is said of it.
+pub type Beside = (&'static str, &'static str, Needs, fn(&mut Operation));
+
+/// As [`router`], and beside it somebody else's routes, with the same around them, in one description.
+pub fn router_beside(others: Router, routes: &[Beside], api: Arc<Api>) -> Router {
+    let routes = beside(routes);
+    let own = edge::around(openapi::routes(all(), routes.clone()), api.clone());
+    own.merge(edge::enclose(others, routes, api))
+}
+
+/// The description of every route, and of somebody else's beside them: OpenAPI 3.1.
+pub fn description(routes: &[Beside]) -> Value {
+    openapi::document(&[table().routes, beside(routes)].concat())
+}
+
+/// What is said of nothing, or not said of something, in the description of every route and of somebody else's.
+pub fn mistakes(routes: &[Beside]) -> Vec<String> {
+    openapi::mistakes(&[table().routes, beside(routes)].concat())
+}
+
+fn beside(routes: &[Beside]) -> Vec<Route> {
+    let route = |&(method, path, needs, says): &Beside| Route {
+        method,
+        path,
+        query: Query::Read,
+        needs,
+        asks: |_| (),
+        says,
+    };
+    routes.iter().map(route).collect()
 }
 
 /// The routes of orders, customers and products: what the function `oms-api` serves.
@@ -118,15 +146,19 @@ const OMS: &str = "oms-api";
 const IMS: &str = "ims-api";
 const CHAOS: &str = "chaos-api";
 
-/// Each API says whether it lives and is ready; one machine is one, and says so once.
+/// Each API says whether it lives and is ready, and what it takes; one machine is one, and says so once.
 fn table() -> Table {
+    openapi::routes(all(), Vec::new())
+}
+
+fn all() -> Table {
     health::routes(forging(ims(oms(Table::default()))))
 }
 
 fn table_of(binary: &str) -> Table {
     match binary {
-        OMS => health::routes(oms(Table::default())),
-        IMS => health::routes(ims(Table::default())),
+        OMS => openapi::routes(health::routes(oms(Table::default())), Vec::new()),
+        IMS => openapi::routes(health::routes(ims(Table::default())), Vec::new()),
         CHAOS => forging(Table::default()),
         _ => Table::default(),
     }

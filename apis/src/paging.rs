@@ -3,6 +3,9 @@
 use std::fmt::Display;
 
 use auth::hmac;
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use event_store::{After, Direction, Page, Window};
@@ -10,9 +13,11 @@ use events::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::json;
 
 use crate::Api;
-use crate::fields::Bad;
+use crate::fields::{Bad, kind};
+use crate::openapi::{Asks, Operation};
 use crate::params::{self, Params};
 use crate::problem::Problem;
 
@@ -31,6 +36,57 @@ impl<Row: Serialize> Serialize for Listing<'_, Row> {
             map.serialize_entry("next_token", token)?;
         }
         map.end()
+    }
+}
+
+/// What narrows a list down.
+pub(crate) trait Filter: Sized {
+    /// Reads it from a query string.
+    fn read(params: &mut Params) -> Self;
+}
+
+impl Filter for () {
+    fn read(_: &mut Params) {}
+}
+
+/// What is wanted of a list: what narrows it down, and which page. What is wrong is said when the page is known.
+#[derive(Debug)]
+pub(crate) struct Wanted<F = ()> {
+    pub(crate) filter: F,
+    pub(crate) limit: usize,
+    token: Option<String>,
+    params: Params,
+}
+
+impl<F: Filter, S: Send + Sync> FromRequestParts<S> for Wanted<F> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut params = Params::of(&parts.uri)?;
+        let (filter, limit, token) = read(&mut params);
+        Ok(Wanted { filter, limit: limit.unwrap_or(params::LIMIT), token, params })
+    }
+}
+
+fn read<F: Filter>(params: &mut Params) -> (F, Option<usize>, Option<String>) {
+    let filter = F::read(params);
+    let limit = params.read("limit", params::limit());
+    let token = || json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" });
+    (filter, limit, params.read("next_token", kind(token, |text: &str| Ok(text.to_owned()))))
+}
+
+impl<F: Filter> Asks for Wanted<F> {
+    fn ask(operation: &mut Operation) {
+        for (name, schema) in Params::describe(read::<F>) {
+            let what = match name {
+                "limit" => "How many rows a page has at most.",
+                "next_token" => "Where to go on: from the page before, of the same query.",
+                _ => "",
+            };
+            operation.in_query(name, what, schema);
+        }
+        let when = "A parameter is wrong, unknown, or given twice: `errors` says which.";
+        operation.refuses(StatusCode::BAD_REQUEST, "invalid_parameters", when);
     }
 }
 
@@ -64,24 +120,38 @@ impl List {
         Listing { name, rows: &page.rows, next_token: place.map(|place| self.token(place)) }
     }
 
-    /// Reads `limit` and `next_token`: the window onto a list, newest first.
-    pub(crate) fn window(&self, params: &mut Params) -> Window {
-        let limit = params.read("limit", params::limit).unwrap_or(params::LIMIT);
-        let after: Option<(i64, String)> = self.place(params);
+    /// The window onto a list, newest first.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the query string.
+    pub(crate) fn window<F>(&self, wanted: Wanted<F>) -> Result<Window, Problem> {
+        let limit = wanted.limit;
+        let after: Option<(i64, String)> = self.place(wanted)?;
         let after = after.map(|(at, id)| After { created_at: Timestamp::from_millis(at), id });
-        Window { limit, after, direction: Direction::Descending }
+        Ok(Window { limit, after, direction: Direction::Descending })
     }
 
-    /// Reads `next_token`: where in the list to go on.
-    pub(crate) fn place<Place: DeserializeOwned>(&self, params: &mut Params) -> Option<Place> {
-        params.read("next_token", |text| {
-            let token: Option<Token<Place>> = self.read(text);
-            let token = token.ok_or(Bad("invalid_token", "must be the next_token of an answer".into()))?;
-            if token.0 != self.fingerprint {
-                return Err(Bad("token_of_another_query", "must be the next_token of the same query".into()));
-            }
-            Ok(token.1)
-        })
+    /// Where in the list to go on.
+    ///
+    /// # Errors
+    /// As [`List::window`].
+    pub(crate) fn place<F, Place: DeserializeOwned>(
+        &self,
+        wanted: Wanted<F>,
+    ) -> Result<Option<Place>, Problem> {
+        let Wanted { token, mut params, .. } = wanted;
+        let place = token.and_then(|text| {
+            let token: Option<Token<Place>> = self.read(&text);
+            let bad = match token {
+                Some(token) if token.0 == self.fingerprint => return Some(token.1),
+                Some(_) => Bad("token_of_another_query", "must be the next_token of the same query".into()),
+                None => Bad("invalid_token", "must be the next_token of an answer".into()),
+            };
+            params.refuse("next_token", bad);
+            None
+        });
+        params.finish()?;
+        Ok(place)
     }
 
     fn read<Place: DeserializeOwned>(&self, text: &str) -> Option<Token<Place>> {

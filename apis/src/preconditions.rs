@@ -11,6 +11,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::Response;
 
+use crate::openapi::{Asks, Operation};
 use crate::problem::Problem;
 
 /// The `ETag` of a version.
@@ -34,6 +35,15 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
         let tags = tags(&parts.headers, &IF_MATCH);
         let any = tags.is_empty() || tags.iter().any(|tag| tag == "*");
         Ok(if any { IfMatch::Any } else { IfMatch::OneOf(tags) })
+    }
+}
+
+impl Asks for IfMatch {
+    fn ask(operation: &mut Operation) {
+        let when =
+            "The order has changed since the version that If-Match names; `current_etag` is what there is.";
+        operation.takes_header("If-Match");
+        operation.refuses(StatusCode::PRECONDITION_FAILED, "precondition_failed", when);
     }
 }
 

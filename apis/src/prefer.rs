@@ -12,6 +12,7 @@ use event_store::{OrderRow, StoreError};
 use events::OrderId;
 
 use crate::Api;
+use crate::openapi::{Asks, Operation};
 
 /// The longest wait, in seconds: behind API Gateway, a function has ten for the whole request.
 const MAX_WAIT: u64 = 5;
@@ -28,6 +29,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Wait {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Wait(asked(&parts.headers)))
+    }
+}
+
+impl Asks for Wait {
+    fn ask(operation: &mut Operation) {
+        operation.takes_header("Prefer").with_header(&[200, 201], "Preference-Applied");
     }
 }
 

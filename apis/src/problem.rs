@@ -195,6 +195,17 @@ struct Rendered<'a> {
     extra: &'a Map<String, Value>,
 }
 
+/// A problem as it was kept, before it was known whom it answers, as it goes to whoever asks again.
+pub(crate) fn in_answer_to(kept: String, instance: &str) -> String {
+    match serde_json::from_str(&kept) {
+        Ok(Value::Object(mut problem)) => {
+            problem.insert("instance".to_owned(), instance.into());
+            Value::Object(problem).to_string()
+        }
+        Ok(_) | Err(_) => kept,
+    }
+}
+
 /// `order_exists` as people write it: `Order exists`.
 pub fn title(code: &str) -> String {
     let mut title = code.replace('_', " ");

@@ -3,39 +3,43 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use catalog::fold_product;
 use event_store::{ProductRow, StoreError};
-use events::{Event, Priority, ProductId, ProductListed, ProductRepriced, ProductWithdrawn, Sku, StreamKey};
+use events::{
+    Currency, Event, Money, Priority, ProductId, ProductListed, ProductRepriced, ProductWithdrawn, Sku,
+    StreamKey,
+};
+use serde_json::json;
 
 use crate::Api;
 use crate::access::Needs;
 use crate::answer::Answer;
 use crate::fields::{Fields, currency, id, money, text};
-use crate::params::Params;
+use crate::openapi::Operation;
+use crate::paging::Wanted;
 use crate::preconditions::IfMatch;
 use crate::problem::Problem;
-use crate::request::{Caller, Named, PathText, unknown};
+use crate::request::{Caller, Named, PathText, Said, Sent, unknown};
 use crate::settle::Settled;
 use crate::table::Table;
 
 pub(crate) fn routes(table: Table) -> Table {
     table
-        .post(Needs::OPERATOR, "/products", add)
-        .list(Needs::Nothing, "/products", list)
-        .get(Needs::Nothing, "/products/{id}", product)
-        .patch(Needs::OPERATOR, "/products/{id}", reprice)
-        .delete(Needs::OPERATOR, "/products/{id}", withdraw)
-        .get(Needs::Nothing, "/products/name/{name}", by_name)
+        .post(Needs::OPERATOR, "/products", add, add_says)
+        .list(Needs::Nothing, "/products", list, list_says)
+        .get(Needs::Nothing, "/products/{id}", product, product_says)
+        .patch(Needs::OPERATOR, "/products/{id}", reprice, reprice_says)
+        .delete(Needs::OPERATOR, "/products/{id}", withdraw, withdraw_says)
+        .get(Needs::Nothing, "/products/name/{name}", by_name, by_name_says)
 }
 
 /// `POST /products` {product_id?, sku, name, price, currency?}. It can be ordered as soon as this answers.
-async fn add(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> Result<Answer, Problem> {
-    let product_id = body.optional("product_id", id(ProductId::parse));
-    let sku = body.required("sku", id(Sku::parse));
-    let name = body.required("name", text(200));
-    let price = body.required("price", money);
-    let currency = body.optional("currency", currency).unwrap_or_default();
-    let ((sku, name), price) = body.finish(sku.zip(name).zip(price))?;
+async fn add(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Sent(Offer { product_id, sku, name, price, currency }): Sent<Offer>,
+) -> Result<Answer, Problem> {
     let product_id = product_id
         .unwrap_or_else(|| ProductId::parse(sku.as_str()).expect("SKUs and product ids have the same rule"));
     if let Some(other) =
@@ -68,6 +72,52 @@ async fn add(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> R
     }
 }
 
+fn add_says(says: &mut Operation) {
+    let exists = "The product_id was listed with another SKU, name, price or currency.";
+    let withdrawn = "The product was withdrawn; list it under another product_id.";
+    says.summary("List a product")
+        .detail("It can be ordered as soon as this answers.")
+        .field("product_id", "Names the product; the SKU does, if nothing is said.")
+        .field("sku", "What is counted when it is sold.")
+        .field("name", "What it is called.")
+        .field("price", "What one costs.")
+        .field("currency", "In which currency: ISO 4217. USD, if nothing is said.")
+        .example("a cup", json!({ "sku": "CUP-BLUE", "name": "Blue cup", "price": 7.5 }))
+        .answers::<ProductRow>(201, "The product.")
+        .with_header(&[201], "Location")
+        .answers::<ProductRow>(200, "The product was listed before, and is the same.")
+        .versioned()
+        .refuses(StatusCode::CONFLICT, "sku_taken", "Another product sells the SKU.")
+        .refuses(StatusCode::CONFLICT, "product_exists", exists)
+        .refuses(StatusCode::CONFLICT, "product_withdrawn", withdrawn)
+        .refuses(
+            StatusCode::NOT_FOUND,
+            "product_not_found",
+            "What stands under the product_id cannot be read.",
+        );
+}
+
+/// A product to be listed.
+#[derive(Debug)]
+struct Offer {
+    product_id: Option<ProductId>,
+    sku: Sku,
+    name: String,
+    price: Money,
+    currency: Currency,
+}
+
+impl Said for Offer {
+    fn read(body: &mut Fields) -> Option<Self> {
+        let product_id = body.optional("product_id", id(ProductId::parse));
+        let sku = body.required("sku", id(Sku::parse));
+        let name = body.required("name", text(200));
+        let price = body.required("price", money());
+        let currency = body.optional("currency", currency()).unwrap_or_default();
+        Some(Offer { product_id, sku: sku?, name: name?, price: price?, currency })
+    }
+}
+
 /// So often a change of price looks again whether somebody else was faster.
 const LOOKS: u32 = 16;
 
@@ -79,11 +129,8 @@ async fn reprice(
     Named(id): Named<ProductId>,
     caller: Caller,
     if_match: IfMatch,
-    mut body: Fields,
+    Sent(Price { price, currency: wanted }): Sent<Price>,
 ) -> Result<Answer, Problem> {
-    let price = body.required("price", money);
-    let wanted = body.optional("currency", currency);
-    let price = body.finish(price)?;
     for _ in 0..LOOKS {
         let stream = api.log.read_stream(&StreamKey::Product(id.clone()).pk()).await?;
         let row = views::project::product_row(&stream).ok_or_else(unknown::<ProductId>)?;
@@ -114,6 +161,35 @@ async fn reprice(
     Err(StoreError::Unavailable("somebody else was faster each time".into()).into())
 }
 
+fn reprice_says(says: &mut Operation) {
+    says.summary("Change a price")
+        .detail(
+            "What the product costs from now on. Orders that stand keep the price at which they were placed.",
+        )
+        .field("price", "What one costs now.")
+        .field("currency", "In which currency: ISO 4217. As before, if nothing is said.")
+        .example("dearer", json!({ "price": 8.5 }))
+        .answers::<ProductRow>(200, "The product, at the new price.")
+        .versioned()
+        .refuses(StatusCode::CONFLICT, "product_withdrawn", "The product was withdrawn.")
+        .refuses(StatusCode::CONFLICT, "slot_taken", "A forged event has the last revision that there is.");
+}
+
+/// Another price.
+#[derive(Debug)]
+struct Price {
+    price: Money,
+    currency: Option<Currency>,
+}
+
+impl Said for Price {
+    fn read(body: &mut Fields) -> Option<Self> {
+        let price = body.required("price", money());
+        let currency = body.optional("currency", currency());
+        Some(Price { price: price?, currency })
+    }
+}
+
 fn gone() -> Problem {
     Problem::conflict("product_withdrawn", "this product was withdrawn; list it under another product_id")
 }
@@ -139,6 +215,15 @@ async fn withdraw(
     Ok(Answer::ok(&row).seen(row.seen))
 }
 
+fn withdraw_says(says: &mut Operation) {
+    let unreadable = "The decision was settled by an event that cannot be read.";
+    says.summary("Withdraw a product")
+        .detail("It can no longer be ordered. Orders that stand are not touched.")
+        .answers::<ProductRow>(200, "The product, withdrawn.")
+        .versioned()
+        .refuses(StatusCode::CONFLICT, "slot_taken", unreadable);
+}
+
 /// The row of the product's stream, written down so that orders see it at once.
 async fn project(api: &Api, id: &ProductId) -> Result<ProductRow, Problem> {
     let row = folded(api, id).await?.ok_or_else(unknown::<ProductId>)?;
@@ -159,6 +244,10 @@ async fn product(State(api): State<Arc<Api>>, Named(id): Named<ProductId>) -> Re
     Ok(Answer::ok(&row).seen(row.seen))
 }
 
+fn product_says(says: &mut Operation) {
+    says.summary("Show a product").answers::<ProductRow>(200, "The product.").spares();
+}
+
 /// `GET /products/name/{name}`: the product of exactly this name that can be ordered.
 async fn by_name(State(api): State<Arc<Api>>, PathText(name): PathText) -> Result<Answer, Problem> {
     let name = name.filter(|name| !name.contains(char::is_control)).ok_or_else(unnamed)?;
@@ -170,10 +259,21 @@ fn unnamed() -> Problem {
     Problem::not_found("product_not_found", "no product of this name can be ordered")
 }
 
-async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
+fn by_name_says(says: &mut Operation) {
+    says.summary("Find a product by its name")
+        .in_path("name", "What the product is called, letter by letter.", "Red teapot")
+        .answers::<ProductRow>(200, "The product of this name that can be ordered.")
+        .spares()
+        .refuses(StatusCode::NOT_FOUND, "product_not_found", "No product of this name can be ordered.");
+}
+
+fn list_says(says: &mut Operation) {
+    says.summary("List products, newest first").lists::<ProductRow>("products", "A page of the catalogue.");
+}
+
+async fn list(State(api): State<Arc<Api>>, wanted: Wanted) -> Result<Answer, Problem> {
     let list = api.list_of("products").await?;
-    let window = list.window(&mut params);
-    params.finish()?;
+    let window = list.window(wanted)?;
     let page = api.catalog.products(&window).await?;
     Ok(Answer::ok(&list.page("products", &page)))
 }

@@ -21,6 +21,7 @@ use tracing::Span;
 use crate::fields::{Bad, Fields};
 use crate::json::{self, Twice};
 use crate::limits::Standing;
+use crate::openapi::{Asks, Operation};
 use crate::problem::Problem;
 
 /// The largest body that is read, in bytes.
@@ -135,6 +136,14 @@ impl From<Unread> for Problem {
     }
 }
 
+/// What a route says that reads a body.
+pub(crate) fn say_unread(operation: &mut Operation) {
+    let when = "The body ended before its announced end.";
+    operation.refuses(StatusCode::BAD_REQUEST, "broken_body", when);
+    let when = "The body has more than 64 KiB.";
+    operation.refuses(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", when);
+}
+
 /// The whole body.
 pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Unread> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -185,6 +194,42 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     }
 }
 
+/// What a body says.
+pub(crate) trait Said: Sized {
+    /// Whether fields that are not asked for are passed over.
+    const PASSES_OVER: bool = false;
+    /// Reads it. Every field is asked for, whatever the others are: that is how a body's schema comes to be.
+    fn read(fields: &mut Fields) -> Option<Self>;
+}
+
+/// What the body of a request says, if nothing is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Sent<T>(pub(crate) T);
+
+impl<T: Said, S: Send + Sync> FromRequest<S> for Sent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let mut fields = Fields::from_request(request, state).await?;
+        let said = T::read(&mut fields);
+        fields.finish(said).map(Sent)
+    }
+}
+
+impl<T: Said> Asks for Sent<T> {
+    fn ask(operation: &mut Operation) {
+        let kind = "The content-type is not application/json.";
+        let json = "The body is no JSON, or an object in it names a key twice.";
+        let wrong = "A field is wrong, missing, or unknown: `errors` says which.";
+        say_unread(operation);
+        operation
+            .takes(Fields::describe(T::read))
+            .refuses(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", kind)
+            .refuses(StatusCode::BAD_REQUEST, "malformed_json", json)
+            .refuses(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", wrong);
+    }
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     let Some(Ok(announced)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
     let kind = announced.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -201,15 +246,18 @@ pub(crate) trait PathId: Sized {
     const NOT_FOUND: &'static str;
     /// What it names.
     const WHAT: &'static str;
+    /// One of them.
+    const EXAMPLE: &'static str;
     /// Reads it; looser than for new ids, because older events and the compatibility API name things too.
     fn read(text: &str) -> Option<Self>;
 }
 
 macro_rules! path_id {
-    ($id:ident, $what:literal, $code:literal) => {
+    ($id:ident, $what:literal, $code:literal, $example:literal) => {
         impl PathId for $id {
             const NOT_FOUND: &'static str = $code;
             const WHAT: &'static str = $what;
+            const EXAMPLE: &'static str = $example;
             fn read(text: &str) -> Option<Self> {
                 $id::recorded(text).ok()
             }
@@ -217,10 +265,10 @@ macro_rules! path_id {
     };
 }
 
-path_id!(OrderId, "order", "order_not_found");
-path_id!(CustomerId, "customer", "customer_not_found");
-path_id!(ProductId, "product", "product_not_found");
-path_id!(Sku, "SKU", "sku_not_found");
+path_id!(OrderId, "order", "order_not_found", "order-0001");
+path_id!(CustomerId, "customer", "customer_not_found", "anna-1");
+path_id!(ProductId, "product", "product_not_found", "teapot");
+path_id!(Sku, "SKU", "sku_not_found", "TEAPOT-RED");
 
 /// 404 for the thing with this id.
 pub(crate) fn unknown<Id: PathId>() -> Problem {
@@ -236,9 +284,24 @@ impl<Id: PathId, S: Send + Send + Sync> FromRequestParts<S> for Named<Id> {
     }
 }
 
+impl<Id: PathId> Asks for Named<Id> {
+    fn ask(operation: &mut Operation) {
+        for name in operation.names() {
+            operation.in_path(name, &format!("Names the {}.", Id::WHAT), Id::EXAMPLE);
+        }
+        let when = format!("There is no {} with this id, or it is somebody else's.", Id::WHAT);
+        operation.refuses(StatusCode::NOT_FOUND, Id::NOT_FOUND, &when);
+    }
+}
+
 /// The name in the path; `None` if it is no text.
 #[derive(Debug, Clone)]
 pub(crate) struct PathText(pub(crate) Option<String>);
+
+/// What it is, the handler's description says.
+impl Asks for PathText {
+    fn ask(_: &mut Operation) {}
+}
 
 impl<S: Send + Send + Sync> FromRequestParts<S> for PathText {
     type Rejection = Infallible;

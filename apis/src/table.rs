@@ -8,6 +8,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post};
 
 use crate::Api;
 use crate::access::Needs;
+use crate::openapi::{Arguments, Operation};
 
 /// Routes, and the router that serves them.
 #[derive(Default)]
@@ -23,7 +24,14 @@ pub(crate) struct Route {
     pub(crate) path: &'static str,
     pub(crate) query: Query,
     pub(crate) needs: Needs,
+    /// What its handler's arguments say of the requests that it takes.
+    pub(crate) asks: Says,
+    /// What else is said of it.
+    pub(crate) says: Says,
 }
+
+/// Says something of a route.
+pub(crate) type Says = fn(&mut Operation);
 
 /// What becomes of a query string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,72 +60,78 @@ pub(crate) const LOGIN: &str = "/login";
 pub(crate) const USERS: &str = "/users";
 
 impl Table {
-    pub(crate) fn get<H: Handler<T, Arc<Api>>, T: 'static>(
+    pub(crate) fn get<H: Handler<T, Arc<Api>>, T: Arguments + 'static>(
         self,
         needs: Needs,
         path: &'static str,
         handler: H,
+        says: Says,
     ) -> Self {
-        self.on(needs, "GET", path, Query::Refused, get(handler))
+        self.on(needs, ("GET", path), Query::Refused, get(handler), (T::ask, says))
     }
 
-    /// A GET whose handler takes [`crate::params::Params`].
-    pub(crate) fn list<H: Handler<T, Arc<Api>>, T: 'static>(
+    /// A GET whose handler takes a [`crate::paging::Wanted`].
+    pub(crate) fn list<H: Handler<T, Arc<Api>>, T: Arguments + 'static>(
         self,
         needs: Needs,
         path: &'static str,
         handler: H,
+        says: Says,
     ) -> Self {
-        self.on(needs, "GET", path, Query::Read, get(handler))
+        self.on(needs, ("GET", path), Query::Read, get(handler), (T::ask, says))
     }
 
-    pub(crate) fn post<H: Handler<T, Arc<Api>>, T: 'static>(
+    pub(crate) fn post<H: Handler<T, Arc<Api>>, T: Arguments + 'static>(
         self,
         needs: Needs,
         path: &'static str,
         handler: H,
+        says: Says,
     ) -> Self {
-        self.on(needs, "POST", path, Query::Refused, post(handler))
+        self.on(needs, ("POST", path), Query::Refused, post(handler), (T::ask, says))
     }
 
     /// A POST of the compatibility API.
-    pub(crate) fn compat<H: Handler<T, Arc<Api>>, T: 'static>(
+    pub(crate) fn compat<H: Handler<T, Arc<Api>>, T: Arguments + 'static>(
         self,
         needs: Needs,
         path: &'static str,
         handler: H,
+        says: Says,
     ) -> Self {
-        self.on(needs, "POST", path, Query::Ignored, post(handler))
+        self.on(needs, ("POST", path), Query::Ignored, post(handler), (T::ask, says))
     }
 
-    pub(crate) fn patch<H: Handler<T, Arc<Api>>, T: 'static>(
+    pub(crate) fn patch<H: Handler<T, Arc<Api>>, T: Arguments + 'static>(
         self,
         needs: Needs,
         path: &'static str,
         handler: H,
+        says: Says,
     ) -> Self {
-        self.on(needs, "PATCH", path, Query::Refused, patch(handler))
+        self.on(needs, ("PATCH", path), Query::Refused, patch(handler), (T::ask, says))
     }
 
-    pub(crate) fn delete<H: Handler<T, Arc<Api>>, T: 'static>(
+    pub(crate) fn delete<H: Handler<T, Arc<Api>>, T: Arguments + 'static>(
         self,
         needs: Needs,
         path: &'static str,
         handler: H,
+        says: Says,
     ) -> Self {
-        self.on(needs, "DELETE", path, Query::Refused, delete(handler))
+        self.on(needs, ("DELETE", path), Query::Refused, delete(handler), (T::ask, says))
     }
 
     fn on(
         mut self,
         needs: Needs,
-        method: &'static str,
-        path: &'static str,
+        (method, path): (&'static str, &'static str),
         query: Query,
         handler: MethodRouter<Arc<Api>>,
+        (asks, says): (Says, Says),
     ) -> Self {
         self.router = self.router.route(path, handler);
-        self.routes.push(Route { method, path, query, needs });
+        self.routes.push(Route { method, path, query, needs, asks, says });
         self
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use auth::{digest, password};
+use auth::{Principal, digest, password};
 use axum::extract::State;
 use axum::http::StatusCode;
-use event_store::{Allowance, Role, User, UserRow};
+use event_store::{Allowance, Personal, Role, User, UserRow};
 use events::{CustomerId, Timestamp};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -14,18 +15,20 @@ use crate::Api;
 use crate::access::Needs;
 use crate::answer::Answer;
 use crate::customers;
-use crate::fields::{Bad, Fields, id, one_of};
-use crate::params::Params;
+use crate::fields::{Bad, Fields, Kind, id, kind, one_of, string};
+use crate::openapi::Operation;
+use crate::paging::Wanted;
 use crate::problem::Problem;
-use crate::request::Caller;
+use crate::request::{Caller, Said, Sent};
+use crate::shape;
 use crate::table::{LOGIN, Table, USERS};
 
 pub(crate) fn routes(table: Table) -> Table {
     table
-        .post(Needs::Perhaps, USERS, register)
-        .list(Needs::ADMIN, USERS, list)
-        .get(Needs::CUSTOMER, "/users/me", me)
-        .post(Needs::Nothing, LOGIN, log_in)
+        .post(Needs::Perhaps, USERS, register, register_says)
+        .list(Needs::ADMIN, USERS, list, list_says)
+        .get(Needs::CUSTOMER, "/users/me", me, me_says)
+        .post(Needs::Nothing, LOGIN, log_in, log_in_says)
 }
 
 /// Wrong passwords for one name: from one address, so that nobody far away keeps its owner out; and from all of them
@@ -41,16 +44,11 @@ pub(crate) fn logins_of(username: &str) -> String {
 /// `POST /users` {username, password, name?, email?, address?}: somebody registers, and is a customer from then on. With
 /// {role, customer_id?} an admin makes a user of any role. A repeat with the same password completes what an earlier
 /// request may have left undone.
-async fn register(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> Result<Answer, Problem> {
-    let username = body.required("username", username);
-    let password = body.required("password", new_password);
-    let role = body.optional("role", one_of(&Role::ALL.map(|role| (role.as_str(), role))));
-    let customer_id = body.optional("customer_id", id(CustomerId::parse));
-    let personal = customers::personal(&mut body);
-    if customer_id.is_some() && role.is_some_and(|role| role != Role::Customer) {
-        body.refuse("customer_id", Bad("not_applicable", "goes only with role customer".into()));
-    }
-    let (username, password) = body.finish(username.zip(password))?;
+async fn register(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Sent(Newcomer { username, password, role, customer_id, personal }): Sent<Newcomer>,
+) -> Result<Answer, Problem> {
     if role.is_some() || customer_id.is_some() {
         // Who says what somebody may is somebody who may say so.
         caller.has(Role::Admin)?;
@@ -82,6 +80,61 @@ async fn register(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields)
         customers::not_for_the_erased(&api, customer_id).await?;
     }
     Ok(if is_new { Answer::created(&row, "/users/me".into()) } else { Answer::ok(&row) })
+}
+
+fn register_says(says: &mut Operation) {
+    says.summary("Register")
+        .detail(
+            "Whoever registers is a customer from then on. With `role` or `customer_id` an admin makes a user of any role. \
+             A repeat with the same password is the same registration.",
+        )
+        .field("username", "What is typed at the login; upper and lower case are one.")
+        .field("password", "At least 15 characters, at most 256 bytes.")
+        .field("role", "What the user may ask for; an admin's to say.")
+        .field("customer_id", "Who the user is as a customer; an admin's to say, and goes with the role customer.")
+        .example("anna", json!({ "username": "anna", "password": "correct horse battery", "name": "Anna" }))
+        .answers::<UserRow>(201, "The user.")
+        .with_header(&[201], "Location")
+        .answers::<UserRow>(200, "The user was registered before, with this password.")
+        .refuses(StatusCode::FORBIDDEN, "forbidden", "Only an admin says what somebody may.")
+        .refuses(StatusCode::UNAUTHORIZED, "unauthenticated", "Only an admin says what somebody may, and nothing was shown.")
+        .refuses(StatusCode::CONFLICT, "username_taken", "The username is taken.");
+    customers::say_personal(says);
+    customers::say_unregistered(says);
+    say_tries(says);
+}
+
+/// Somebody who wants to log in from now on.
+struct Newcomer {
+    username: String,
+    password: String,
+    role: Option<Role>,
+    customer_id: Option<CustomerId>,
+    personal: Personal,
+}
+
+impl Said for Newcomer {
+    fn read(body: &mut Fields) -> Option<Self> {
+        let username = body.required("username", username());
+        let password = body.required("password", new_password());
+        let role = body.optional("role", one_of(&Role::ALL.map(|role| (role.as_str(), role))));
+        let customer_id = body.optional("customer_id", id(CustomerId::parse));
+        let personal = customers::personal(body);
+        if customer_id.is_some() && role.is_some_and(|role| role != Role::Customer) {
+            body.refuse("customer_id", Bad("not_applicable", "goes only with role customer".into()));
+        }
+        Some(Newcomer { username: username?, password: password?, role, customer_id, personal })
+    }
+}
+
+/// What is said of passwords that are tried.
+fn say_tries(says: &mut Operation) {
+    let many =
+        "There were 15 wrong passwords for this username from your address in 10 minutes, or 100 from all.";
+    let busy = "Too many are registering or logging in just now.";
+    says.refuses(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", many)
+        .with_header(&[429], "Retry-After")
+        .refuses(StatusCode::SERVICE_UNAVAILABLE, "too_busy", busy);
 }
 
 /// The user of this name, if whoever asks knows the password and wants the same.
@@ -122,10 +175,13 @@ async fn checked(
     Ok(user.filter(|_| is_right))
 }
 
-async fn list(State(api): State<Arc<Api>>, mut params: Params) -> Result<Answer, Problem> {
+fn list_says(says: &mut Operation) {
+    says.summary("List users, newest first").lists::<UserRow>("users", "A page of users.");
+}
+
+async fn list(State(api): State<Arc<Api>>, wanted: Wanted) -> Result<Answer, Problem> {
     let list = api.list_of("users").await?;
-    let window = list.window(&mut params);
-    params.finish()?;
+    let window = list.window(wanted)?;
     let page = api.access.users.users(&window).await?;
     Ok(Answer::ok(&list.page("users", &page)))
 }
@@ -135,19 +191,68 @@ async fn me(caller: Caller) -> Answer {
     Answer::ok(&caller.principal)
 }
 
+fn me_says(says: &mut Operation) {
+    says.summary("Show who asks").answers::<Principal>(200, "Who asks, as this system knows them.");
+}
+
 /// `POST /login` {username, password}: a token for `Authorization: Bearer`.
-async fn log_in(State(api): State<Arc<Api>>, caller: Caller, mut body: Fields) -> Result<Answer, Problem> {
-    let username = body.required("username", username);
-    let password = body.required("password", any_password);
-    let (username, password) = body.finish(username.zip(password))?;
+async fn log_in(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Sent(Login { username, password }): Sent<Login>,
+) -> Result<Answer, Problem> {
     let Some(User { row: user, .. }) = checked(&api, &caller, &username, password).await? else {
         let detail = "there is no user of this name with this password";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "invalid_login", detail));
     };
-    let (token, lifetime) = api.access.authenticator.token_for(&user).await?;
-    Ok(Answer::ok(
-        &json!({ "token": token, "token_type": "Bearer", "expires_in": lifetime, "role": user.role }),
-    ))
+    let (token, expires_in) = api.access.authenticator.token_for(&user).await?;
+    Ok(Answer::ok(&Token { token, token_type: "Bearer", expires_in, role: user.role }))
+}
+
+fn log_in_says(says: &mut Operation) {
+    says.summary("Log in")
+        .field("username", "As it was registered.")
+        .field("password", "As it was registered.")
+        .example("anna", json!({ "username": "anna", "password": "correct horse battery" }))
+        .answers::<Token>(200, "A token for `Authorization: Bearer`.")
+        .refuses(
+            StatusCode::UNAUTHORIZED,
+            "invalid_login",
+            "There is no user of this name with this password.",
+        );
+    say_tries(says);
+}
+
+/// Who wants to log in.
+struct Login {
+    username: String,
+    password: String,
+}
+
+impl Said for Login {
+    fn read(body: &mut Fields) -> Option<Self> {
+        let username = body.required("username", username());
+        let password = body.required("password", any_password());
+        Some(Login { username: username?, password: password? })
+    }
+}
+
+#[derive(Serialize)]
+struct Token {
+    token: String,
+    token_type: &'static str,
+    expires_in: i64,
+    role: Role,
+}
+
+shape! {
+    "What a login opens.",
+    Token as "Token" {
+        token: "Goes behind `Authorization: Bearer`." = "eyJhbGciOiJIUzI1NiJ9.…",
+        token_type: "How it is shown." = "Bearer",
+        expires_in: "For so many seconds it opens anything." = 3600,
+        role: "What its user may ask for.",
+    }
 }
 
 fn too_many(now: Timestamp, again: Timestamp) -> Problem {
@@ -157,31 +262,41 @@ fn too_many(now: Timestamp, again: Timestamp) -> Problem {
 }
 
 /// 3 to 64 characters that people type, in lower case from here on.
-fn username(value: &Value) -> Result<String, Bad> {
-    let text = value.as_str().ok_or(Bad::kind("must be a string"))?;
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._@+-".contains(c);
-    if (3..=64).contains(&text.len()) && text.chars().all(is_plain) {
-        Ok(text.to_ascii_lowercase())
-    } else {
-        Err(Bad("invalid_username", "must be 3 to 64 characters of A-Z, a-z, 0-9, . _ @ + and -".into()))
-    }
+fn username() -> impl Kind<Value, String> {
+    let schema = || json!({ "type": "string", "pattern": "^[A-Za-z0-9._@+-]{3,64}$" });
+    kind(schema, |value: &Value| {
+        let text = string(value)?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._@+-".contains(c);
+        if (3..=64).contains(&text.len()) && text.chars().all(is_plain) {
+            Ok(text.to_ascii_lowercase())
+        } else {
+            Err(Bad("invalid_username", "must be 3 to 64 characters of A-Z, a-z, 0-9, . _ @ + and -".into()))
+        }
+    })
 }
 
-fn new_password(value: &Value) -> Result<String, Bad> {
-    let text = any_password(value)?;
-    if text.chars().count() < password::SHORTEST {
-        let detail = format!("must have at least {} characters", password::SHORTEST);
-        return Err(Bad("too_short", detail.into()));
-    }
-    Ok(text)
+fn new_password() -> impl Kind<Value, String> {
+    let schema =
+        || json!({ "type": "string", "minLength": password::SHORTEST, "maxLength": password::LONGEST });
+    kind(schema, |value: &Value| {
+        let text = any_password().read(value)?;
+        if text.chars().count() < password::SHORTEST {
+            let detail = format!("must have at least {} characters", password::SHORTEST);
+            return Err(Bad("too_short", detail.into()));
+        }
+        Ok(text)
+    })
 }
 
-fn any_password(value: &Value) -> Result<String, Bad> {
-    let text = value.as_str().ok_or(Bad::kind("must be a string"))?;
-    if text.len() > password::LONGEST {
-        return Err(Bad("too_long", format!("must have at most {} bytes", password::LONGEST).into()));
-    }
-    Ok(text.to_owned())
+fn any_password() -> impl Kind<Value, String> {
+    let schema = || json!({ "type": "string", "maxLength": password::LONGEST });
+    kind(schema, |value: &Value| {
+        let text = string(value)?;
+        if text.len() > password::LONGEST {
+            return Err(Bad("too_long", format!("must have at most {} bytes", password::LONGEST).into()));
+        }
+        Ok(text.to_owned())
+    })
 }
 
 /// So many passwords are hashed at once: each takes a core for tens of milliseconds, and 19 MiB.

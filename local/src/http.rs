@@ -47,9 +47,8 @@ pub(crate) fn router(topology: &Topology, api: Arc<Api>, ops: Arc<Ops>, way: Way
     served.retain(|(_, path)| !RAW_EVENTS.contains(path));
     declared.retain(|(_, path)| !RAW_EVENTS.contains(path));
     refuse_difference("this process", &declared, &served)?;
-    let ops = apis::around(ops::router(ops), ops::ROUTES, api.clone());
     let pass = move |request, next| pass(way, request, next);
-    Ok(apis::router(api).merge(ops).layer(from_fn(pass)))
+    Ok(apis::router_beside(ops::router(ops), ops::ROUTES, api).layer(from_fn(pass)))
 }
 
 /// Answers in time, or that a client may ask again. Carries out a request that changes something whether its client stays

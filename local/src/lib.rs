@@ -4,6 +4,7 @@
 //! handlers are the ones that the Lambdas run.
 
 mod dispatch;
+mod docs;
 mod feed;
 mod http;
 mod letters;

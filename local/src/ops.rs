@@ -3,10 +3,12 @@
 mod drain;
 mod letters;
 pub(crate) mod report;
+mod said;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use apis::Beside;
 use apis::access::Needs;
 use apis::problem::Problem;
 use axum::body::Bytes;
@@ -25,6 +27,7 @@ use views::audit::{PATIENCE, still_since};
 use views::replay::Mode;
 
 use crate::dispatch::Dispatch;
+use crate::docs;
 use crate::letters::Letters;
 use crate::queue::{Queue, now};
 use crate::runs::Runs;
@@ -46,34 +49,36 @@ pub(crate) struct Ops {
 
 type Answer = Result<Response, Problem>;
 
-/// Every route here, each with who may ask for it.
-pub(crate) const ROUTES: &[(&str, &str, Needs)] = &[
-    ("GET", "/events", Needs::OPERATOR),
-    ("GET", "/ops/queues", Needs::OPERATOR),
-    ("GET", "/ops/dead-letters", Needs::OPERATOR),
-    ("GET", "/ops/dead-letters/{id}", Needs::OPERATOR),
-    ("POST", "/ops/dead-letters/redrive", Needs::OPERATOR),
-    ("POST", "/ops/dead-letters/discard", Needs::OPERATOR),
-    ("GET", "/ops/actions", Needs::OPERATOR),
-    ("GET", "/ops/actions/{id}", Needs::OPERATOR),
-    ("POST", "/orders/process-queue", Needs::OPERATOR),
-    ("POST", "/ops/replays", Needs::OPERATOR),
-    ("GET", "/ops/replays/{id}", Needs::OPERATOR),
-    ("POST", "/ops/audits", Needs::OPERATOR),
-    ("GET", "/ops/audits/{id}", Needs::OPERATOR),
-    ("GET", "/ops/report", Needs::OPERATOR),
-    ("POST", "/ops/sweeps", Needs::OPERATOR),
-    ("GET", "/ops/sweeps/{id}", Needs::OPERATOR),
+/// Every route here, each with who may ask for it and what is said of it.
+pub(crate) const ROUTES: &[Beside] = &[
+    ("GET", "/docs", Needs::Nothing, said::docs),
+    ("GET", "/events", Needs::OPERATOR, said::events),
+    ("GET", "/ops/queues", Needs::OPERATOR, said::queues),
+    ("GET", "/ops/dead-letters", Needs::OPERATOR, said::dead_letters),
+    ("GET", "/ops/dead-letters/{id}", Needs::OPERATOR, said::dead_letter),
+    ("POST", "/ops/dead-letters/redrive", Needs::OPERATOR, said::redrive),
+    ("POST", "/ops/dead-letters/discard", Needs::OPERATOR, said::discard),
+    ("GET", "/ops/actions", Needs::OPERATOR, said::actions),
+    ("GET", "/ops/actions/{id}", Needs::OPERATOR, said::show_action),
+    ("POST", "/orders/process-queue", Needs::OPERATOR, said::drain),
+    ("POST", "/ops/replays", Needs::OPERATOR, said::start_replay),
+    ("GET", "/ops/replays/{id}", Needs::OPERATOR, said::show_replay),
+    ("POST", "/ops/audits", Needs::OPERATOR, said::start_audit),
+    ("GET", "/ops/audits/{id}", Needs::OPERATOR, said::show_audit),
+    ("GET", "/ops/report", Needs::OPERATOR, said::report),
+    ("POST", "/ops/sweeps", Needs::OPERATOR, said::start_sweep),
+    ("GET", "/ops/sweeps/{id}", Needs::OPERATOR, said::show_sweep),
 ];
 
 /// Every route that one machine answers, as (method, path template): the API's and these.
 pub fn routes() -> Vec<(&'static str, &'static str)> {
-    let own = ROUTES.iter().map(|(method, path, _)| (*method, *path));
+    let own = ROUTES.iter().map(|(method, path, ..)| (*method, *path));
     apis::routes().into_iter().chain(own).collect()
 }
 
 pub(crate) fn router(ops: Arc<Ops>) -> Router {
     Router::new()
+        .route("/docs", get(docs::page))
         .route("/events", get(events))
         .route("/ops/queues", get(queues))
         .route("/ops/dead-letters", get(letters::list))
@@ -270,4 +275,23 @@ async fn show_audit(State(ops): State<Arc<Ops>>, Path(id): Path<String>) -> Answ
 fn show(ops: &Ops, kind: &str, id: &str) -> Answer {
     let shown = id.parse().ok().and_then(|id| ops.runs.show(kind, id));
     shown.map(|shown| Json(shown).into_response()).ok_or_else(|| not_found(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_of_this_process_is_described_and_nothing_is_left_out_of_what_is_said_of_it() {
+        assert_eq!(apis::mistakes(ROUTES), Vec::<String>::new());
+        let description = apis::description(ROUTES);
+        for (method, path, ..) in ROUTES {
+            let said = &description["paths"][path][method.to_ascii_lowercase()];
+            assert!(said.is_object(), "{method} {path}");
+        }
+        let described = description["paths"].as_object().into_iter().flatten();
+        let described: usize =
+            described.map(|(_, methods)| methods.as_object().map_or(0, serde_json::Map::len)).sum();
+        assert_eq!(described, apis::routes().len() + ROUTES.len());
+    }
 }

@@ -15,6 +15,7 @@ mod functions;
 mod fuzz;
 mod k6;
 mod mutants;
+mod openapi;
 mod paths;
 mod plan;
 mod references;
@@ -138,6 +139,7 @@ fn root() -> PathBuf {
 fn test(words: &[&str]) -> anyhow::Result<()> {
     match words {
         [] => test_everything(),
+        ["openapi"] => openapi::test(),
         [area] => test_area(area),
         _ => bail!("test takes an area, or nothing"),
     }
@@ -158,6 +160,7 @@ fn test_everything() -> anyhow::Result<()> {
     }
     sim::ci()?;
     fuzz::briefly()?;
+    openapi::test()?;
     release()?;
     k6::run(&["smoke"])
 }

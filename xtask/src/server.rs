@@ -1,8 +1,9 @@
-//! A server of a run's own: the release binary over a fresh store, on a free port, audited before it ends.
+//! A server of a run's own over a fresh store, on a free port.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -13,8 +14,11 @@ use crate::{cargo, step};
 /// It is killed when it is dropped.
 pub struct Server {
     process: Child,
+    said: BufReader<ChildStdout>,
     program: PathBuf,
     pub url: String,
+    /// The key that its first start shows, where it asks who asks.
+    pub first_key: Option<String>,
 }
 
 impl Drop for Server {
@@ -25,29 +29,42 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Builds the binary, and starts it over an empty folder of this name below the folder of what is built.
+    /// Builds the release binary, and starts it over an empty folder of this name below the folder of what is built.
     ///
     /// # Errors
     /// It does not build, or does not start.
     pub fn start(name: &str) -> anyhow::Result<Server> {
         step("release build", cargo(&["build", "--release", "--package", "sagaline"]))?;
+        Server::under("release", name, &["--auth", "off"])
+    }
+
+    /// Starts what was built under a profile, with what it logs in a file beside the folder of its store.
+    ///
+    /// # Errors
+    /// It was not built, or does not start.
+    pub fn under(profile: &str, name: &str, words: &[&str]) -> anyhow::Result<Server> {
         let target = Workspace::read()?.target;
-        let program = target.join("release").join("sagaline");
+        let program = target.join(profile).join("sagaline");
+        // What is tried on it by the thousand, it warns of by the thousand.
+        let log = target.join(format!("{name}.log"));
+        let log = File::create(&log).with_context(|| format!("failed to write {}", log.display()))?;
         let mut up = Command::new(&program);
-        up.args(["up", "--auth", "off", "--port", "0", "--fresh", "--data"]).arg(target.join(name));
+        up.args(["up", "--port", "0", "--fresh", "--data"]).arg(target.join(name)).args(words);
         without_settings(&mut up);
-        let mut process = up
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("failed to run {}", program.display()))?;
-        let mut said = String::new();
-        let output = process.stdout.take().context("a server says where it is")?;
-        BufReader::new(output).read_line(&mut said)?;
-        let url = said.split_whitespace().find(|word| word.starts_with("http://"));
-        let url = url.map(|url| url.trim_end_matches(',').to_owned());
-        let server = Server { process, program, url: url.clone().unwrap_or_default() };
-        if url.is_none() {
-            bail!("the server did not start: {said}");
+        let up = up.stdout(Stdio::piped()).stderr(log).spawn();
+        let mut process = up.with_context(|| format!("failed to run {}", program.display()))?;
+        let said = BufReader::new(process.stdout.take().context("a server says where it is")?);
+        let mut server = Server { process, said, program, url: String::new(), first_key: None };
+        while server.url.is_empty() {
+            let mut line = String::new();
+            if server.said.read_line(&mut line).context("failed to read what the server says")? == 0 {
+                bail!("{} ended, and had not said where it is", server.program.display());
+            }
+            if let Some((_, key)) = line.split_once("SAGALINE_API_KEY=") {
+                server.first_key = Some(key.trim().to_owned());
+            }
+            let url = line.split_whitespace().find(|word| word.starts_with("http://"));
+            server.url = url.map_or(String::new(), |url| url.trim_end_matches(',').to_owned());
         }
         Ok(server)
     }

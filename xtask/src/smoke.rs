@@ -122,15 +122,17 @@ impl Smoke {
 }
 
 /// An API, spoken to by `curl`, which every runner and laptop has and which knows certificates.
-struct Api {
+pub struct Api {
     url: String,
     key: Option<String>,
 }
 
-struct Answer {
+/// What it answered.
+pub struct Answer {
     asked: String,
     status: u16,
-    body: Value,
+    /// JSON, or else a text.
+    pub body: Value,
 }
 
 impl Answer {
@@ -146,7 +148,11 @@ impl std::fmt::Display for Answer {
 }
 
 impl Api {
-    fn at(url: &str, key: &Option<String>) -> anyhow::Result<Api> {
+    /// An API, and the key that is shown to it.
+    ///
+    /// # Errors
+    /// A key that would be shown to whoever listens, or what is no URL or key.
+    pub fn at(url: &str, key: &Option<String>) -> anyhow::Result<Api> {
         let local = ["http://127.0.0.1:", "http://localhost:"].iter().any(|start| url.starts_with(start));
         if !local && !url.starts_with("https://") {
             bail!("{url} is neither https:// nor on this machine");
@@ -164,7 +170,11 @@ impl Api {
         Ok(Api { url: url.trim_end_matches('/').to_owned(), key: key.clone() })
     }
 
-    fn insist(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    /// Asks for what has to be answered.
+    ///
+    /// # Errors
+    /// It is not, or refused.
+    pub fn insist(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
         let answer = self.ask(method, path, body)?;
         if !answer.is_good() {
             bail!("{answer}");

@@ -17,33 +17,45 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use event_store::{After, Direction, Page, StoreError, Window};
-use events::BadId;
-use serde_json::Value;
+use events::ids::MAX_RECORDED_ID;
+use events::{BadId, Quantity};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::access::Needs;
-use crate::fields::{Bad, Fields};
+use crate::fields::{Bad, Fields, Kind, kind};
 use crate::json::{self, Twice};
+use crate::openapi::{Asks, Operation};
 use crate::problem::{Cause, Problem};
-use crate::request::read_body;
-use crate::table::Table;
+use crate::request::{Said, read_body};
+use crate::shape;
+use crate::table::{Says, Table};
 
 pub(crate) fn order_routes(table: Table) -> Table {
     table
-        .compat(Needs::OPERATOR, "/api/v1/orders/placeOrder", orders::place_order)
-        .compat(Needs::OPERATOR, "/api/v1/orders/listOrders", orders::list_orders)
-        .compat(Needs::OPERATOR, "/api/v1/payments/listOrderPayments", payments::list_order_payments)
+        .compat(Needs::OPERATOR, "/api/v1/orders/placeOrder", orders::place_order, orders::place_says)
+        .compat(Needs::OPERATOR, "/api/v1/orders/listOrders", orders::list_orders, orders::list_says)
+        .compat(
+            Needs::OPERATOR,
+            "/api/v1/payments/listOrderPayments",
+            payments::list_order_payments,
+            payments::list_says,
+        )
 }
 
 pub(crate) fn inventory_routes(table: Table) -> Table {
-    table.compat(Needs::OPERATOR, "/api/v1/inventory/restockSku", inventory::restock_sku).compat(
+    let (restock, list): (Says, Says) = (inventory::restock_says, inventory::list_says);
+    table.compat(Needs::OPERATOR, "/api/v1/inventory/restockSku", inventory::restock_sku, restock).compat(
         Needs::OPERATOR,
         "/api/v1/inventory/listSkus",
         inventory::list_skus,
+        list,
     )
 }
 
 pub(crate) fn chaos_routes(table: Table) -> Table {
-    table.compat(Needs::ADMIN, "/api/v1/testing/simulateRawEvent", testing::simulate_raw_event)
+    let path = "/api/v1/testing/simulateRawEvent";
+    table.compat(Needs::ADMIN, path, testing::simulate_raw_event, testing::simulate_says)
 }
 
 /// Everything that this API says when it does not say yes.
@@ -96,29 +108,65 @@ impl From<Problem> for Refusal {
     }
 }
 
-/// The fields of a body, whatever its content type says.
-#[derive(Debug)]
-pub(crate) struct Posted(pub(crate) Fields);
+/// What a refusal looks like.
+#[derive(Serialize)]
+struct Message {
+    message: &'static str,
+}
 
-impl<S: Send + Sync> FromRequest<S> for Posted {
+shape! {
+    "Why the compatibility API does not say yes.",
+    Message as "Message" { message: "The status, in words." = "Bad Request", }
+}
+
+/// What the body of a request says, whatever its content type says.
+#[derive(Debug)]
+pub(crate) struct Posted<T>(pub(crate) T);
+
+impl<T: Said> Asks for Posted<T> {
+    fn ask(operation: &mut Operation) {
+        let mut schema = Fields::describe(T::read);
+        schema["additionalProperties"] = T::PASSES_OVER.into();
+        operation
+            .takes(schema)
+            .answers::<Message>(400, "There is no JSON object, or a field breaks its rule.")
+            .answers::<Message>(500, "Something unexpected happened here, or the store does not answer.");
+    }
+}
+
+impl<T: Said, S: Send + Sync> FromRequest<S> for Posted<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         let (parts, body) = request.into_parts();
         let text = read_body(&parts.headers, body).await.map_err(|_| Refusal::BadRequest)?;
         match json::parse(&text, Twice::LastCounts) {
-            Ok(Value::Object(object)) => Ok(Posted(Fields::new(object, text))),
+            Ok(Value::Object(object)) => {
+                let mut fields = Fields::new(object, text);
+                let said = T::read(&mut fields);
+                let read = if T::PASSES_OVER { fields.finish_with_others(said) } else { fields.finish(said) };
+                Ok(Posted(read?))
+            }
             Ok(_) | Err(_) => Err(Refusal::BadRequest),
         }
     }
 }
 
 /// An id or key of at least four characters, trimmed.
-fn name<T>(read: fn(&str) -> Result<T, BadId>) -> impl Fn(&Value) -> Result<T, Bad> {
-    move |value| {
+fn name<T>(read: fn(&str) -> Result<T, BadId>) -> impl Kind<Value, T> {
+    let inside = r"[^\x00-\x1f\x7f-\x9f]{2,}";
+    let pattern = format!(r"^\s*[^\s\x00-\x1f\x7f-\x9f]{inside}[^\s\x00-\x1f\x7f-\x9f]\s*$");
+    let schema = move || json!({ "type": "string", "maxLength": MAX_RECORDED_ID, "pattern": pattern });
+    kind(schema, move |value: &Value| {
         let text = value.as_str().ok_or(bad())?.trim();
         if text.chars().count() < 4 { Err(bad()) } else { read(text).map_err(|_| bad()) }
-    }
+    })
+}
+
+/// A number of units.
+fn units() -> impl Kind<Value, Quantity> {
+    let schema = || json!({ "type": "integer", "minimum": 1, "maximum": Quantity::MAX });
+    kind(schema, |value: &Value| Quantity::new(integer(value)?).map_err(|_| bad()))
 }
 
 /// A whole number, also one that is written with a point.
@@ -146,15 +194,19 @@ struct Part {
 
 impl Part {
     fn read(body: &mut Fields) -> Part {
-        let limit = body.optional("limit", |value| match integer(value)? {
+        let rows = || json!({ "type": "integer", "minimum": 1, "maximum": 1_000, "default": 50 });
+        let rows = kind(rows, |value: &Value| match integer(value)? {
             limit @ 1..=1_000 => Ok(limit as usize),
             _ => Err(bad()),
         });
-        let direction = body.optional("sortDirection", |value| match value.as_str().map(str::trim) {
+        let directions = || json!({ "type": "string", "pattern": r"^\s*(asc|desc)\s*$", "default": "asc" });
+        let directions = kind(directions, |value: &Value| match value.as_str().map(str::trim) {
             Some("asc") => Ok(Direction::Ascending),
             Some("desc") => Ok(Direction::Descending),
             _ => Err(bad()),
         });
+        let limit = body.optional("limit", rows);
+        let direction = body.optional("sortDirection", directions);
         Part { limit: limit.unwrap_or(50), direction: direction.unwrap_or(Direction::Ascending) }
     }
 
@@ -162,6 +214,13 @@ impl Part {
     fn gather<Row>(self) -> Gathered<Row> {
         Gathered { part: self, rows: Vec::new(), after: None, ended: false }
     }
+}
+
+/// What is said of the fields of [`Part`].
+fn say_part(says: &mut Operation) {
+    says.field("limit", "How many rows there are at most; 50, if nothing is said.")
+        .field("sortDirection", "`asc`, oldest first, or `desc`; `asc`, if nothing is said.")
+        .example("all", json!({ "limit": 10, "sortDirection": "desc" }));
 }
 
 /// Rows, gathered page after page until there are enough of them: a store may give fewer than asked for.

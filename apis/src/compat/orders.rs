@@ -4,54 +4,98 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use event_store::{OrderQuery, OrderRow};
-use events::{Currency, CustomerId, Event, OrderId, OrderLine, OrderPlaced, Priority, Quantity, Sku};
+use events::{
+    Currency, CustomerId, Event, Money, OrderId, OrderLine, OrderPlaced, Priority, Quantity, Sku, Timestamp,
+};
 use orders::{Status, StatusReason};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Part, Posted, Refusal, bad, integer, name};
+use super::{Part, Posted, Refusal, name, say_part, units};
 use crate::Api;
 use crate::answer::Answer;
-use crate::fields::nearest_money;
+use crate::fields::{Fields, nearest_money};
+use crate::openapi::Operation;
 use crate::problem::Problem;
-use crate::request::Caller;
+use crate::request::{Caller, Said};
+use crate::shape;
 
 /// An order of one line. `price` is what the whole order costs.
 pub(super) async fn place_order(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Posted(mut body): Posted,
+    Posted(asked): Posted<Asked>,
 ) -> Result<Answer, Refusal> {
-    let order_id = body.required("orderId", name(OrderId::recorded));
-    let sku = body.required("sku", name(Sku::recorded));
-    let units = body.required("units", |value| Quantity::new(integer(value)?).map_err(|_| bad()));
-    let price = body.required("price", nearest_money);
-    let user_id = body.required("userId", name(CustomerId::recorded));
-    let read = order_id.zip(sku).zip(units).zip(price).zip(user_id);
-    let ((((order_id, sku), quantity), total), customer_id) = body.finish_with_others(read)?;
-    let echo = json!({
-        "orderId": order_id, "sku": sku, "units": quantity, "price": total, "userId": customer_id,
-    });
+    let Asked { order_id, sku, units, price, user_id } = asked.clone();
     let placed = OrderPlaced {
         order_id: order_id.clone(),
-        customer_id,
-        items: vec![OrderLine { sku, quantity, unit_price: None, name: None }],
-        total,
+        customer_id: user_id,
+        items: vec![OrderLine { sku, quantity: units, unit_price: None, name: None }],
+        total: price,
         currency: Currency::default(),
         priority: Priority::Standard,
     };
     // An order that stands keeps what it says: the first one counts.
     api.settle(Event::OrderPlaced(placed), None, &caller, Priority::Standard).await?;
-    Ok(Answer::accepted(&echo).about(&order_id))
+    Ok(Answer::accepted(&asked).about(&order_id))
+}
+
+pub(super) fn place_says(says: &mut Operation) {
+    says.summary("Place an order of one line")
+        .detail("An order that stands keeps what it says: the first one counts.")
+        .field("orderId", "Names the order.")
+        .field("sku", "What.")
+        .field("units", "How many.")
+        .field("price", "What the whole order costs; rounded to the nearest cent.")
+        .field("userId", "Who orders.")
+        .example(
+            "two teapots",
+            json!({
+                "orderId": "order-0003", "sku": "TEAPOT-RED", "units": 2, "price": 51, "userId": "anna-1",
+            }),
+        )
+        .answers::<Asked>(202, "What was understood.");
+}
+
+/// An order, as it comes and is said again.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Asked {
+    order_id: OrderId,
+    sku: Sku,
+    units: Quantity,
+    price: Money,
+    user_id: CustomerId,
+}
+
+impl Said for Asked {
+    const PASSES_OVER: bool = true;
+
+    fn read(body: &mut Fields) -> Option<Self> {
+        let order_id = body.required("orderId", name(OrderId::recorded));
+        let sku = body.required("sku", name(Sku::recorded));
+        let units = body.required("units", units());
+        let price = body.required("price", nearest_money());
+        let user_id = body.required("userId", name(CustomerId::recorded));
+        Some(Asked { order_id: order_id?, sku: sku?, units: units?, price: price?, user_id: user_id? })
+    }
+}
+
+shape! {
+    "An order of one line.",
+    Asked as "CompatOrder" {
+        order_id as "orderId": "Names the order.",
+        sku: "What.",
+        units: "How many.",
+        price: "What the whole order costs.",
+        user_id as "userId": "Who orders.",
+    }
 }
 
 pub(super) async fn list_orders(
     State(api): State<Arc<Api>>,
-    Posted(mut body): Posted,
+    Posted(Wanted { order_id, part }): Posted<Wanted>,
 ) -> Result<Answer, Refusal> {
-    let order_id = body.optional("orderId", name(OrderId::recorded));
-    let part = Part::read(&mut body);
-    body.finish_with_others(Some(()))?;
     let rows = match order_id {
         Some(id) => Vec::from_iter(order(&api, &id).await?),
         None => {
@@ -68,11 +112,62 @@ pub(super) async fn list_orders(
             order_id: &row.order_id,
             order_status: order_status(row),
             line: Line::of(row),
-            created_at: row.created_at.to_string(),
-            updated_at: row.updated_at.to_string(),
+            created_at: row.created_at,
+            updated_at: row.updated_at,
         })
         .collect();
-    Ok(Answer::ok(&json!({ "orders": orders })))
+    Ok(Answer::ok(&Listed { orders }))
+}
+
+pub(super) fn list_says(says: &mut Operation) {
+    says.summary("List orders").field("orderId", "Only this one.").answers::<Listed<'_>>(200, "The orders.");
+    say_part(says);
+}
+
+/// What of a list is wanted.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) order_id: Option<OrderId>,
+    pub(super) part: Part,
+}
+
+impl Said for Wanted {
+    const PASSES_OVER: bool = true;
+
+    fn read(body: &mut Fields) -> Option<Self> {
+        let order_id = body.optional("orderId", name(OrderId::recorded));
+        Some(Wanted { order_id, part: Part::read(body) })
+    }
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    orders: Vec<ListedOrder<'a>>,
+}
+
+shape! {
+    "Orders.",
+    Listed<'_> as "CompatOrders" { orders: "The orders.", }
+}
+
+shape! {
+    "An order, as the older system knows it.",
+    ListedOrder<'_> as "CompatListedOrder" {
+        order_id as "orderId": "Names the order.",
+        order_status as "orderStatus": "Where it stands." = "ORDER_PAYMENT_ACCEPTED_STATUS",
+        created_at as "createdAt": "When it was placed.",
+        updated_at as "updatedAt": "When the latest of its events was appended.",
+    } with line
+}
+
+shape! {
+    "What is known of an order of one SKU.",
+    Line<'_> as "CompatLine" {
+        sku: "What; of several, the first.",
+        units: "How many; of several SKUs, of all of them.",
+        price: "What the whole order costs.",
+        user_id as "userId": "Who ordered.",
+    }
 }
 
 /// The row of an order; folded from its stream where it is not there yet.
@@ -90,8 +185,8 @@ struct ListedOrder<'a> {
     order_status: &'static str,
     #[serde(flatten)]
     line: Line<'a>,
-    created_at: String,
-    updated_at: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
 }
 
 /// What this API knows of an order: one SKU. Of an order with several lines, which only the other routes
@@ -101,7 +196,7 @@ struct ListedOrder<'a> {
 pub(super) struct Line<'a> {
     sku: &'a str,
     units: u64,
-    price: events::Money,
+    price: Money,
     user_id: &'a CustomerId,
 }
 

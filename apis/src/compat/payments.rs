@@ -4,24 +4,22 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use event_store::{OrderRow, PaymentRow, PaymentStatus};
-use events::OrderId;
+use events::{OrderId, Timestamp};
 use futures_util::future::try_join_all;
 use serde::Serialize;
-use serde_json::json;
 
-use super::orders::{Line, order};
-use super::{Part, Posted, Refusal, name};
+use super::orders::{Line, Wanted, order};
+use super::{Posted, Refusal, say_part};
 use crate::Api;
 use crate::answer::Answer;
+use crate::openapi::Operation;
 use crate::problem::Problem;
+use crate::shape;
 
 pub(super) async fn list_order_payments(
     State(api): State<Arc<Api>>,
-    Posted(mut body): Posted,
+    Posted(Wanted { order_id, part }): Posted<Wanted>,
 ) -> Result<Answer, Refusal> {
-    let order_id = body.optional("orderId", name(OrderId::recorded));
-    let part = Part::read(&mut body);
-    body.finish_with_others(Some(()))?;
     let rows = match order_id {
         Some(id) => Vec::from_iter(payment(&api, &id).await?),
         None => {
@@ -34,9 +32,39 @@ pub(super) async fn list_order_payments(
     };
     let orders = try_join_all(rows.iter().map(|row| order(&api, &row.order_id))).await?;
     let joined = rows.iter().zip(&orders);
-    let payments: Vec<_> =
+    let order_payments =
         joined.filter_map(|(payment, order)| Some(ListedPayment::of(payment, order.as_ref()?))).collect();
-    Ok(Answer::ok(&json!({ "orderPayments": payments })))
+    Ok(Answer::ok(&Listed { order_payments }))
+}
+
+pub(super) fn list_says(says: &mut Operation) {
+    says.summary("List payments")
+        .field("orderId", "Only this order's.")
+        .answers::<Listed<'_>>(200, "The payments.");
+    say_part(says);
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed<'a> {
+    order_payments: Vec<ListedPayment<'a>>,
+}
+
+shape! {
+    "Payments.",
+    Listed<'_> as "CompatPayments" { order_payments as "orderPayments": "The payments.", }
+}
+
+shape! {
+    "A payment, as the older system knows it.",
+    ListedPayment<'_> as "CompatPayment" {
+        order_id as "orderId": "The order.",
+        created_at as "createdAt": "When the first of its events was appended.",
+        updated_at as "updatedAt": "When the latest was.",
+        payment_id as "paymentId": "The gateway's id; empty while there is none." = "pay-order-0001",
+        payment_status as "paymentStatus": "Where it stands." = "PAYMENT_ACCEPTED",
+        payment_retries as "paymentRetries": "How many attempts failed." = 0,
+    } with line
 }
 
 /// The payment of an order; folded from its stream where the row is not there yet.
@@ -53,8 +81,8 @@ struct ListedPayment<'a> {
     order_id: &'a OrderId,
     #[serde(flatten)]
     line: Line<'a>,
-    created_at: String,
-    updated_at: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
     /// Empty while there is none.
     payment_id: &'a str,
     payment_status: &'static str,
@@ -66,8 +94,8 @@ impl<'a> ListedPayment<'a> {
         ListedPayment {
             order_id: &payment.order_id,
             line: Line::of(order),
-            created_at: payment.created_at.to_string(),
-            updated_at: payment.updated_at.to_string(),
+            created_at: payment.created_at,
+            updated_at: payment.updated_at,
             payment_id: payment.payment_id.as_deref().unwrap_or_default(),
             payment_status: payment_status(payment.status),
             payment_retries: payment.retries,

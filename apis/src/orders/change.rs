@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use event_store::{OrderRow, Role};
 use events::{
     Event, ManualPaymentRecorded, OrderCancelled, OrderDelivered, OrderId, OrderShipped, Priority,
     RecordedEvent,
 };
 use orders::{OrderFacts, Status, fold, status};
-use serde_json::Value;
+use serde_json::{Value, json};
 use telemetry::metrics;
 use views::project::seen;
 
@@ -17,9 +18,10 @@ use super::pk;
 use crate::Api;
 use crate::answer::Answer;
 use crate::fields::{Bad, Fields, one_of, text};
+use crate::openapi::Operation;
 use crate::preconditions::IfMatch;
 use crate::problem::Problem;
-use crate::request::{Caller, Named, unknown};
+use crate::request::{Caller, Named, Said, Sent, unknown};
 use crate::settle::Settled;
 
 /// `PATCH /orders/{id}` {status, reason?, carrier?, tracking?, reference?, by?}.
@@ -28,9 +30,9 @@ pub(crate) async fn change(
     Named(id): Named<OrderId>,
     caller: Caller,
     if_match: IfMatch,
-    body: Fields,
+    Sent(change): Sent<Change>,
 ) -> Result<Answer, Problem> {
-    let wanted = Wanted::read(body, &caller)?;
+    let wanted = Wanted::of(change, &caller)?;
     become_so(&api, &id, &wanted, &if_match, &caller).await.map_err(|problem| problem.about(&id))
 }
 
@@ -43,6 +45,57 @@ pub(crate) async fn cancel(
 ) -> Result<Answer, Problem> {
     let wanted = Wanted::Cancelled { reason: String::new(), by: CUSTOMER.into() };
     become_so(&api, &id, &wanted, &if_match, &caller).await.map_err(|problem| problem.about(&id))
+}
+
+pub(crate) fn change_says(says: &mut Operation) {
+    says.summary("Ship, deliver, cancel an order, or record that it was paid")
+        .detail(
+            "A customer may cancel their own order, in their own name; all else is an operator's business. What the order \
+             is already stays so: asking twice is asking once.",
+        )
+        .field("status", "What it is to become.")
+        .field("reason", "Why it is cancelled.")
+        .field("carrier", "Who carries the parcel; goes with SHIPPED.")
+        .field("tracking", "The carrier's number of the parcel; goes with SHIPPED.")
+        .field("reference", "Where the payment is to be found; goes with PAID.")
+        .field("by", "In whose name it is paid or cancelled; the role of whoever asks, if nothing is said.")
+        .example("ship", json!({ "status": "SHIPPED", "carrier": "Parcels & Sons", "tracking": "PS-4711" }))
+        .example("deliver", json!({ "status": "DELIVERED" }))
+        .example("record a payment", json!({ "status": "PAID", "reference": "bank transfer 4711" }))
+        .example("cancel", json!({ "status": "CANCELLED", "reason": "wrong colour" }))
+        .answers::<OrderRow>(202, "It is recorded; the payments worker is about to settle it.")
+        .refuses(StatusCode::FORBIDDEN, "forbidden", "A customer asks for more than to cancel, or in another name.");
+    changed(says);
+}
+
+pub(crate) fn cancel_says(says: &mut Operation) {
+    says.summary("Cancel an order").detail(
+        "As PATCH with status CANCELLED. What was held is released, and what was paid is given back.",
+    );
+    changed(says);
+}
+
+/// What both say.
+fn changed(says: &mut Operation) {
+    let conflict = StatusCode::CONFLICT;
+    let another = "Another payment was recorded by hand, and is about to be settled.";
+    let now = "The order is what it is: `current_status` says what, `allowed` what it can become.";
+    says.answers::<OrderRow>(200, "The order, as it is now.")
+        .versioned()
+        .refuses(conflict, "transition_not_allowed", now)
+        .refuses(conflict, "manual_payment_exists", another)
+        .refuses(conflict, "slot_taken", "The decision was settled by an event that cannot be read.");
+}
+
+/// A change, as it is asked for.
+#[derive(Debug)]
+pub(crate) struct Change {
+    status: Status,
+    reason: Option<String>,
+    carrier: Option<String>,
+    tracking: Option<String>,
+    reference: Option<String>,
+    by: Option<String>,
 }
 
 /// What a client wants an order to become.
@@ -69,8 +122,8 @@ const CUSTOMER: &str = "customer";
 /// The longest text of a change, in characters.
 const MAX_TEXT: usize = 256;
 
-impl Wanted {
-    fn read(mut body: Fields, caller: &Caller) -> Result<Self, Problem> {
+impl Said for Change {
+    fn read(body: &mut Fields) -> Option<Self> {
         let words = [Status::Paid, Status::Shipped, Status::Delivered, Status::Cancelled]
             .map(|status| (status.as_str(), status));
         let wanted = body.required("status", one_of(&words));
@@ -90,7 +143,13 @@ impl Wanted {
         let tracking = only("tracking", &[Status::Shipped]);
         let reference = only("reference", &[Status::Paid]);
         let by = only("by", &[Status::Paid, Status::Cancelled]);
-        let wanted = body.finish(wanted)?;
+        Some(Change { status: wanted?, reason, carrier, tracking, reference, by })
+    }
+}
+
+impl Wanted {
+    fn of(change: Change, caller: &Caller) -> Result<Self, Problem> {
+        let Change { status: wanted, reason, carrier, tracking, reference, by } = change;
         // A customer may change their mind, in their own name; all else is an operator's business.
         let in_own_name = by.as_ref().is_none_or(|by| by == CUSTOMER);
         let is_operator = caller.has(Role::Operator);

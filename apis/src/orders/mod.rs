@@ -15,18 +15,18 @@ use crate::problem::Problem;
 use crate::request::{Caller, unknown};
 use crate::table::Table;
 
-pub(crate) use list::of_customer;
+pub(crate) use list::{of_customer, of_customer_says};
 
 pub(crate) fn routes(table: Table) -> Table {
     table
-        .post(Needs::CUSTOMER, "/orders", place::place)
-        .list(Needs::CUSTOMER, "/orders", list::all)
-        .get(Needs::CUSTOMER, "/orders/{id}", read::order)
-        .patch(Needs::CUSTOMER, "/orders/{id}", change::change)
-        .delete(Needs::CUSTOMER, "/orders/{id}", change::cancel)
-        .get(Needs::CUSTOMER, "/orders/{id}/events", read::events)
-        .get(Needs::CUSTOMER, "/orders/{id}/payments", read::payments)
-        .get(Needs::CUSTOMER, "/orders/{id}/deliveries", read::deliveries)
+        .post(Needs::CUSTOMER, "/orders", place::place, place::place_says)
+        .list(Needs::CUSTOMER, "/orders", list::all, list::all_says)
+        .get(Needs::CUSTOMER, "/orders/{id}", read::order, read::order_says)
+        .patch(Needs::CUSTOMER, "/orders/{id}", change::change, change::change_says)
+        .delete(Needs::CUSTOMER, "/orders/{id}", change::cancel, change::cancel_says)
+        .get(Needs::CUSTOMER, "/orders/{id}/events", read::events, read::events_says)
+        .get(Needs::CUSTOMER, "/orders/{id}/payments", read::payments, read::payments_says)
+        .get(Needs::CUSTOMER, "/orders/{id}/deliveries", read::deliveries, read::deliveries_says)
 }
 
 impl Api {

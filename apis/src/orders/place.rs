@@ -4,20 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use event_store::{OrderRow, ProductRow};
 use events::{
     Currency, CustomerId, Event, Money, OrderId, OrderLine, OrderPlaced, Priority, RecordedEvent, Sku, Slot,
 };
 use futures_util::future::{try_join, try_join_all};
+use serde_json::json;
 
 use super::pk;
 use crate::Api;
 use crate::answer::Answer;
 use crate::fields::{Bad, Fields, id, one_of};
 use crate::lines::{Line, items};
+use crate::openapi::Operation;
 use crate::prefer::Wait;
 use crate::problem::{FieldError, Place, Problem};
-use crate::request::{Caller, unknown};
+use crate::request::{Caller, Said, Sent, unknown};
 use crate::settle::Settled;
 
 /// `POST /orders` {customer_id, items[{sku, quantity}], order_id?, priority?}; with `Prefer: wait=5`, as soon as it has
@@ -26,9 +29,8 @@ pub(crate) async fn place(
     State(api): State<Arc<Api>>,
     caller: Caller,
     wait: Wait,
-    body: Fields,
+    Sent(asked): Sent<Asked>,
 ) -> Result<Answer, Problem> {
-    let asked = Asked::read(body)?;
     caller.acts_for(&asked.customer_id)?;
     let stamp = api.stamper.stamp(None);
     let given = asked.order_id.clone();
@@ -67,6 +69,39 @@ pub(crate) async fn place(
     }
 }
 
+pub(crate) fn place_says(says: &mut Operation) {
+    let refused = StatusCode::UNPROCESSABLE_ENTITY;
+    says.summary("Place an order")
+        .detail(
+            "Names and prices are the catalogue's. It is placed as soon as this answers, and settles by itself within \
+             milliseconds; `Prefer: wait=5` waits for that. With an `order_id` of your own, placing it twice is placing it \
+             once, and the second answer shows the order as it is then.",
+        )
+        .field("customer_id", "Who orders: a registered customer. A customer orders in their own name.")
+        .field("items", "What is ordered: at most 90 different SKUs. Lines of one SKU are added up.")
+        .field("items/sku", "What: sold by a listed product.")
+        .field("items/quantity", "How many.")
+        .field("order_id", "Names the order. One is made where none is given.")
+        .field("priority", "Express orders are not held up by a backlog of standard ones; standard if nothing is said.")
+        .example("two teapots", json!({
+            "order_id": "order-0002", "customer_id": "anna-1", "items": [{ "sku": "TEAPOT-RED", "quantity": 2 }],
+        }))
+        .example("in a hurry", json!({
+            "customer_id": "anna-1", "items": [{ "sku": "TEAPOT-RED", "quantity": 1 }], "priority": "express",
+        }))
+        .answers::<OrderRow>(201, "The order, as it was placed or has settled.")
+        .with_header(&[201], "Location")
+        .answers::<OrderRow>(200, "It was placed before; this is what has become of it.")
+        .versioned()
+        .refuses(StatusCode::FORBIDDEN, "not_your_customer", "A customer orders in somebody else's name.")
+        .refuses(StatusCode::CONFLICT, "order_exists", "An order with this order_id stands, and says something else.")
+        .refuses(StatusCode::NOT_FOUND, "order_not_found", "What stands under this order_id cannot be read.")
+        .refuses(refused, "unknown_customer", "The customer is not registered, or was erased.")
+        .refuses(refused, "unknown_sku", "No listed product sells one of the SKUs.")
+        .refuses(refused, "mixed_currencies", "The products are sold in several currencies.")
+        .refuses(refused, "total_too_large", "It costs more than an order can.");
+}
+
 /// The order as it was waited for, else as it was placed: it is in the log, whatever became of the waiting.
 fn created(id: &OrderId, placed: &RecordedEvent, later: Option<OrderRow>) -> Result<Answer, Problem> {
     let row = later.or_else(|| views::project::order_rows(&[placed]).map(|rows| rows.order));
@@ -99,27 +134,29 @@ async fn stands(
 const TAKEN: &str = "process-queue";
 
 /// What a request asks for, before the catalogue is looked at.
-struct Asked {
+#[derive(Debug)]
+pub(crate) struct Asked {
     customer_id: CustomerId,
     lines: Vec<Line>,
     order_id: Option<OrderId>,
     priority: Priority,
 }
 
-impl Asked {
-    fn read(mut body: Fields) -> Result<Self, Problem> {
+impl Said for Asked {
+    fn read(body: &mut Fields) -> Option<Self> {
         let customer_id = body.required("customer_id", id(CustomerId::parse));
-        let lines = items(&mut body);
+        let lines = items(body);
         let order_id = body.optional("order_id", id(OrderId::parse));
         if order_id.as_ref().is_some_and(|id| id.as_str() == TAKEN) {
             body.refuse("order_id", Bad("invalid_value", "is the name of a route; choose another".into()));
         }
         let words = [Priority::Standard, Priority::Express].map(|priority| (priority.as_str(), priority));
         let priority = body.optional("priority", one_of(&words)).unwrap_or_default();
-        let (customer_id, lines) = body.finish(customer_id.zip(lines))?;
-        Ok(Asked { customer_id, lines, order_id, priority })
+        Some(Asked { customer_id: customer_id?, lines: lines?, order_id, priority })
     }
+}
 
+impl Asked {
     /// Whether the placed order is what this request asks for. Prices are not compared: a repeat after
     /// a change of price is still a repeat.
     fn is_what_was(&self, placed: &OrderPlaced) -> bool {

@@ -5,18 +5,21 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use event_store::{DeliveryRow, OrderRow, PaymentRow};
 use events::{Anomaly, OrderId, Priority, RecordedEvent, StockDelta, Timestamp, Ulid};
 use serde::Serialize;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use views::project::seen;
 
 use super::pk;
 use crate::Api;
 use crate::answer::Answer;
+use crate::openapi::{Operation, Schemas, Shape};
 use crate::prefer::Wait;
 use crate::problem::Problem;
 use crate::request::{Caller, Named, unknown};
+use crate::shape;
 
 /// `GET /orders/{id}`; with `Prefer: wait=5`, as soon as it has settled.
 pub(crate) async fn order(
@@ -38,6 +41,13 @@ pub(crate) async fn order(
     Ok(Answer::ok(&row).seen(row.seen).waited(wait).about(&id))
 }
 
+pub(crate) fn order_says(says: &mut Operation) {
+    says.summary("Show an order")
+        .detail("What you have just written is there. `Prefer: wait=5` waits for the order to settle.")
+        .answers::<OrderRow>(200, "The order.")
+        .spares();
+}
+
 pub(crate) async fn payments(
     State(api): State<Arc<Api>>,
     Named(id): Named<OrderId>,
@@ -49,7 +59,21 @@ pub(crate) async fn payments(
         Some(row) => (row.seen, Some(row)),
         None => api.folded(&id).await.map(|rows| (rows.order.seen, rows.payment))?,
     };
-    Ok(Answer::ok(&json!({ "payments": Vec::from_iter(row) })).seen(seen).about(&id))
+    Ok(Answer::ok(&Payments { payments: Vec::from_iter(row) }).seen(seen).about(&id))
+}
+
+#[derive(Serialize)]
+struct Payments {
+    payments: Vec<PaymentRow>,
+}
+
+shape! {
+    "An order's payment.",
+    Payments as "Payments" { payments: "The payment, or nothing before its first attempt.", }
+}
+
+pub(crate) fn payments_says(says: &mut Operation) {
+    says.summary("Show an order's payment").answers::<Payments>(200, "One payment, or none yet.").spares();
 }
 
 pub(crate) async fn deliveries(
@@ -63,7 +87,23 @@ pub(crate) async fn deliveries(
         Some(row) => (row.seen, Some(row)),
         None => api.folded(&id).await.map(|rows| (rows.order.seen, rows.delivery))?,
     };
-    Ok(Answer::ok(&json!({ "deliveries": Vec::from_iter(row) })).seen(seen).about(&id))
+    Ok(Answer::ok(&Deliveries { deliveries: Vec::from_iter(row) }).seen(seen).about(&id))
+}
+
+#[derive(Serialize)]
+struct Deliveries {
+    deliveries: Vec<DeliveryRow>,
+}
+
+shape! {
+    "An order's delivery.",
+    Deliveries as "Deliveries" { deliveries: "The delivery, or nothing before the order is paid.", }
+}
+
+pub(crate) fn deliveries_says(says: &mut Operation) {
+    says.summary("Show an order's delivery")
+        .answers::<Deliveries>(200, "One delivery, or none yet.")
+        .spares();
 }
 
 /// Everything that stands in the stream, also of an order that was never placed: what cannot be read
@@ -87,6 +127,63 @@ pub(crate) async fn events(
         anomalies: anomalies.iter().map(AnomalyItem::of).collect(),
     };
     Ok(Answer::ok(&history).seen(seen(&stream)).about(&id))
+}
+
+pub(crate) fn events_says(says: &mut Operation) {
+    says.summary("Show everything that happened to an order")
+        .detail(
+            "Every event of its stream, oldest first, also of an order that was never placed. What cannot be read is \
+             shown, and named among the anomalies.",
+        )
+        .answers::<History<'_>>(200, "The events.")
+        .spares();
+}
+
+shape! {
+    "What happened to an order.",
+    History<'_> as "History" {
+        order_id: "The order.",
+        events: "Its events, oldest first.",
+        anomalies: "What no reader could make sense of." = [(); 0],
+    }
+}
+
+shape! {
+    "An event, as it stands in the log.",
+    EventItem<'_> as "OrderEvent" {
+        event_id: "Greater than the id of every event it was decided from: a ULID.",
+        event_name: "What happened, or anything that was written by hand." = "OrderPlaced",
+        slot: "The decision that it settles." = "EVENT#OrderPlaced",
+        schema_version: "Version of `data`.",
+        data: "What it carries; as a string where it is no JSON.",
+        occurred_at: "When it was appended.",
+        priority: "The lane of its order.",
+        counters: "How counters moved in the same write." = [(); 0],
+        producer: "Who appended it." = "oms-api",
+        correlation_id: "The request that began it all." = "checkout-4711",
+        causation_id: "The event because of which it was appended; null where a request was the cause." = (),
+        traceparent: "The W3C trace of the request that began it all." = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    }
+}
+
+shape! {
+    "An event of which no reader could make sense.",
+    AnomalyItem<'_> as "Anomaly" {
+        event_id: "The event.",
+        event_name: "What it calls itself." = "ORDER_RETRACTED_EVENT",
+        slot: "Where it stands." = "EVENT#Surprise",
+        why: "What is wrong with it." = "unknown event name",
+    }
+}
+
+impl Shape for Data<'_> {
+    fn schema(_: &mut Schemas) -> Value {
+        json!({})
+    }
+
+    fn example() -> Value {
+        json!({ "order_id": "order-0001" })
+    }
 }
 
 #[derive(Serialize)]

@@ -22,7 +22,7 @@ enum Who {
 
 use Who::{Admins, Customers, Everybody, Operators};
 
-const ROUTES: [(&str, &str, Who); 43] = [
+const ROUTES: [(&str, &str, Who); 44] = [
     ("DELETE", "/customers/{id}", Customers),
     ("DELETE", "/keys/{id}", Admins),
     ("DELETE", "/orders/{id}", Customers),
@@ -35,6 +35,7 @@ const ROUTES: [(&str, &str, Who); 43] = [
     ("GET", "/inventory/skus/{sku}/ledger", Operators),
     ("GET", "/keys", Admins),
     ("GET", "/livez", Everybody),
+    ("GET", "/openapi.json", Everybody),
     ("GET", "/orders", Customers),
     ("GET", "/orders/{id}", Customers),
     ("GET", "/orders/{id}/deliveries", Customers),
@@ -489,4 +490,15 @@ async fn two_callers_that_use_one_idempotency_key_are_two() {
         ids.push(guarded.world.send(request.unwrap()).await.body["order_id"].clone());
     }
     assert!(ids[0] != ids[1] && ids[0] == ids[2], "{ids:?}");
+}
+
+#[tokio::test]
+async fn a_method_that_a_path_does_not_take_is_refused_as_such_whoever_asks() {
+    let guarded = Guarded::new().await;
+    for (path, allow) in [("/products", "POST,GET,HEAD"), ("/orders", "POST,GET,HEAD"), ("/keys/k", "DELETE")]
+    {
+        let refused = guarded.ask(None, "TRACE", path, &json!({})).await;
+        let said = (refused.status, refused.code(), refused.header("allow"));
+        assert_eq!(said, (405, "method_not_allowed", allow), "{path}");
+    }
 }

@@ -27,6 +27,7 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
         ("GET", "/inventory/skus/{sku}/ledger"),
         ("GET", "/keys"),
         ("GET", "/livez"),
+        ("GET", "/openapi.json"),
         ("GET", "/orders"),
         ("GET", "/orders/{id}"),
         ("GET", "/orders/{id}/deliveries"),
@@ -60,10 +61,10 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
 }
 
 #[test]
-fn every_function_serves_its_own_routes_and_both_apis_say_whether_they_are_ready() {
+fn every_function_serves_its_own_routes_and_both_apis_say_whether_they_are_ready_and_what_they_take() {
     let (oms, ims) = (apis::routes_of("oms-api"), apis::routes_of("ims-api"));
     let both: Vec<_> = oms.iter().filter(|route| ims.contains(route)).collect();
-    assert_eq!(both, [&("GET", "/livez"), &("GET", "/readyz")]);
+    assert_eq!(both, [&("GET", "/livez"), &("GET", "/readyz"), &("GET", "/openapi.json")]);
     let mut all = [oms, ims, apis::routes_of("chaos-api")].concat();
     all.sort_unstable();
     all.dedup();
@@ -256,7 +257,8 @@ async fn what_the_router_or_an_extractor_refuses_by_itself_is_a_problem_too() {
     let world = World::empty();
     let named = get(async |Path(id): Path<u64>| id.to_string());
     let routes = Router::new().route("/numbers/{id}", named);
-    let routes = apis::around(routes, &[("GET", "/numbers/{id}", Needs::Nothing)], world.api.clone());
+    let routes =
+        apis::router_beside(routes, &[("GET", "/numbers/{id}", Needs::Nothing, |_| {})], world.api.clone());
     let world = World { router: routes, ..world };
     for path in ["/numbers/one", "/numbers/%FF"] {
         let reply = world.get(path).await;
@@ -269,7 +271,8 @@ async fn a_handler_that_panics_is_answered_for_and_says_nothing_of_what_it_panic
     let world = World::empty();
     let panics = get(async || if true { panic!("of Ann Secret") } else { "fine" });
     let routes = Router::new().route("/panics", panics);
-    let routes = apis::around(routes, &[("GET", "/panics", Needs::Nothing)], world.api.clone());
+    let routes =
+        apis::router_beside(routes, &[("GET", "/panics", Needs::Nothing, |_| {})], world.api.clone());
     let world = World { router: routes, ..world };
     let reply = world.get("/panics").await;
     assert_eq!((reply.status, reply.code()), (500, "internal"));

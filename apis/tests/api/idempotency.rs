@@ -128,6 +128,7 @@ async fn a_decision_that_refuses_is_kept_whatever_would_be_decided_later() {
     assert_eq!((again.status, again.header("idempotent-replayed")), (409, "true"));
     assert_eq!(again.header("content-type"), "application/problem+json");
     assert_eq!(again.body["current_status"], refused.body["current_status"]);
+    assert_eq!(again.body["instance"], again.header("x-request-id"), "it answers whoever asks again");
 }
 
 #[tokio::test]

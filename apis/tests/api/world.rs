@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use views::Pause;
 
+use crate::described;
+
 pub struct World {
     pub api: Arc<Api>,
     pub store: Arc<MemoryStore>,
@@ -206,12 +208,16 @@ impl World {
         }
     }
 
+    /// Whatever is asked here, the answer is one that the description of the API knows.
     pub async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
-        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+        let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body };
+        described::check(&method, &path, &reply);
+        reply
     }
 
     pub async fn text(&self, method: &str, path: &str, body: impl Into<Body>) -> Reply {
