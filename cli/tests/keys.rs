@@ -100,6 +100,63 @@ fn a_key_opens_what_its_role_may_until_it_is_revoked() {
     server.stop();
 }
 
+/// The routes that only one machine has, and the least that opens each.
+const OF_THIS_MACHINE: [(&str, &str, Option<&str>); 17] = [
+    ("GET", "/docs", None),
+    ("GET", "/events", Some("operator")),
+    ("GET", "/ops/actions", Some("operator")),
+    ("GET", "/ops/actions/{id}", Some("operator")),
+    ("GET", "/ops/audits/{id}", Some("operator")),
+    ("GET", "/ops/dead-letters", Some("operator")),
+    ("GET", "/ops/dead-letters/{id}", Some("operator")),
+    ("GET", "/ops/queues", Some("operator")),
+    ("GET", "/ops/replays/{id}", Some("operator")),
+    ("GET", "/ops/report", Some("operator")),
+    ("GET", "/ops/sweeps/{id}", Some("operator")),
+    ("POST", "/ops/audits", Some("operator")),
+    ("POST", "/ops/dead-letters/discard", Some("operator")),
+    ("POST", "/ops/dead-letters/redrive", Some("operator")),
+    ("POST", "/ops/replays", Some("operator")),
+    ("POST", "/ops/sweeps", Some("operator")),
+    ("POST", "/orders/process-queue", Some("operator")),
+];
+
+#[tokio::test]
+async fn every_route_of_this_machine_asks_everybody_for_what_the_table_says() {
+    let everywhere = apis::routes();
+    let mut here: Vec<_> =
+        local::routes().into_iter().filter(|route| !everywhere.contains(route)).collect();
+    here.sort_unstable();
+    assert_eq!(here, OF_THIS_MACHINE.map(|(method, path, _)| (method, path)));
+
+    let folder = TempDir::new().unwrap();
+    let server = started(folder.path());
+    let admin = server.key.clone().unwrap();
+    server.json(&admin, &["customer", "add", "--id", "anna-1"]);
+    let made = |name: &str, role: &[&str]| {
+        let made = server.json(&admin, &[&["key", "create", name, "--role"], role].concat());
+        made["api_key"].as_str().unwrap().to_owned()
+    };
+    let customer = made("anna", &["customer", "--customer", "anna-1"]);
+    let operator = made("packers", &["operator"]);
+    for (method, path, needs) in OF_THIS_MACHINE {
+        let path = path.replace("{id}", "nothing");
+        let least = needs.map_or(0, |_| 2);
+        for (rank, key) in [None, Some(&customer), Some(&operator), Some(&admin)].into_iter().enumerate() {
+            let mut headers = vec![("content-type", "application/json")];
+            headers.extend(key.map(|key| ("x-api-key", &**key)));
+            let (status, answer) = server.ask(method, &path, &headers, r#"{"x":1}"#).await;
+            let asked = format!("{method} {path} as number {rank}: {status} {answer}");
+            match rank {
+                _ if rank >= least => assert!(![401, 403].contains(&status), "{asked}"),
+                0 => assert_eq!(status, 401, "{asked}"),
+                _ => assert_eq!(status, 403, "{asked}"),
+            }
+        }
+    }
+    server.stop();
+}
+
 #[test]
 fn who_has_lost_every_key_makes_one_in_the_folder_while_no_server_has_it_open() {
     let folder = TempDir::new().unwrap();

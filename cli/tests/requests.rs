@@ -1,18 +1,18 @@
 //! The files in `requests`, sent as an editor sends them.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+mod asking;
 mod http_file;
-mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use asking::Asking;
 use http_file::HttpRequest;
-use hyper::Request;
 use serde_json::Value;
-use server::Server;
 use tempfile::TempDir;
 
 fn folder() -> PathBuf {
@@ -46,17 +46,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The status of the answer. What is only looked at is looked at again until it is as expected, and what is under way
 /// already is waited for.
-async fn sent(server: &Server, asked: &HttpRequest, expected: u16) -> (u16, Value) {
+async fn sent(server: &Asking, asked: &HttpRequest, expected: u16) -> (u16, Value) {
+    let path = asked.url.strip_prefix(&server.url).unwrap();
+    let headers: Vec<(&str, &str)> = asked.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let mut request = Request::builder().method(&*asked.method).uri(&asked.url);
-        for (name, value) in &asked.headers {
-            request = request.header(name, value);
-        }
-        let (status, body) = server.send(request.body(asked.body.clone().into()).unwrap()).await.unwrap();
+        let (status, body) = server.ask(&asked.method, path, &headers, &*asked.body).await;
         let may_change = asked.method == "GET" || body["code"] == "already_running";
         if status == expected || !may_change || Instant::now() > deadline {
-            return (status.as_u16(), body);
+            return (status, body);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -66,7 +64,8 @@ async fn sent(server: &Server, asked: &HttpRequest, expected: u16) -> (u16, Valu
 async fn every_request_of_every_file_is_answered_as_it_says_the_first_time_and_again() {
     for (name, text) in files() {
         let store = TempDir::new().unwrap();
-        let (server, key) = Server::start_asking(store.path());
+        let server = Asking::start(store.path(), Stdio::inherit(), &[]);
+        let key = server.key.clone().unwrap();
         let requests = read(&name, &text, &server.url, &key);
         assert!(!requests.is_empty(), "{name}");
         for is_again in [false, true] {

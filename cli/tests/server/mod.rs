@@ -59,29 +59,6 @@ impl Server {
         }
     }
 
-    /// A server that asks who they are, over an empty folder, and the first key.
-    pub fn start_asking(data: &Path) -> (Server, String) {
-        let mut process = Command::new(BINARY)
-            .args(["up", "--auth", "on", "--port", "0", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (mut url, mut key) = (None, None);
-        let mut said = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        while url.is_none() || key.is_none() {
-            let Some(line) = said.next() else { break };
-            let word = line.split_whitespace().find(|word| word.starts_with("http://"));
-            url = url.or(word.map(|word| word.trim_end_matches(',').to_owned()));
-            key = key.or(line.trim().strip_prefix("export SAGALINE_API_KEY=").map(str::to_owned));
-        }
-        // Its output is read to the end, so that it never waits for somebody who would.
-        std::thread::spawn(move || said.for_each(drop));
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let server = Server { process: Mutex::new(process), url: url.unwrap_or_default(), client };
-        (server, key.expect("the first start shows the first key"))
-    }
-
     /// kill -9: nothing is finished, nothing is closed. Whoever is asking it something may still be waiting.
     pub fn kill(&self) {
         let mut process = self.process.lock().unwrap();
@@ -111,11 +88,6 @@ impl Server {
             .header("content-type", "application/json")
             .body(Full::from(body))
             .unwrap();
-        self.send(request).await
-    }
-
-    /// A request as it is; `None` when the server is gone.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Option<(StatusCode, Value)> {
         let answer = self.client.request(request).await.ok()?;
         let status = answer.status();
         let bytes = answer.into_body().collect().await.ok()?.to_bytes();
