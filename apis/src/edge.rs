@@ -1,5 +1,6 @@
 //! What every request goes through: an id and a trace, strict query strings, CORS, one line in the log.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -41,7 +42,11 @@ pub(crate) fn around(table: Table, api: Arc<Api>) -> Router {
 /// Routes, with the edge around them.
 pub(crate) fn enclose(router: Router, routes: Vec<Route>, api: Arc<Api>) -> Router {
     let router = router.method_not_allowed_fallback(no_such_method);
-    router.layer(from_fn_with_state(Arc::new(Edge { api, routes }), pass))
+    let mut by_path: HashMap<_, Vec<Route>> = HashMap::new();
+    for route in routes {
+        by_path.entry(route.path).or_default().push(route);
+    }
+    router.layer(from_fn_with_state(Arc::new(Edge { api, routes: by_path }), pass))
 }
 
 /// What is said of every route: what is around it takes and answers this, whatever the route itself does.
@@ -79,7 +84,8 @@ pub(crate) fn say(route: &Route, operation: &mut Operation) {
 
 struct Edge {
     api: Arc<Api>,
-    routes: Vec<Route>,
+    /// By their paths.
+    routes: HashMap<&'static str, Vec<Route>>,
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -182,7 +188,9 @@ impl Edge {
     ) -> Result<Response, Problem> {
         check_size(&request)?;
         let route = self.route(asked);
-        if let (None, Some(allow)) = (route, self.allowed(asked)) {
+        if route.is_none()
+            && let Some(allow) = self.allowed(asked)
+        {
             // Which methods a path takes is nobody's secret.
             let mut response = no_such_method().await.into_response();
             response.headers_mut().insert(ALLOW, allow);
@@ -215,13 +223,11 @@ impl Edge {
 
     /// The methods of a path that is in the table.
     fn allowed(&self, asked: &Asked) -> Option<HeaderValue> {
-        let path = asked.path.as_ref()?.as_str();
-        let methods = self.routes.iter().filter(|route| route.path == path).map(|route| match route.method {
+        let methods = self.routes.get(asked.path())?.iter().map(|route| match route.method {
             "GET" => "GET,HEAD",
             method => method,
         });
-        let methods: Vec<&str> = methods.collect();
-        HeaderValue::try_from(methods.join(",")).ok().filter(|_| !methods.is_empty())
+        HeaderValue::try_from(methods.collect::<Vec<_>>().join(",")).ok()
     }
 
     /// What is left to whoever sends a request, with this one taken from it.
@@ -245,9 +251,8 @@ impl Edge {
     }
 
     fn route(&self, asked: &Asked) -> Option<&Route> {
-        let path = asked.path.as_ref()?.as_str();
         let method = if asked.method == Method::HEAD { "GET" } else { asked.method.as_str() };
-        self.routes.iter().find(|route| route.path == path && route.method == method)
+        self.routes.get(asked.path())?.iter().find(|route| route.method == method)
     }
 }
 

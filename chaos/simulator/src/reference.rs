@@ -11,7 +11,7 @@ use events::OrderId;
 use payments::intent::State;
 use serde_json::Value;
 
-use crate::ask::{Change, Wants};
+use crate::ask::{Change, Line, Wants};
 use crate::book::Entry;
 use crate::ports::at_once;
 
@@ -64,6 +64,60 @@ impl Forged {
     }
 }
 
+/// What clients asked for, by what it is about.
+#[derive(Default)]
+struct Asked<'a> {
+    /// What was asked for in orders whose ids clients chose, each time.
+    orders: BTreeMap<&'a OrderId, Vec<&'a [Line]>>,
+    /// Into which states orders were to be brought, and what was answered; 0 for those who never heard.
+    changes: BTreeMap<&'a OrderId, Vec<(Change, u16)>>,
+    /// The prices that somebody gave what is sold under a SKU, in hundredths.
+    prices: BTreeMap<&'a str, Vec<i64>>,
+}
+
+impl<'a> Asked<'a> {
+    fn of(entries: &'a [Entry]) -> Asked<'a> {
+        let mut asked = Asked::default();
+        let mut sells: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for entry in entries {
+            match &entry.ask.wants {
+                Wants::Place { order_id: Some(id), lines, .. } => {
+                    asked.orders.entry(id).or_default().push(lines);
+                }
+                Wants::Change { order_id, into } if entry.sent > 0 => {
+                    let answer = (*into, entry.settled.unwrap_or(0));
+                    asked.changes.entry(order_id).or_default().push(answer);
+                }
+                Wants::List { product_id, sku, minor } => {
+                    sells.entry(product_id).or_default().insert(sku.as_str());
+                    asked.prices.entry(sku.as_str()).or_default().push(*minor);
+                }
+                _ => {}
+            }
+        }
+        for entry in entries {
+            let Wants::Reprice { product_id, minor } = &entry.ask.wants else { continue };
+            for sku in sells.get(product_id.as_str()).into_iter().flatten() {
+                asked.prices.entry(sku).or_default().push(*minor);
+            }
+        }
+        asked
+    }
+
+    /// What those were answered who asked for this change of this order.
+    fn changes(&self, id: &OrderId, wanted: Change) -> impl Iterator<Item = u16> {
+        let all = self.changes.get(id).map_or(&[][..], |all| all);
+        all.iter().filter(move |(into, _)| *into == wanted).map(|(_, status)| *status)
+    }
+
+    /// What was asked for in an order, if it was asked for once: units by SKU.
+    fn lines(&self, id: &OrderId) -> Option<Vec<(String, i64)>> {
+        let (first, others) = self.orders.get(id)?.split_first()?;
+        let line = |(sku, units): &Line| (sku.to_string(), i64::from(*units));
+        others.iter().all(|other| other == first).then(|| first.iter().map(line).collect())
+    }
+}
+
 /// Compares what is shown with what was asked and answered; names the first thing that cannot be.
 pub fn compare(
     entries: &[Entry],
@@ -75,6 +129,7 @@ pub fn compare(
         return Err(format!("customer {id} was registered and is not there"));
     }
     of_the_list(shown)?;
+    let asked = Asked::of(entries);
     let mut sold: BTreeMap<String, i64> = BTreeMap::new();
     for (id, order) in &shown.orders {
         let status = order["status"].as_str().unwrap_or("none");
@@ -83,7 +138,7 @@ pub fn compare(
         if !by_hand {
             let kept = at_once(gateway.load(id)).map_err(|cause| cause.to_string())?.intent;
             let takes_money = kept.state == State::Charged;
-            let paid_by_hand = asked(entries, id, Change::Paid).next().is_some();
+            let paid_by_hand = asked.changes(id, Change::Paid).next().is_some();
             if !lives && status != "CANCELLED" {
                 return Err(format!("order {id} has not ended: {order}"));
             }
@@ -93,17 +148,17 @@ pub fn compare(
             if takes_money && kept.amount.map(|amount| amount.minor()) != minor(&order["total"]) {
                 return Err(format!("order {id} cost {}, and {:?} was taken", order["total"], kept.amount));
             }
-            if asked(entries, id, Change::Cancelled).any(|status| status == 200) && status != "CANCELLED" {
+            if asked.changes(id, Change::Cancelled).any(|status| status == 200) && status != "CANCELLED" {
                 return Err(format!("order {id} was cancelled, and is {status}"));
             }
-            let shipped = asked(entries, id, Change::Shipped).any(|status| status == 200);
+            let shipped = asked.changes(id, Change::Shipped).any(|status| status == 200);
             if shipped && !matches!(status, "SHIPPED" | "DELIVERED") {
                 return Err(format!("order {id} was shipped, and is {status}"));
             }
         }
-        of_the_cost(entries, id, order)?;
+        of_the_cost(&asked, id, order)?;
         if lives {
-            for (sku, units) in lines(entries, id).unwrap_or_else(|| lines_of(order)) {
+            for (sku, units) in asked.lines(id).unwrap_or_else(|| lines_of(order)) {
                 *sold.entry(sku).or_default() += units;
             }
         }
@@ -152,29 +207,6 @@ fn of_the_list(shown: &Shown) -> Result<(), String> {
     Ok(())
 }
 
-/// What clients were answered who asked for this change of this order; 0 for those who never heard.
-fn asked<'a>(entries: &'a [Entry], id: &'a OrderId, wanted: Change) -> impl Iterator<Item = u16> + 'a {
-    entries.iter().filter_map(move |entry| match &entry.ask.wants {
-        Wants::Change { order_id, into } if order_id == id && *into == wanted && entry.sent > 0 => {
-            Some(entry.settled.unwrap_or(0))
-        }
-        _ => None,
-    })
-}
-
-/// What was asked for in an order, if it was asked for once: units by SKU.
-fn lines(entries: &[Entry], id: &OrderId) -> Option<Vec<(String, i64)>> {
-    let mut asked = entries.iter().filter_map(|entry| match &entry.ask.wants {
-        Wants::Place { order_id: Some(order_id), lines, .. } if order_id == id => Some(lines),
-        _ => None,
-    });
-    let lines = asked.next()?;
-    if asked.any(|other| other != lines) {
-        return None;
-    }
-    Some(lines.iter().map(|(sku, units)| (sku.to_string(), i64::from(*units))).collect())
-}
-
 /// What an order shows of itself: units by SKU. Its id was the system's choice, or several asked for it.
 fn lines_of(order: &Value) -> Vec<(String, i64)> {
     let lines = order["items"].as_array().into_iter().flatten();
@@ -185,16 +217,14 @@ fn lines_of(order: &Value) -> Vec<(String, i64)> {
 }
 
 /// An order that was asked for once costs what its lines do, each at a price that somebody gave its product.
-fn of_the_cost(entries: &[Entry], id: &OrderId, order: &Value) -> Result<(), String> {
-    let Some((asked, total)) = lines(entries, id).zip(minor(&order["total"])) else { return Ok(()) };
+fn of_the_cost(asked: &Asked, id: &OrderId, order: &Value) -> Result<(), String> {
+    let Some((lines, total)) = asked.lines(id).zip(minor(&order["total"])) else { return Ok(()) };
     let mut cost = 0;
-    for (sku, units) in asked {
-        let known = prices(entries, &sku);
+    for (sku, units) in lines {
+        let known = asked.prices.get(sku.as_str());
         let shown = order["items"].as_array().into_iter().flatten().find(|line| line["sku"] == *sku);
         let Some(price) = shown.and_then(|line| minor(&line["unit_price"])) else { return Ok(()) };
-        if known.is_empty() {
-            return Ok(());
-        }
+        let Some(known) = known else { return Ok(()) };
         if !known.contains(&price) {
             return Err(format!(
                 "{sku} of order {id} is sold for {price}, and what was ordered costs {known:?}"
@@ -207,22 +237,6 @@ fn of_the_cost(entries: &[Entry], id: &OrderId, order: &Value) -> Result<(), Str
     } else {
         Err(format!("order {id} costs {total}, and what was ordered costs {cost}"))
     }
-}
-
-/// The prices that somebody gave what is sold under a SKU, in hundredths.
-fn prices(entries: &[Entry], of: &str) -> Vec<i64> {
-    let sells = |product: &str| {
-        entries.iter().any(|entry| match &entry.ask.wants {
-            Wants::List { product_id, sku, .. } => sku.as_str() == of && product_id == product,
-            _ => false,
-        })
-    };
-    let price = |entry: &Entry| match &entry.ask.wants {
-        Wants::List { sku, minor, .. } if sku.as_str() == of => Some(*minor),
-        Wants::Reprice { product_id, minor } if sells(product_id) => Some(*minor),
-        _ => None,
-    };
-    entries.iter().filter_map(price).collect()
 }
 
 /// Units of the lots that were accepted, and of those that may have been.
