@@ -1,17 +1,20 @@
 //! Who may ask for what: every route says who, and what is shown with a request says who asks.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use auth::{Authenticator, CURSORS, Credentials, Principal, Refusal, SharedSecret};
-use axum::extract::FromRequestParts;
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::extract::{FromRequestParts, Request};
+use axum::http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
+use axum::http::uri::Authority;
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use event_store::{Keys, Role, Secrets, Stamper, Tries, Users};
 use events::CustomerId;
 use serde_json::json;
 
+use crate::edge::is_compat;
 use crate::limits::Limits;
 use crate::openapi::Operation;
 use crate::problem::Problem;
@@ -118,6 +121,38 @@ impl Access {
             Guard::Here => self.authenticator.principal(shown).await.map_err(refused),
         }
     }
+}
+
+impl Access {
+    /// Where nobody is asked who they are, what counts is where the request comes from: not from a page of somebody
+    /// else's that points a name of its own to this machine, or makes its visitor's browser send something here.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn comes_from_here(&self, request: &Request) -> Result<(), Problem> {
+        if self.guard != Guard::Open {
+            return Ok(());
+        }
+        let headers = request.headers();
+        let refused = |detail: &str| Err(Problem::new(StatusCode::FORBIDDEN, "not_from_here", detail));
+        if !headers.get(HOST).is_none_or(|host| host.to_str().is_ok_and(is_loopback)) {
+            return refused("without keys this answers only who asks for 127.0.0.1, localhost or [::1]");
+        }
+        let only_reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let is_of_another_site = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+        // An older system's routes are for pages of any site.
+        if is_of_another_site && !only_reads && !is_compat(request.uri().path()) {
+            return refused("without keys no page of another site may change anything here");
+        }
+        Ok(())
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// What a route says of who may ask for it.

@@ -76,6 +76,8 @@ pub(crate) fn say(route: &Route, operation: &mut Operation) {
         operation.with_header(&[429], "Retry-After");
         operation.with_header(&[], "RateLimit").with_header(&[], "RateLimit-Policy");
     }
+    let when = "Where nobody is asked for a key: it does not come from this machine.";
+    operation.refuses(StatusCode::FORBIDDEN, "not_from_here", when);
     let when = "Something unexpected happened here; `instance` tells an operator where to look.";
     operation.refuses(StatusCode::INTERNAL_SERVER_ERROR, "internal", when);
     operation.with_header(&[503], "Retry-After").with_header(&[401], "WWW-Authenticate");
@@ -187,6 +189,7 @@ impl Edge {
         next: Next,
     ) -> Result<Response, Problem> {
         check_size(&request)?;
+        self.api.access.comes_from_here(&request)?;
         let route = self.route(asked);
         if route.is_none()
             && let Some(allow) = self.allowed(asked)
@@ -310,7 +313,7 @@ fn harden(headers: &mut HeaderMap) {
     headers.entry(CONTENT_SECURITY_POLICY).or_insert(nothing);
 }
 
-fn is_compat(path: &str) -> bool {
+pub(crate) fn is_compat(path: &str) -> bool {
     path.starts_with("/api/v1/")
 }
 

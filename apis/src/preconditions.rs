@@ -24,7 +24,7 @@ pub(crate) fn etag(seen: u32) -> String {
 pub(crate) enum IfMatch {
     /// Nothing, or that there is anything at all.
     Any,
-    /// One of these versions.
+    /// One of these versions; of none, where what was sent cannot be read.
     OneOf(Vec<String>),
 }
 
@@ -33,15 +33,14 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let tags = tags(&parts.headers, &IF_MATCH);
-        let any = tags.is_empty() || tags.iter().any(|tag| tag == "*");
+        let any = !parts.headers.contains_key(IF_MATCH) || tags.iter().any(|tag| tag == "*");
         Ok(if any { IfMatch::Any } else { IfMatch::OneOf(tags) })
     }
 }
 
 impl Asks for IfMatch {
     fn ask(operation: &mut Operation) {
-        let when =
-            "The order has changed since the version that If-Match names; `current_etag` is what there is.";
+        let when = "It has changed since the version that If-Match names; `current_etag` is what there is.";
         operation.takes_header("If-Match");
         operation.refuses(StatusCode::PRECONDITION_FAILED, "precondition_failed", when);
     }

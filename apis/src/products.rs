@@ -20,7 +20,7 @@ use crate::openapi::Operation;
 use crate::paging::Wanted;
 use crate::preconditions::IfMatch;
 use crate::problem::Problem;
-use crate::request::{Caller, Named, PathText, Said, Sent, unknown};
+use crate::request::{Caller, LONGEST_NAME, Named, PathText, Said, Sent, unknown};
 use crate::settle::Settled;
 use crate::table::Table;
 
@@ -34,7 +34,8 @@ pub(crate) fn routes(table: Table) -> Table {
         .get(Needs::Nothing, "/products/name/{name}", by_name, by_name_says)
 }
 
-/// `POST /products` {product_id?, sku, name, price, currency?}. It can be ordered as soon as this answers.
+/// `POST /products` {product_id?, sku, name, price, currency?}. It can be ordered as soon as this answers; where products
+/// are looked up by an index that lags, as on DynamoDB, one that has an id of its own, a moment later.
 async fn add(
     State(api): State<Arc<Api>>,
     caller: Caller,
@@ -76,7 +77,9 @@ fn add_says(says: &mut Operation) {
     let exists = "The product_id was listed with another SKU, name, price or currency.";
     let withdrawn = "The product was withdrawn; list it under another product_id.";
     says.summary("List a product")
-        .detail("It can be ordered as soon as this answers.")
+        .detail(
+            "It can be ordered as soon as this answers; on AWS, one that has a `product_id` of its own, a moment later.",
+        )
         .field("product_id", "Names the product; the SKU does, if nothing is said.")
         .field("sku", "What is counted when it is sold.")
         .field("name", "What it is called.")
@@ -111,7 +114,7 @@ impl Said for Offer {
     fn read(body: &mut Fields) -> Option<Self> {
         let product_id = body.optional("product_id", id(ProductId::parse));
         let sku = body.required("sku", id(Sku::parse));
-        let name = body.required("name", text(200));
+        let name = body.required("name", text(LONGEST_NAME));
         let price = body.required("price", money());
         let currency = body.optional("currency", currency()).unwrap_or_default();
         Some(Offer { product_id, sku: sku?, name: name?, price: price?, currency })
@@ -135,6 +138,15 @@ async fn reprice(
         let stream = api.log.read_stream(&StreamKey::Product(id.clone()).pk()).await?;
         let row = views::project::product_row(&stream).ok_or_else(unknown::<ProductId>)?;
         let currency = wanted.clone().unwrap_or_else(|| row.currency.clone());
+        let is_this = |event: &Event| match event {
+            Event::ProductRepriced(done) => (done.price, &done.currency) == (price, &currency),
+            _ => false,
+        };
+        // What somebody else has changed since stays as they changed it.
+        if caller.appended(&stream, is_this) {
+            let row = project(&api, &id).await?;
+            return Ok(Answer::ok(&row).seen(row.seen));
+        }
         if row.withdrawn {
             return Err(gone());
         }
@@ -199,10 +211,12 @@ async fn withdraw(
     State(api): State<Arc<Api>>,
     Named(id): Named<ProductId>,
     caller: Caller,
+    if_match: IfMatch,
 ) -> Result<Answer, Problem> {
     let stream = api.log.read_stream(&StreamKey::Product(id.clone()).pk()).await?;
     let row = views::project::product_row(&stream).ok_or_else(unknown::<ProductId>)?;
     if !row.withdrawn {
+        if_match.check(row.seen)?;
         let latest = stream.iter().map(|item| item.event_id).max();
         let event = Event::ProductWithdrawn(ProductWithdrawn { product_id: id.clone() });
         api.settle(event, latest, &caller, Priority::Standard).await?;

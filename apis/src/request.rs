@@ -12,7 +12,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use event_store::Stamper;
-use events::{Causes, CustomerId, OrderId, Priority, ProductId, Sku, Stamp, Ulid};
+use events::{Causes, CustomerId, Event, OrderId, Priority, ProductId, RecordedEvent, Sku, Stamp, Ulid};
 use http_body_util::LengthLimitError;
 use serde_json::Value;
 use telemetry::trace;
@@ -37,6 +37,9 @@ pub(crate) struct Caller {
     pub(crate) principal: Principal,
     /// What ids are made from, where the request may be carried out again under its `Idempotency-Key`.
     pub(crate) seed: Option<Ulid>,
+    /// Whether it is being carried out again: what it asks for may have been done since the seed was drawn, and its
+    /// answer was lost.
+    pub(crate) is_repeat: bool,
     /// Where the request comes from, as far as that is known.
     pub(crate) origin: Arc<str>,
     /// What is left of the requests that they may send.
@@ -64,12 +67,20 @@ impl Caller {
 
     fn new(request_id: Arc<str>, traceparent: Arc<str>) -> Caller {
         let origin = "somewhere".into();
-        Caller { request_id, traceparent, principal: Principal::nobody(), seed: None, origin, standing: None }
+        let principal = Principal::nobody();
+        Caller { request_id, traceparent, principal, seed: None, is_repeat: false, origin, standing: None }
     }
 
     /// What an id is made from where the client gave none: of a request that is carried out again, the same.
     pub(crate) fn made(&self, stamp: &Stamp) -> Ulid {
         self.seed.unwrap_or(stamp.event_id)
+    }
+
+    /// Whether this request may have appended such an event already, when it was carried out before. Somebody else who
+    /// did the same since then did it as well as this one would have.
+    pub(crate) fn appended(&self, stream: &[Arc<RecordedEvent>], is_it: impl Fn(&Event) -> bool) -> bool {
+        let Some(begun) = self.seed.filter(|_| self.is_repeat) else { return false };
+        stream.iter().any(|item| item.event_id > begun && item.event().is_ok_and(|event| is_it(&event)))
     }
 
     /// The id of the trace.
@@ -275,7 +286,7 @@ pub(crate) fn unknown<Id: PathId>() -> Problem {
     Problem::not_found(Id::NOT_FOUND, format!("there is no {} with this id", Id::WHAT))
 }
 
-impl<Id: PathId, S: Send + Send + Sync> FromRequestParts<S> for Named<Id> {
+impl<Id: PathId, S: Send + Sync> FromRequestParts<S> for Named<Id> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -294,7 +305,11 @@ impl<Id: PathId> Asks for Named<Id> {
     }
 }
 
-/// The name in the path; `None` if it is no text.
+/// The longest name that anything has, in characters.
+pub(crate) const LONGEST_NAME: usize = 200;
+
+/// The name in the path; `None` if it is no text, or longer than any name: no store is asked for that, because some
+/// cannot be.
 #[derive(Debug, Clone)]
 pub(crate) struct PathText(pub(crate) Option<String>);
 
@@ -303,11 +318,12 @@ impl Asks for PathText {
     fn ask(_: &mut Operation) {}
 }
 
-impl<S: Send + Send + Sync> FromRequestParts<S> for PathText {
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        Ok(PathText(Path::from_request_parts(parts, state).await.ok().map(|Path(text)| text)))
+        let text = Path::from_request_parts(parts, state).await.ok().map(|Path(text)| text);
+        Ok(PathText(text.filter(|text: &String| text.chars().count() <= LONGEST_NAME)))
     }
 }
 

@@ -35,6 +35,9 @@ pub(crate) fn routes(table: Table) -> Table {
 /// together, because guesses come from many. Source of the second: NIST SP 800-63B-4, section 3.2.2, allows 100 that follow
 /// one another. Whoever logs in has all of them again.
 const LOGINS: Allowance = Allowance { each: 15, all: 100, within: 10 * 60 * 1_000 };
+/// Passwords tried from one address, right ones too: for whoever tries one password at every name. An office behind one
+/// address logs in with fewer.
+const FROM_ONE_ADDRESS: Allowance = Allowance { each: 100, all: 100, within: 10 * 60 * 1_000 };
 
 /// Whose tries those at a name are. Names may be addresses of people, so they are hashed.
 pub(crate) fn logins_of(username: &str) -> String {
@@ -55,6 +58,7 @@ async fn register(
     }
     // Whose id is given is registered already, or will be.
     let is_new_customer = customer_id.is_none();
+    let given = customer_id.clone();
     let role = role.unwrap_or(Role::Customer);
     let stamp = api.stamper.stamp(None);
     let made = caller.made(&stamp);
@@ -71,7 +75,7 @@ async fn register(
         api.access.users.add_user(User { row: row.clone(), password_hash }).await?
     };
     if !is_new {
-        row = registered_before(&api, &caller, &row, password).await?;
+        row = registered_before(&api, &caller, &row, given.as_ref(), password).await?;
     }
     if let Some(customer_id) = row.customer_id.as_ref().filter(|_| is_new_customer) {
         customers::register_as(&api, &caller, stamp, customer_id, personal).await?;
@@ -120,8 +124,19 @@ impl Said for Newcomer {
         let role = body.optional("role", one_of(&Role::ALL.map(|role| (role.as_str(), role))));
         let customer_id = body.optional("customer_id", id(CustomerId::parse));
         let personal = customers::personal(body);
-        if customer_id.is_some() && role.is_some_and(|role| role != Role::Customer) {
+        let is_customer = role.is_none_or(|role| role == Role::Customer);
+        if customer_id.is_some() && !is_customer {
             body.refuse("customer_id", Bad("not_applicable", "goes only with role customer".into()));
+        }
+        // Who is a customer already told it when they were registered; an operator's would be kept nowhere.
+        if customer_id.is_some() || !is_customer {
+            let Personal { name, email, address } = &personal;
+            for (field, told) in [("name", name), ("email", email), ("address", address)] {
+                if told.is_some() {
+                    let detail = "goes only with a new customer: with role customer, and without customer_id";
+                    body.refuse(field, Bad("not_applicable", detail.into()));
+                }
+            }
         }
         Some(Newcomer { username: username?, password: password?, role, customer_id, personal })
     }
@@ -129,8 +144,8 @@ impl Said for Newcomer {
 
 /// What is said of passwords that are tried.
 fn say_tries(says: &mut Operation) {
-    let many =
-        "There were 15 wrong passwords for this username from your address in 10 minutes, or 100 from all.";
+    let many = "In 10 minutes there were 15 wrong passwords for this username from your address, 100 from all, or 100 \
+        passwords for all usernames from your address.";
     let busy = "Too many are registering or logging in just now.";
     says.refuses(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", many)
         .with_header(&[429], "Retry-After")
@@ -142,11 +157,14 @@ async fn registered_before(
     api: &Api,
     caller: &Caller,
     wanted: &UserRow,
+    customer_id: Option<&CustomerId>,
     password: String,
 ) -> Result<UserRow, Problem> {
     let taken = || Problem::conflict("username_taken", "this username is taken; choose another one");
     let User { row, .. } = checked(api, caller, &wanted.username, password).await?.ok_or_else(taken)?;
-    if row.role == wanted.role { Ok(row) } else { Err(taken()) }
+    let is_same =
+        row.role == wanted.role && (customer_id.is_none() || customer_id == row.customer_id.as_ref());
+    if is_same { Ok(row) } else { Err(taken()) }
 }
 
 /// The user of this name, if this is the password. Every look takes one of few tries; one that was right gives them back.
@@ -160,10 +178,16 @@ async fn checked(
     let place = place()?;
     let now = api.stamper.now();
     let tries = &api.access.tries;
+    // There are few addresses, so what they are hashed with is a secret.
+    let secret = auth::hex(&api.access.cursors.get().await?);
+    let from = format!("logins from {}", digest(&format!("{secret} {}", caller.origin)));
+    if let Some(again) = tries.take_try(&from, "", FROM_ONE_ADDRESS, now).await? {
+        return Err(too_many(now, again, "from your address"));
+    }
     // Hashed with the name, so that what is kept does not say who was where.
     let by = &digest(&format!("{username} {}", caller.origin))[..16];
     if let Some(again) = tries.take_try(&logins_of(username), by, LOGINS, now).await? {
-        return Err(too_many(now, again));
+        return Err(too_many(now, again, "for this username"));
     }
     let user = api.access.users.user(username).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
@@ -255,9 +279,9 @@ shape! {
     }
 }
 
-fn too_many(now: Timestamp, again: Timestamp) -> Problem {
+fn too_many(now: Timestamp, again: Timestamp, of_what: &str) -> Problem {
     let seconds = (again.millis() - now.millis()).max(0) / 1_000 + 1;
-    let detail = format!("too many tries for this username; try again in {seconds} s");
+    let detail = format!("too many tries {of_what}; try again in {seconds} s");
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", detail).retry_after(seconds.unsigned_abs())
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use hyper::Uri;
@@ -176,6 +176,11 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         }
         _ => Store::Embedded,
     };
+    if options.auth == Auth::Off && options.behind_proxy {
+        bail!(
+            "--auth off lets in whoever reaches this machine, and --behind-proxy whoever reaches the proxy: leave one out"
+        );
+    }
     let settings = Settings {
         store,
         data: options.data,

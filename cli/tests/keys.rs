@@ -124,8 +124,7 @@ const OF_THIS_MACHINE: [(&str, &str, Option<&str>); 17] = [
 #[tokio::test]
 async fn every_route_of_this_machine_asks_everybody_for_what_the_table_says() {
     let everywhere = apis::routes();
-    let mut here: Vec<_> =
-        local::routes().into_iter().filter(|route| !everywhere.contains(route)).collect();
+    let mut here: Vec<_> = local::routes().into_iter().filter(|route| !everywhere.contains(route)).collect();
     here.sort_unstable();
     assert_eq!(here, OF_THIS_MACHINE.map(|(method, path, _)| (method, path)));
 

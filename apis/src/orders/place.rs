@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use event_store::{OrderRow, ProductRow};
+use event_store::{OrderRow, ProductRow, StoreError};
 use events::{
-    Currency, CustomerId, Event, Money, OrderId, OrderLine, OrderPlaced, Priority, RecordedEvent, Sku, Slot,
+    Currency, CustomerId, Event, Money, OrderId, OrderLine, OrderPlaced, Priority, ProductId, RecordedEvent,
+    Sku, Slot,
 };
 use futures_util::future::{try_join, try_join_all};
 use serde_json::json;
@@ -33,22 +34,25 @@ pub(crate) async fn place(
 ) -> Result<Answer, Problem> {
     caller.acts_for(&asked.customer_id)?;
     let stamp = api.stamper.stamp(None);
-    let given = asked.order_id.clone();
-    let order_id = given.clone().unwrap_or_else(|| {
+    let order_id = asked.order_id.clone().unwrap_or_else(|| {
         let id = format!("ord-{}", caller.made(&stamp).to_string().to_ascii_lowercase());
         OrderId::parse(&id).expect("a ULID has only letters and digits")
     });
     let priced = match price(&api, &asked).await {
         Ok(priced) => priced,
         // An order that stands is answered as it stands, whatever the catalogue says today.
-        Err(refusal) => match given {
-            Some(id) if refusal.status().is_client_error() => {
-                let slot = Slot::OrderPlaced.sk();
-                let stored = api.log.read_slot(&pk(&id), &slot).await?.ok_or_else(|| refusal.about(&id))?;
-                return stands(&api, &asked, &id, &stored, wait).await;
+        Err(refusal) => {
+            let may_stand = asked.order_id.is_some() || caller.is_repeat;
+            if !may_stand || !refusal.status().is_client_error() {
+                return Err(refusal);
             }
-            _ => return Err(refusal),
-        },
+            let placed = api.log.read_slot(&pk(&order_id), &Slot::OrderPlaced.sk()).await?;
+            let placed = placed.ok_or_else(|| match &asked.order_id {
+                Some(id) => refusal.about(id),
+                None => refusal,
+            })?;
+            return stands(&api, &asked, &order_id, &placed, wait).await;
+        }
     };
     let event = Event::OrderPlaced(OrderPlaced {
         order_id: order_id.clone(),
@@ -181,10 +185,7 @@ struct Priced {
 
 async fn price(api: &Api, asked: &Asked) -> Result<Priced, Problem> {
     let products = try_join_all(
-        asked
-            .lines
-            .iter()
-            .map(|line| async { api.catalog.product_by_sku(&line.sku).await.map_err(Problem::from) }),
+        asked.lines.iter().map(|line| async { sold_as(api, &line.sku).await.map_err(Problem::from) }),
     );
     let (customer, products) = try_join(api.customer(&asked.customer_id), products).await?;
 
@@ -203,6 +204,16 @@ async fn price(api: &Api, asked: &Asked) -> Result<Priced, Problem> {
         return Err(Problem::fields(first.code, errors));
     }
     total(sold)
+}
+
+/// The product that sells a SKU. Where the look-up by SKU lags behind, one that was listed under its SKU, as most are, is
+/// found all the same.
+async fn sold_as(api: &Api, sku: &Sku) -> Result<Option<ProductRow>, StoreError> {
+    if let Some(product) = api.catalog.product_by_sku(sku).await? {
+        return Ok(Some(product));
+    }
+    let Ok(id) = ProductId::parse(sku.as_str()) else { return Ok(None) };
+    Ok(api.catalog.product(&id).await?.filter(|product| product.sku == *sku && !product.withdrawn))
 }
 
 fn total(sold: Vec<(&Line, ProductRow)>) -> Result<Priced, Problem> {

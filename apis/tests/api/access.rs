@@ -445,6 +445,79 @@ async fn a_stranger_who_uses_up_somebodys_tries_does_not_keep_them_out_where_the
 }
 
 #[tokio::test]
+async fn who_tries_one_password_at_every_name_is_stopped_where_they_are() {
+    let guarded = Guarded::new().await;
+    let log_in = async |address: &str, username: String| {
+        let body = json!({ "username": username, "password": "correct horse battery" }).to_string();
+        let request = Request::post("/login").header("content-type", "application/json");
+        let request = request.extension(Origin(address.parse().unwrap()));
+        guarded.world.send(request.body(Body::from(body)).unwrap()).await
+    };
+    for number in 0..100 {
+        assert_eq!(log_in("192.0.2.1", format!("name-{number}")).await.status, 401);
+    }
+    let stopped = log_in("192.0.2.1", "name-100".into()).await;
+    assert_eq!((stopped.status, stopped.code()), (429, "too_many_logins"));
+    assert_eq!(log_in("192.0.2.2", "name-100".into()).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_name_is_registered_again_only_as_what_it_is() {
+    let guarded = Guarded::new().await;
+    let as_somebody = |more: Value| {
+        let mut body = json!({ "username": "berta", "password": "correct horse battery" });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let made = guarded.post(&guarded.admin, "/users", as_somebody(json!({ "customer_id": "anna-1" }))).await;
+    assert_eq!((made.status, &made.body["customer_id"]), (201, &json!("anna-1")));
+    for (more, status) in [
+        (json!({ "customer_id": "anna-1" }), 200),
+        (json!({ "customer_id": "bert-1" }), 409),
+        (json!({ "role": "operator" }), 409),
+    ] {
+        let again = guarded.post(&guarded.admin, "/users", as_somebody(more)).await;
+        assert_eq!(again.status, status, "{}", again.body);
+    }
+    // What would be kept nowhere is not taken.
+    for more in
+        [json!({ "customer_id": "anna-1", "name": "Anna" }), json!({ "role": "operator", "email": "a@b.c" })]
+    {
+        let refused = guarded.post(&guarded.admin, "/users", as_somebody(more)).await;
+        let why = &refused.body["errors"][0]["code"];
+        assert_eq!((refused.status, why), (422, &json!("not_applicable")), "{}", refused.body);
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_is_asked_for_a_key_only_this_machine_may_ask() {
+    let world = World::open().await;
+    let guarded = Guarded::new().await;
+    let ask = async |world: &World, method: &str, path: &str, headers: &[(&str, &str)]| {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        world.send(request.body(Body::empty()).unwrap()).await
+    };
+    for ours in ["127.0.0.1:3000", "localhost", "LOCALHOST:3000", "[::1]:3000", "127.0.0.2"] {
+        assert_eq!(ask(&world, "GET", "/customers", &[("host", ours)]).await.status, 200, "{ours}");
+    }
+    for theirs in ["example.org", "localhost.example.org:3000", "192.0.2.1", "", "?"] {
+        let refused = ask(&world, "GET", "/customers", &[("host", theirs)]).await;
+        assert_eq!((refused.status, refused.code()), (403, "not_from_here"), "{theirs}");
+    }
+    let by_a_page = [("host", "localhost:3000"), ("sec-fetch-site", "cross-site")];
+    assert_eq!(ask(&world, "DELETE", "/products/lamp", &by_a_page).await.code(), "not_from_here");
+    // Followed links only read.
+    assert_eq!(ask(&world, "GET", "/products", &by_a_page).await.status, 200);
+    // Whoever has to show a key shows it wherever they come from.
+    let from_afar =
+        [("host", "example.org"), ("sec-fetch-site", "cross-site"), ("x-api-key", &*guarded.admin)];
+    assert_eq!(ask(&guarded.world, "GET", "/customers", &from_afar).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_login_is_never_kept_under_an_idempotency_key() {
     let guarded = Guarded::new().await;
     let body = json!({ "username": "berta", "password": "correct horse battery" });

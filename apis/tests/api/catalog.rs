@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use event_store::{CatalogViews, EventLog, Personal};
-use events::{CustomerId, CustomerRegistered, Event};
+use events::{CustomerId, CustomerRegistered, Event, ProductId};
 use serde_json::json;
 
 use crate::world::World;
@@ -89,6 +89,19 @@ async fn a_product_can_be_ordered_as_soon_as_it_is_listed_and_not_after_it_is_wi
 }
 
 #[tokio::test]
+async fn a_name_that_is_longer_than_any_is_asked_for_nowhere() {
+    let world = World::open().await;
+    let mut row = world.store.product(&ProductId::parse("lamp").unwrap()).await.unwrap().unwrap();
+    for (length, status) in [(200, 200), (201, 404)] {
+        row.name = "é".repeat(length);
+        row.seen += 1;
+        world.store.put_product(row.clone()).await.unwrap();
+        let found = world.get(&format!("/products/name/{}", "%C3%A9".repeat(length))).await;
+        assert_eq!(found.status, status, "{length}");
+    }
+}
+
+#[tokio::test]
 async fn a_price_that_changes_counts_for_later_orders_alone() {
     let world = World::open().await;
     let before = world.place("ord-1").await;
@@ -132,6 +145,8 @@ async fn a_price_is_changed_from_the_version_that_was_read_or_not_at_all() {
     };
     let first = world.send(conditional(25)).await;
     assert_eq!((first.status, first.header("etag")), (200, "\"2\""));
+    let withdrawal = Request::delete("/products/lamp").header("if-match", &version).body(Body::empty());
+    assert_eq!(world.send(withdrawal.unwrap()).await.code(), "precondition_failed");
     let late = world.send(conditional(30)).await;
     assert_eq!(
         (late.status, late.code(), &late.body["current_etag"]),

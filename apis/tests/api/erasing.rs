@@ -180,14 +180,16 @@ async fn what_an_erased_user_tried_is_forgotten_with_them() {
     let registered = world.post("/users", body).await;
     let wrong = json!({ "username": "berta", "password": "wrong horse battery!!" });
     assert_eq!(world.post("/login", wrong).await.status, 401);
-    assert_eq!(world.store.known_tries().len(), 1);
-    assert!(!world.store.known_tries()[0].contains("berta"), "a name may be somebody's address");
+    // Those that are counted by where they come from name nobody.
+    let at_names = || world.store.known_tries().into_iter().filter(|whose| !whose.starts_with("logins from"));
+    assert_eq!(at_names().count(), 1);
+    assert!(!at_names().any(|whose| whose.contains("berta")), "a name may be somebody's address");
     let (admin, shown) = key::new("test".into(), Role::Admin, None, Timestamp::from_millis(0));
     assert!(world.store.add_key(admin).await.unwrap());
     let path = format!("/customers/{}", registered.body["customer_id"].as_str().unwrap());
     let request = Request::delete(path).header("x-api-key", shown).body(Body::empty()).unwrap();
     assert_eq!(world.send(request).await.status, 200);
-    assert_eq!(world.store.known_tries(), Vec::<String>::new());
+    assert_eq!(at_names().collect::<Vec<_>>(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use event_store::{Claim, Claimed, Idempotency};
 use events::{Timestamp, Ulid};
 use serde_json::{Value, json};
 
+use crate::world::Step::{Paid, Reserved};
 use crate::world::{Reply, World};
 
 async fn under(world: &World, key: &str, method: &str, path: &str, body: &Value) -> Reply {
@@ -86,22 +87,68 @@ async fn whoever_asks_while_the_first_request_is_carried_out_is_told_to_ask_agai
     assert_eq!(running.header("retry-after"), "1");
 }
 
-#[tokio::test]
-async fn whoever_takes_a_request_over_from_the_dead_makes_the_same_ids() {
-    let world = World::open().await;
-    let first = under(&world, "k1", "POST", "/orders", &order()).await;
-    // The process died before the answer was kept.
+/// As if the process had died before it kept the one answer that it gave.
+async fn lose_the_answer(world: &World) {
     let claims = world.store.kept_answers();
     let (key, kept) = claims.iter().next().unwrap();
     let dead = Timestamp::from_millis(0);
     world.store.forget_kept_answers();
     let claim = Claim { until: dead, ..kept.claim.clone() };
     assert_eq!(world.store.claim(key, claim, dead).await, Ok(Claimed::Mine(kept.claim.seed)));
+}
+
+#[tokio::test]
+async fn whoever_takes_a_request_over_from_the_dead_makes_the_same_ids() {
+    let world = World::open().await;
+    let first = under(&world, "k1", "POST", "/orders", &order()).await;
+    lose_the_answer(&world).await;
     let size = world.size().await;
     let again = under(&world, "k1", "POST", "/orders", &order()).await;
     assert_eq!((again.status, again.header("idempotent-replayed")), (200, ""));
     assert_eq!(again.body["order_id"], first.body["order_id"]);
     assert_eq!(world.size().await, size);
+}
+
+#[tokio::test]
+async fn an_order_whose_answer_was_lost_stands_though_what_it_names_can_no_longer_be_ordered() {
+    let world = World::open().await;
+    let first = under(&world, "k1", "POST", "/orders", &order()).await;
+    lose_the_answer(&world).await;
+    assert_eq!(world.delete("/products/lamp").await.status, 200);
+    let again = under(&world, "k1", "POST", "/orders", &order()).await;
+    assert_eq!((again.status, &again.body["order_id"]), (200, &first.body["order_id"]));
+    let another = under(&world, "k2", "POST", "/orders", &order()).await;
+    assert_eq!((another.status, another.code()), (422, "unknown_sku"));
+}
+
+#[tokio::test]
+async fn a_price_whose_answer_was_lost_is_not_set_again_over_a_later_one() {
+    let world = World::open().await;
+    let ten = json!({ "price": 10 });
+    assert_eq!(under(&world, "k1", "PATCH", "/products/lamp", &ten).await.status, 200);
+    lose_the_answer(&world).await;
+    assert_eq!(world.patch("/products/lamp", json!({ "price": 12 })).await.status, 200);
+    let size = world.size().await;
+    let again = under(&world, "k1", "PATCH", "/products/lamp", &ten).await;
+    assert_eq!((again.status, &again.body["price"]), (200, &json!(12)));
+    assert_eq!(world.size().await, size);
+    // Whoever asks for the first time gets what they ask for.
+    assert_eq!(under(&world, "k2", "PATCH", "/products/lamp", &ten).await.body["price"], 10);
+}
+
+#[tokio::test]
+async fn a_shipment_whose_answer_was_lost_is_no_conflict_when_the_parcel_has_arrived() {
+    let world = World::open().await;
+    world.place("ord-1").await;
+    world.bring("ord-1", &[Reserved, Paid]).await;
+    let ship = json!({ "status": "SHIPPED", "carrier": "Parcels & Sons" });
+    assert_eq!(under(&world, "k1", "PATCH", "/orders/ord-1", &ship).await.status, 200);
+    lose_the_answer(&world).await;
+    assert_eq!(world.patch("/orders/ord-1", json!({ "status": "DELIVERED" })).await.status, 200);
+    let again = under(&world, "k1", "PATCH", "/orders/ord-1", &ship).await;
+    assert_eq!((again.status, &again.body["status"]), (200, &json!("DELIVERED")));
+    // Whoever asks for the first time is told what it is.
+    assert_eq!(under(&world, "k2", "PATCH", "/orders/ord-1", &ship).await.code(), "transition_not_allowed");
 }
 
 #[tokio::test]

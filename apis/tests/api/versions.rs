@@ -1,7 +1,7 @@
 //! Versions of an order: deciding from one, and not sending one again.
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request};
 use serde_json::json;
 
 use crate::world::Step::*;
@@ -29,7 +29,7 @@ const SHIP: &str = r#"{"status":"SHIPPED"}"#;
 
 #[tokio::test]
 async fn a_change_decided_from_another_version_is_412_and_stores_nothing() {
-    for stale in ["\"1\"", "\"99\"", "W/\"3\"", "\"1\", \"2\"", "nonsense"] {
+    for stale in ["\"1\"", "\"99\"", "W/\"3\"", "\"1\", \"2\"", "nonsense", ""] {
         let world = paid().await;
         let (size, current) =
             (world.size().await, world.get("/orders/ord-1").await.header("etag").to_owned());
@@ -39,6 +39,16 @@ async fn a_change_decided_from_another_version_is_412_and_stores_nothing() {
             assert_eq!(refused.body["current_etag"], current);
         }
         assert_eq!(world.size().await, size);
+    }
+}
+
+#[tokio::test]
+async fn a_condition_that_cannot_be_read_holds_for_nothing() {
+    let world = paid().await;
+    let unreadable = HeaderValue::from_bytes(b"\"4\xff").unwrap();
+    for path in ["/orders/ord-1", "/products/lamp"] {
+        let request = Request::delete(path).header("if-match", &unreadable).body(Body::empty());
+        assert_eq!(world.send(request.unwrap()).await.code(), "precondition_failed", "{path}");
     }
 }
 
