@@ -305,6 +305,7 @@ pub const SITES: &[(Handler, &[Call])] = &[
             Call::ReadSlot,
             Call::Customer,
             Call::ProductBySku,
+            Call::Product,
             Call::Claim,
             Call::KeepAnswer,
             Call::GiveUp,
