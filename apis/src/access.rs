@@ -173,8 +173,8 @@ pub(crate) fn say(needs: Needs, operation: &mut Operation) {
     }
     let when = "What was shown opens nothing: unknown, revoked, expired, malformed, or two things at once.";
     operation.refuses(StatusCode::UNAUTHORIZED, "invalid_credentials", when);
-    let when = "It cannot be found out now who asks; repeat the same request.";
-    operation.refuses(StatusCode::SERVICE_UNAVAILABLE, "unavailable", when);
+    // Not even who asks can be found out then.
+    operation.may_be_unavailable();
 }
 
 impl Needs {

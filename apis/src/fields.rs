@@ -241,7 +241,7 @@ pub(crate) fn whole(range: RangeInclusive<u64>) -> impl Kind<Value, u64> {
 
 /// An amount of money.
 pub(crate) fn money() -> impl Kind<Value, Money> {
-    let schema = || json!({ "type": "number", "minimum": 0, "maximum": MOST, "multipleOf": 0.01 });
+    let schema = || json!({ "type": "number", "minimum": 0, "maximum": MOST });
     kind(schema, |value: &Value| {
         let number = value.as_number().ok_or(Bad::kind("must be a number with at most two decimals"))?;
         let amount = match (number.as_i64(), number.as_f64()) {

@@ -36,7 +36,7 @@ struct Health {
 
 shape! {
     "How the process is.",
-    Health as "Health" { status: "`alive`, or `ready`." = "ready", }
+    Health as "Health" { status: "`alive`, where it is asked whether the process lives; `ready`, whether it can work." = "ready", }
 }
 
 /// Ready means that the log answers; what it answers does not matter.

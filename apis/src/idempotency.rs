@@ -70,7 +70,9 @@ impl Once {
         let changes = matches!(*request.method(), Method::POST | Method::PATCH | Method::DELETE);
         let mut keys = request.headers().get_all(IDEMPOTENCY_KEY).iter().filter(|_| changes);
         let (Some(key), more) = (keys.next(), keys.next()) else { return Ok(None) };
-        let is_text = |key: &&str| (1..=LONGEST).contains(&key.len());
+        let is_text = |key: &&str| {
+            (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+        };
         let Some(key) = key.to_str().ok().filter(is_text).filter(|_| more.is_none()) else {
             let detail = format!(
                 "send one Idempotency-Key of 1 to {LONGEST} visible ASCII characters, such as a UUID"

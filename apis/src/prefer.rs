@@ -34,7 +34,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Wait {
 
 impl Asks for Wait {
     fn ask(operation: &mut Operation) {
-        operation.takes_header("Prefer").with_header(&[200, 201], "Preference-Applied");
+        operation.takes_header("Prefer").with_header(&[200, 201, 304], "Preference-Applied");
     }
 }
 

@@ -151,6 +151,8 @@ impl From<Unread> for Problem {
 pub(crate) fn say_unread(operation: &mut Operation) {
     let when = "The body ended before its announced end.";
     operation.refuses(StatusCode::BAD_REQUEST, "broken_body", when);
+    let when = "The body did not come to its end in time.";
+    operation.refuses(StatusCode::REQUEST_TIMEOUT, "body_too_slow", when);
     let when = "The body has more than 64 KiB.";
     operation.refuses(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", when);
 }

@@ -102,9 +102,10 @@ impl<'a> Page<'a> {
         format!("<section><h2>{name}</h2>{what}{operations}</section>")
     }
 
-    fn operation(&self, (method, path, said): Operation<'_>) -> String {
+    fn operation(&self, (method, path, said): Operation<'a>) -> String {
         let answers = said["responses"].as_object().into_iter().flatten();
-        let answers: String = answers.map(|(status, answer)| self.answer(status, answer)).collect();
+        let answers: String =
+            answers.map(|(status, answer)| self.answer(status, self.meant(answer))).collect();
         format!(
             "<details class=operation><summary><b class={method}>{method}</b> <code>{}</code> <span>{}</span></summary>\
              <div id={}>{}{}{}{}<h4>Answers</h4>{answers}</div></details>",

@@ -10,9 +10,11 @@ own_key = os.environ["SAGALINE_API_KEY"].split("_")[1]
 
 
 def whole(value):
-    """JSON Schema cannot tell 5.0 from the whole number 5. The API can, and takes the second alone."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+    """JSON Schema cannot tell 5.0 from the whole number 5. The API can, and takes the second alone. Nor can it ask for
+    two decimals without refusing 19.99, which is no multiple of 0.01 where both are binary."""
+    if isinstance(value, float):
+        value = round(value, 2)
+        return int(value) if value.is_integer() else value
     if isinstance(value, list):
         return [whole(one) for one in value]
     if isinstance(value, dict):

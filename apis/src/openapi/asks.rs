@@ -37,8 +37,7 @@ arguments! { () (A) (A B) (A B C) (A B C D) (A B C D E) }
 /// Whoever asks a store may not get an answer.
 impl Asks for State<Arc<Api>> {
     fn ask(operation: &mut Operation) {
-        let when = "The store does not answer; repeat the same request, which is safe.";
-        operation.refuses(StatusCode::SERVICE_UNAVAILABLE, "unavailable", when);
+        operation.may_be_unavailable();
     }
 }
 

@@ -9,6 +9,8 @@ mod operation;
 mod rows;
 mod shape;
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
@@ -72,7 +74,9 @@ pub(crate) fn document(routes: &[Route]) -> Value {
         paths.entry(route.path).or_insert_with(|| json!({}))[route.method.to_ascii_lowercase()] = written;
         schemas.extend(operation.schemas.into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     }
-    let components = components(schemas);
+    let responses = share(&mut paths);
+    let mut components = components(schemas);
+    components["responses"] = responses.into();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -82,11 +86,52 @@ pub(crate) fn document(routes: &[Route]) -> Value {
             "description": ABOUT,
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
-        "servers": [{ "url": "/", "description": "Where this document comes from; on AWS, with the stage behind it" }],
+        "servers": [{ "url": ".", "description": "Where this document comes from" }],
         "tags": TAGS.iter().map(|(_, name, what)| json!({ "name": name, "description": what })).collect::<Value>(),
         "paths": paths,
         "components": components,
     })
+}
+
+/// Says once what several routes refuse in the same words, and has each refer to it. Gives what has a name now.
+fn share(paths: &mut Map<String, Value>) -> Map<String, Value> {
+    let mut said: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+    each_refusal(paths, |name, answer| {
+        *said.entry(name).or_default().entry(answer.to_string()).or_default() += 1;
+    });
+    let mut named: BTreeMap<(String, String), String> = BTreeMap::new();
+    for (name, times) in said {
+        let mut repeated: Vec<(String, usize)> = times.into_iter().filter(|(_, times)| *times > 1).collect();
+        repeated.sort_by_key(|(_, times)| Reverse(*times));
+        // Of several that have the same codes, the one that is said most often has the plain name.
+        for (at, (text, _)) in repeated.into_iter().enumerate() {
+            let shared = if at == 0 { name.clone() } else { format!("{name}-{}", at + 1) };
+            named.insert((name.clone(), text), shared);
+        }
+    }
+    let mut shared = Map::new();
+    each_refusal(paths, |name, answer| {
+        if let Some(name) = named.get(&(name, answer.to_string())) {
+            let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+            shared.insert(name.clone(), std::mem::replace(answer, reference));
+        }
+    });
+    shared
+}
+
+/// Looks at every answer with problems in it, by a name that says which: `401-invalid_credentials-unauthenticated`.
+fn each_refusal(paths: &mut Map<String, Value>, mut look: impl FnMut(String, &mut Value)) {
+    let methods = paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut);
+    for answers in methods.filter_map(|said| said["responses"].as_object_mut()) {
+        for (status, answer) in answers {
+            let codes =
+                answer.pointer("/content/application~1problem+json/examples").and_then(Value::as_object);
+            let Some(codes) = codes else { continue };
+            let words = std::iter::once(status.as_str()).chain(codes.keys().map(String::as_str));
+            let name = words.collect::<Vec<_>>().join("-");
+            look(name, answer);
+        }
+    }
 }
 
 /// What is said of nothing, or not said of something, by route. Empty where the description is whole.
@@ -160,7 +205,7 @@ a method that a path does not take 405 `method_not_allowed`. Unknown fields and 
 
 **Lists** are newest first and stable while others write. `next_token` asks for the next page of the same query.
 
-**Versions**: an `ETag` is from how many events something was folded. `If-Match` changes an order only as it was read.";
+**Versions**: an `ETag` is from how many events something was folded. `If-Match` changes an order or a product only as it was read.";
 
 /// What many routes refer to by name.
 fn components(mut schemas: Map<String, Value>) -> Value {
@@ -185,12 +230,12 @@ fn components(mut schemas: Map<String, Value>) -> Value {
                 "Idempotency-Key",
                 "Names this request: sent again under the same key within a day, it is carried out once and gets the same \
                  answer. 1 to 255 visible ASCII characters, such as a UUID.",
-                json!({ "type": "string", "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$" }),
+                json!({ "type": "string", "maxLength": 255, "pattern": "^[!-~]{1,255}$" }),
                 "8e03978e-40d5-43e8-bc93-6894a57f9324",
             ),
             "If-Match": parameter(
                 "If-Match",
-                "The ETag of the version from which the change was decided: it is refused if the order has changed since.",
+                "The ETag of the version from which the change was decided: it is refused if there is another one now.",
                 text(),
                 "\"6\"",
             ),

@@ -209,8 +209,17 @@ impl Operation {
     /// A refusal: its status, its code, and when.
     pub fn refuses(&mut self, status: StatusCode, code: &'static str, when: &str) -> &mut Self {
         let answered = self.answers.entry(status.as_u16()).or_default();
-        answered.codes.insert(code, when.to_owned());
+        let other = answered.codes.insert(code, when.to_owned()).filter(|other| other != when);
+        if let Some(other) = other {
+            self.mistakes.push(format!("{status} {code} is said twice: {other} {when}"));
+        }
         self
+    }
+
+    /// Some store may not answer.
+    pub(crate) fn may_be_unavailable(&mut self) -> &mut Self {
+        let when = "The store does not answer; repeat the same request, which is safe.";
+        self.refuses(StatusCode::SERVICE_UNAVAILABLE, "unavailable", when)
     }
 
     /// How whoever asks proves who they are.

@@ -37,7 +37,7 @@ pub fn check(method: &str, path: &str, reply: &Reply) {
         return;
     };
     let about = format!("{method} {path} answered {} {}", reply.status, reply.body);
-    let answer = &operation["responses"][reply.status.to_string()];
+    let answer = meant(&operation["responses"][reply.status.to_string()]);
     assert!(answer.is_object(), "this status is not described: {about}");
     for name in HEADERS.iter().filter(|name| reply.headers.contains_key(**name)) {
         assert!(answer["headers"][name].is_object(), "{name} is not described: {about}");
@@ -51,6 +51,12 @@ pub fn check(method: &str, path: &str, reply: &Reply) {
     if let Err(wrong) = fits(&content["schema"], &reply.body) {
         panic!("{wrong}: {about}");
     }
+}
+
+/// What a reference refers to; what is none means itself.
+pub fn meant(said: &'static Value) -> &'static Value {
+    let pointer = said["$ref"].as_str().map(|path| path.trim_start_matches('#'));
+    pointer.map_or(said, |pointer| DESCRIPTION.pointer(pointer).expect("it refers to something"))
 }
 
 /// What is said of the route that a path leads to.

@@ -138,7 +138,7 @@ pub(super) fn queues(says: &mut Operation) {
         "Every queue, and what is in it.",
         object([("queues", list, "The queues.")]),
         json!({ "queues": [{
-            "name": "inventory-queue", "function": "inventory-worker", "dead_letter": false, "visible": 0,
+            "name": "IMS-InventoryQueue", "function": "inventory-worker", "dead_letter": false, "visible": 0,
             "in_flight": 0, "delayed": 0, "received": 4, "deleted": 4, "dead_lettered": 0, "position": 42, "behind": 0,
         }]}),
     );
@@ -159,7 +159,7 @@ fn letter() -> (Value, Value) {
         ("body", text(), "The message."),
     ]);
     let example = json!({
-        "id": 7, "queue": "inventory-dlq", "source_queue": "inventory-queue", "event_id": null, "event_name": null,
+        "id": 7, "queue": "IMS-InventoryDLQ", "source_queue": "IMS-InventoryQueue", "event_id": null, "event_name": null,
         "pk": null, "sk": null, "receive_count": 5, "error": "unreadable message", "dead_at": "2010-12-01T08:26:00.000Z",
         "body": "…",
     });
@@ -238,7 +238,7 @@ fn action_in_full() -> (Value, Value) {
     (object(fields), example)
 }
 
-fn take(says: &mut Operation, reason: &str) {
+fn take(says: &mut Operation, name: &str, wanted: Value) {
     takes_json(says);
     says.takes(body([
         ("queue?", nullable("string"), "Only letters of this dead-letter queue."),
@@ -284,7 +284,7 @@ fn take(says: &mut Operation, reason: &str) {
         preview,
         json!({ "action": "redrive", "dry_run": true, "letters": 100, "stay": 0, "queues": [] }),
     )
-    .example("ten a second", json!({ "rate": 10, "reason": reason }))
+    .example(name, wanted)
     .refuses(StatusCode::UNPROCESSABLE_ENTITY, "unknown_queue", unknown)
     .refuses(StatusCode::UNPROCESSABLE_ENTITY, "too_many_ids", "More than 1,000 letters are named.")
     .refuses(StatusCode::UNPROCESSABLE_ENTITY, "invalid_rate", "The rate is 0.")
@@ -293,12 +293,12 @@ fn take(says: &mut Operation, reason: &str) {
 
 pub(super) fn redrive(says: &mut Operation) {
     says.summary("Send dead letters back to the queues they came from");
-    take(says, "the gateway is back");
+    take(says, "ten a second", json!({ "rate": 10, "reason": "the gateway is back" }));
 }
 
 pub(super) fn discard(says: &mut Operation) {
     says.summary("Throw dead letters away").detail("Say which, and why: it cannot be undone.");
-    take(says, "of a test");
+    take(says, "those of one queue", json!({ "queue": "OMS-OrderEventsDLQ", "reason": "left by a test" }));
     says.refuses(StatusCode::UNPROCESSABLE_ENTITY, "choice_required", "Neither queue nor ids is said.")
         .refuses(StatusCode::UNPROCESSABLE_ENTITY, "reason_required", "It is not said why.");
 }
