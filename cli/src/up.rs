@@ -308,9 +308,10 @@ fn greeting(machine: &Machine, settings: &Settings) -> String {
     };
     let key = if settings.asks_who { r#" -H "x-api-key: $SAGALINE_API_KEY""# } else { "" };
     let post = |path: &str, body: &str| format!("  curl -s {url}/api/v1/{path}{key} -d '{body}'; echo");
-    let mut lines =
-        vec![format!("sagaline is up at {url}, its store is {data}, Ctrl-C stops it"), String::new()];
+    let mut lines = vec![format!("sagaline is up at {url}, its store is {data}, Ctrl-C stops it")];
     lines.extend([
+        format!("Every route, with examples: {url}/docs"),
+        String::new(),
         "Try it: ten of a thing on the shelf, an order for two of them, and what became of it.".to_owned(),
         String::new(),
         post("inventory/restockSku", r#"{"sku":"TEAPOT","units":10,"lotId":"LOT-1"}"#),

@@ -41,8 +41,10 @@ usage: cargo xtask <command>
   logs            the last of them, and what follows
   status          whether the server is ready, and what waits in its queues
   reset [--yes]   remove its store, after asking; not while it has it open
-  test            everything that CI checks: lint, tests, simulator, fuzzers, release build
-  test AREA       the tests of one area: domains, store, aws, e2e, topology, workers, queues, api, auth, local, cli, sim
+  test            everything that CI checks, but for the floor of coverage: lint, tests, simulator, fuzzers, release build,
+                  schemathesis, a load of k6
+  test AREA       the tests of one area: domains, store, aws, e2e, topology, workers, queues, api, openapi, auth, local,
+                  cli, sim
   lint            format, clippy, arrows, templates, licences
   lint templates  the templates alone
   arrows          which crate may depend on which
