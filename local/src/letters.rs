@@ -18,6 +18,16 @@ pub(crate) struct Letters {
     pub(crate) stop: watch::Receiver<bool>,
 }
 
+/// Reads what may be much, on a thread that may block.
+pub(crate) async fn at_length<T: Send + 'static>(
+    store: &Arc<QueueStore>,
+    work: impl FnOnce(&QueueStore) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let store = store.clone();
+    let done = tokio::task::spawn_blocking(move || work(&store)).await;
+    done.unwrap_or_else(|_| Err(StoreError::Unavailable("the store is closing".into())))
+}
+
 /// At most so many letters are taken away in one write.
 const AT_ONCE: u64 = 100;
 /// Where a rate is given, about so many writes are made in a second.

@@ -343,6 +343,13 @@ async fn what_was_short_before_the_last_day_is_not_reported_again() {
     assert_eq!((report(0).await.short, report(1).await.short), (1, 0));
 }
 
+#[test]
+fn what_a_sweep_writes_into_a_cancellation_is_no_free_text_of_anybodys() {
+    for ours in [LogSweeper::BINARY, workers::EXPIRED] {
+        assert!(views::personal::OURS.contains(&ours), "{ours}");
+    }
+}
+
 /// An order in each state that an order can stand still in, told by its name.
 async fn one_of_each(world: &World) {
     world.receive("sku-1", 100).await;
