@@ -25,7 +25,7 @@ use crate::letters::Letters;
 use crate::ops::Ops;
 use crate::queue::Queue;
 use crate::queue_state::Definition;
-use crate::runs::{Moment, Runs};
+use crate::runs::{Moment, Runs, first_number};
 use crate::schedule::{LocalNudges, sweep_every};
 use crate::serve::{Clients, serve};
 use crate::stores::{Ask, Store, Stores};
@@ -173,7 +173,7 @@ impl Machine {
             dispatchers: readers,
             wiring: wiring.clone(),
             letters,
-            runs: Runs::new(stores.ports(), stores.places()),
+            runs: Runs::new(stores.ports(), stores.places(), first_number(&store.queues()).await?),
             sweeps,
             stop: stopped.clone(),
         });
