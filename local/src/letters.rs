@@ -11,7 +11,7 @@ use crate::queue::Queue;
 
 /// The dead letters of this process, and whoever takes them away.
 pub(crate) struct Letters {
-    pub(crate) store: QueueStore,
+    pub(crate) store: Arc<QueueStore>,
     pub(crate) queues: Vec<Arc<Queue>>,
     pub(crate) clock: Arc<dyn Stamper>,
     /// Says that the server is about to stop. What is under way then goes on at the next start.

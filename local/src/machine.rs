@@ -161,7 +161,7 @@ impl Machine {
             environment: environment(&settings.environment)?,
         });
         let letters = Arc::new(Letters {
-            store: store.queues(),
+            store: Arc::new(store.queues()),
             queues: queues.clone(),
             clock: Arc::new(SystemStamper::new("sagaline")),
             stop: stopped.clone(),

@@ -52,9 +52,12 @@ fn takes_query(says: &mut Operation) {
 }
 
 fn takes_body(says: &mut Operation) {
-    says.refuses(StatusCode::BAD_REQUEST, "bad_body", "The body is no JSON.")
-        .refuses(StatusCode::PAYLOAD_TOO_LARGE, "bad_body", "The body is too large.")
-        .refuses(StatusCode::UNPROCESSABLE_ENTITY, "bad_body", "A field is wrong, missing or unknown.");
+    apis::say_unread(says);
+    says.refuses(StatusCode::BAD_REQUEST, "bad_body", "The body is no JSON.").refuses(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "bad_body",
+        "A field is wrong, missing or unknown.",
+    );
 }
 
 fn takes_json(says: &mut Operation) {
