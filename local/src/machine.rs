@@ -265,7 +265,7 @@ fn environment(name: &str) -> anyhow::Result<Environment> {
     }
 }
 
-fn open_queues(
+pub(crate) fn open_queues(
     wiring: &Wiring,
     store: &EmbeddedStore,
     room: &Arc<Notify>,
@@ -287,7 +287,7 @@ fn open_queues(
 /// A function without a limit of its own gets as many batches at once.
 const CONCURRENCY: u32 = 50;
 
-fn dispatchers(
+pub(crate) fn dispatchers(
     wiring: &Wiring,
     queues: &[Arc<Queue>],
     workers: &Arc<Workers>,
