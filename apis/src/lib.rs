@@ -42,6 +42,7 @@ use views::Pause;
 
 use access::{Access, Needs};
 use openapi::Operation;
+pub use request::{read_body, say_unread};
 use table::{Query, Route, Table};
 
 /// What the API needs of the world.

@@ -119,7 +119,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
 /// Why no body could be read.
 #[derive(Debug)]
-pub(crate) enum Unread {
+pub enum Unread {
     /// It is larger than [`MAX_BODY`].
     TooLarge,
     /// It did not come to its end in time.
@@ -148,7 +148,7 @@ impl From<Unread> for Problem {
 }
 
 /// What a route says that reads a body.
-pub(crate) fn say_unread(operation: &mut Operation) {
+pub fn say_unread(operation: &mut Operation) {
     let when = "The body ended before its announced end.";
     operation.refuses(StatusCode::BAD_REQUEST, "broken_body", when);
     let when = "The body did not come to its end in time.";
@@ -158,7 +158,10 @@ pub(crate) fn say_unread(operation: &mut Operation) {
 }
 
 /// The whole body.
-pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Unread> {
+///
+/// # Errors
+/// It is larger than 64 KiB, or does not come to its end.
+pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Unread> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(Unread::TooLarge);

@@ -11,6 +11,7 @@ use views::audit::{PATIENCE, still_since};
 
 use crate::Session;
 use crate::account::{OfTables, Task};
+use crate::failure::Failure;
 use crate::list::rows;
 use crate::long_run::{self, speed};
 use crate::offline;
@@ -28,9 +29,9 @@ pub struct Options {
     /// stuck; 0 where nothing is under way any more.
     #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE.as_secs())]
     patience: u64,
-    /// Look for what is left of people who were erased instead: in the log, rows, users, keys, kept answers, messages and
-    /// dead letters.
-    #[arg(long, conflicts_with_all = ["store", "promises"])]
+    /// Look for what is left of people who were erased instead: in the log, rows, users, keys, kept answers, messages,
+    /// dead letters and what was done to those. Of a server or a folder, not of tables: not with --store.
+    #[arg(long, conflicts_with = "promises")]
     personal: bool,
     /// With --personal, also search every byte of the files for this; more than once for more words. A name or address that
     /// was erased stands in no file, free pages and the write-ahead log included.
@@ -91,6 +92,11 @@ const LEFT: [Column; 4] =
 const FILES: [Column; 2] = [field("FILE", "file"), field("WORD", "word")];
 
 async fn personal(options: &Options, session: &Session) -> anyhow::Result<()> {
+    if options.of.store.is_some() {
+        let absent = "--personal does not look into tables: ask a server, or with --data a folder that no server has \
+            open; for an account there is nothing yet that looks for what is left of people who were erased";
+        return Err(Failure::Usage(absent.to_owned()).into());
+    }
     let report = match &options.data {
         Some(data) => offline::personal(data, &options.word).await?,
         None => {
@@ -109,7 +115,7 @@ fn personal_in_words(report: &Value) -> String {
     let mut pairs = vec![("events", speed(report)), ("erased people", report["erased"].clone())];
     let looked_at = report["looked_at"].as_object().into_iter().flatten();
     pairs.extend(looked_at.map(|(place, count)| (place.as_str(), count.clone())));
-    pairs.push(("free texts in the log", report["free_texts"].clone()));
+    pairs.push(("free texts", report["free_texts"].clone()));
     pairs.push(("left of them", report["finding_count"].clone()));
     let left = section("left", rows(report, "findings"), &report["finding_count"], &LEFT);
     let files = rows(report, "files");

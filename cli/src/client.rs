@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::http::response::Parts;
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::failure::{Failure, Refusal};
 
@@ -20,6 +23,10 @@ use crate::failure::{Failure, Refusal};
 const CONNECT: Duration = Duration::from_secs(5);
 /// Longer than the longest wait that a server is asked for.
 const ANSWER: Duration = Duration::from_secs(60);
+/// A server that wants to be asked again only after longer than this is not waited for.
+const WAIT: Duration = Duration::from_secs(60);
+/// So often it is asked again.
+const AGAIN: u32 = 5;
 
 /// Where a server is: `http://host[:port][/prefix]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +129,8 @@ pub struct Client {
     http: legacy::Client<HttpConnector, Full<Bytes>>,
     url: BaseUrl,
     key: Option<ApiKey>,
+    /// Held by whoever asks again what was too much: all at once they would be told so again.
+    turn: Mutex<()>,
 }
 
 impl Client {
@@ -129,10 +138,17 @@ impl Client {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT));
-        Client { http: legacy::Client::builder(TokioExecutor::new()).build(connector), url, key }
+        let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
+        Client { http, url, key, turn: Mutex::default() }
     }
 
+    /// Asks for something, as [`Client::insist`] does.
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        Ok(self.insist(Method::GET, path, None).await?.body)
+    }
+
+    /// Asks for something once, for whoever wants to know at once that it cannot be told for now.
+    pub async fn look(&self, path: &str) -> Result<Value, Failure> {
         Ok(self.send(Method::GET, path, None).await?.body)
     }
 
@@ -149,14 +165,25 @@ impl Client {
     }
 
     /// Like [`Client::send`], but asks again a few times when the store behind the server is not available
-    /// for the moment. For requests that may be repeated.
+    /// for the moment, or when the server was asked too much: then as late as it says, and one request after the other.
+    /// For requests that may be repeated.
     pub async fn insist(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
-        let mut pause = Duration::from_millis(100);
-        for _ in 0..5 {
-            match self.send(method.clone(), path, body).await {
-                Err(Failure::Refused(refusal)) if refusal.status == 503 => tokio::time::sleep(pause).await,
+        let (mut pause, mut turn) = (Duration::from_millis(100), None);
+        for _ in 0..AGAIN {
+            let refusal = match self.send(method.clone(), path, body).await {
+                Err(Failure::Refused(refusal)) if refusal.is_for_now() => refusal,
                 answer => return answer,
+            };
+            let is_too_much = refusal.status == 429;
+            let wait = refusal.retry_after.filter(|_| is_too_much).unwrap_or(pause);
+            if wait > WAIT {
+                return Err(Failure::Refused(refusal));
             }
+            let again_at = Instant::now() + wait;
+            if is_too_much && turn.is_none() {
+                turn = Some(self.turn.lock().await);
+            }
+            tokio::time::sleep_until(again_at).await;
             pause *= 2;
         }
         self.send(method, path, body).await
@@ -180,12 +207,16 @@ impl Client {
         }
         let request =
             request.body(Full::new(body_bytes)).map_err(|error| Failure::Usage(error.to_string()))?;
-        let (status, bytes) = tokio::time::timeout(ANSWER, self.exchange(request))
+        let (answer, bytes) = tokio::time::timeout(ANSWER, self.exchange(request))
             .await
             .map_err(|_| self.unreachable(format!("no answer within {} seconds", ANSWER.as_secs())))??;
+        let status = answer.status;
         if !status.is_success() {
             let problem = serde_json::from_slice(&bytes).unwrap_or_default();
-            return Err(Failure::Refused(Refusal::read(status.as_u16(), &problem)));
+            let seconds = answer.headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
+            let mut refusal = Refusal::read(status.as_u16(), &problem);
+            refusal.retry_after = seconds.map(Duration::from_secs);
+            return Err(Failure::Refused(refusal));
         }
         let body = match bytes.is_empty() {
             true => Value::Null,
@@ -195,11 +226,11 @@ impl Client {
         Ok(Answer { status, body })
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(Parts, Bytes), Failure> {
         let response = self.http.request(request).await.map_err(|error| self.unreachable(root(&error)))?;
-        let status = response.status();
-        let body = response.into_body().collect().await.map_err(|error| self.unreachable(root(&error)))?;
-        Ok((status, body.to_bytes()))
+        let (answer, body) = response.into_parts();
+        let body = body.collect().await.map_err(|error| self.unreachable(root(&error)))?;
+        Ok((answer, body.to_bytes()))
     }
 
     fn unreachable(&self, cause: String) -> Failure {

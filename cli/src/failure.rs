@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -61,6 +62,9 @@ pub struct Refusal {
     /// The HTTP status.
     #[serde(skip)]
     pub status: u16,
+    /// How long to wait before asking again, if the server said so.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
     #[serde(default)]
     detail: String,
     #[serde(default)]
@@ -79,6 +83,16 @@ impl Refusal {
     /// Reads the body of an answer that is not a success.
     pub fn read(status: u16, body: &Value) -> Self {
         Refusal { status, ..serde_json::from_value(body.clone()).unwrap_or_default() }
+    }
+
+    /// Whether the same may be had later: there was too much to do, or something that is needed is not there.
+    pub fn is_for_now(&self) -> bool {
+        [429, 503].contains(&self.status)
+    }
+
+    /// Whether the server will not have this, whenever it is asked.
+    pub fn is_final(&self) -> bool {
+        self.status < 500 && !self.is_for_now()
     }
 }
 

@@ -55,9 +55,7 @@ pub async fn register(client: &Client, route: &str, body: &Value) -> anyhow::Res
         Ok(answer) if answer.status == StatusCode::OK => Ok(Registered::There),
         Ok(_) => Ok(Registered::New),
         Err(Failure::Refused(refusal)) if refusal.status == 409 => Ok(Registered::Other),
-        Err(Failure::Refused(refusal)) if refusal.status < 500 => {
-            Ok(Registered::Refused(refusal.to_string()))
-        }
+        Err(Failure::Refused(refusal)) if refusal.is_final() => Ok(Registered::Refused(refusal.to_string())),
         Err(failure) => Err(failure.into()),
     }
 }
@@ -65,8 +63,8 @@ pub async fn register(client: &Client, route: &str, body: &Value) -> anyhow::Res
 /// The stock of a SKU: what can be promised, and what was ever received. Both 0 for one nobody has seen.
 pub async fn units(client: &Client, sku: &str) -> Result<(i64, i64), Failure> {
     let route = path(&["inventory", "skus", sku]);
-    let stock = match client.insist(Method::GET, &route, None).await {
-        Ok(answer) => answer.body,
+    let stock = match client.get(&route).await {
+        Ok(stock) => stock,
         Err(Failure::Refused(refusal)) if refusal.status == 404 => Value::Null,
         Err(failure) => return Err(failure),
     };

@@ -1,5 +1,7 @@
 //! `sagaline report`: what the daily sweep of the log found.
 
+use std::cmp::Reverse;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -48,10 +50,13 @@ fn in_words(report: &Value) -> String {
         ("nudged", report["nudged"].clone()),
     ]);
     let letters = pairs_of(&report["dead_letters"], |letters| letters.as_u64() > Some(0));
-    let shortages = pairs_of(&report["shortages"], |_| true);
+    let mut shortages = pairs_of(&report["shortages"], |_| true);
+    let how_short = |one: &Value| ["orders", "units"].map(|count| one[1][count].as_u64());
+    shortages.sort_by_key(|one| Reverse(how_short(one)));
+    let short = shortages.len() as u64 + report["shortages_left_out"].as_u64().unwrap_or(0);
     facts(&pairs)
         + &section("standing still for longest", rows(report, "longest"), &report["stuck"], &LONGEST)
-        + &section("short of", &shortages, &Value::Null, &SHORTAGES)
+        + &section("short of", &shortages, &short.into(), &SHORTAGES)
         + &section("dead letters", &letters, &Value::Null, &LETTERS)
 }
 
@@ -70,7 +75,8 @@ mod tests {
         let report = json!({
             "began_at": "2026-01-01T00:00:00.000Z", "events": 12, "orders": { "PAID": 2 }, "open": 1, "stuck": 1,
             "longest": [["2025-12-31T00:00:00.000Z", "order-4"]], "short": 3, "expired": 0, "nudged": 1,
-            "shortages": { "sku-1": { "orders": 3, "units": 7 } },
+            "shortages": { "sku-1": { "orders": 3, "units": 7 }, "sku-2": { "orders": 4, "units": 4 } },
+            "shortages_left_out": 5,
             "dead_letters": { "OMS-OrderEventsDLQ": 0, "IMS-InventoryDLQ": 4 },
         });
         let said = in_words(&report);
@@ -78,5 +84,6 @@ mod tests {
             assert!(said.contains(part), "{said}");
         }
         assert!(!said.contains("OMS-OrderEventsDLQ"), "{said}");
+        assert!(said.find("sku-2") < said.find("sku-1") && said.contains("… 7 in all"), "{said}");
     }
 }

@@ -16,8 +16,8 @@ const BUSY: [Column; 5] = [
 
 pub async fn run(session: &Session) -> anyhow::Result<()> {
     let client = session.client();
-    let ready = client.get("/readyz").await?;
-    let queues = client.get("/ops/queues").await?;
+    let ready = client.look("/readyz").await?;
+    let queues = client.look("/ops/queues").await?;
     let report = report(&session.url.to_string(), &ready, rows(&queues, "queues"));
     session.output.show(&report, in_words)
 }

@@ -92,8 +92,8 @@ struct Watcher {
 impl Watcher {
     async fn look(&mut self) -> Result<Looked, Failure> {
         // The row is read first: once it says that the order has ended, the stream has all of its events.
-        let order = known(self.client.get(&self.order).await)?;
-        let stream = self.client.get(&format!("{}/events", self.order)).await?;
+        let order = known(self.client.look(&self.order).await)?;
+        let stream = self.client.look(&format!("{}/events", self.order)).await?;
         let mut news = rows(&stream, "events").to_vec();
         news.retain(|event| self.seen.insert(text(&event["event_id"])));
         Ok(Looked { news, ended: order.filter(|order| order["open"] == false) })
@@ -120,7 +120,7 @@ impl Watcher {
 fn is_for_now(failure: &Failure) -> bool {
     match failure {
         Failure::Unreachable { .. } => true,
-        Failure::Refused(refusal) => [429, 503].contains(&refusal.status),
+        Failure::Refused(refusal) => refusal.is_for_now(),
         _ => false,
     }
 }

@@ -15,21 +15,8 @@ use tempfile::TempDir;
 const EVERYTHING: &str = "sagaline=trace,local=trace,apis=trace,auth=trace,workers=trace,views=trace,\
     event_store=trace,event_store_embedded=trace,topology=trace,telemetry=trace,error";
 
-/// Routes of the operator, which no template has.
-const OPS: [(&str, &str); 9] = [
-    ("GET", "/events"),
-    ("GET", "/ops/queues"),
-    ("GET", "/ops/dead-letters"),
-    ("GET", "/ops/dead-letters/{id}"),
-    ("POST", "/ops/dead-letters/redrive"),
-    ("POST", "/ops/replays"),
-    ("GET", "/ops/replays/{id}"),
-    ("POST", "/ops/audits"),
-    ("GET", "/ops/audits/{id}"),
-];
-
 /// Every field that any route reads, and some that none does.
-const FIELDS: [&str; 44] = [
+const FIELDS: [&str; 48] = [
     "customer_id",
     "items",
     "order_id",
@@ -74,10 +61,14 @@ const FIELDS: [&str; 44] = [
     "patience",
     "personal",
     "diff",
+    "swap",
+    "rate",
+    "seconds",
+    "dry_run",
 ];
 
-/// Every header that we read, and some that others do.
-const HEADERS: [&str; 11] = [
+/// Every header that we read, and some that others do. A trace that is none is not continued, so its word is nobody's id.
+const HEADERS: [&str; 12] = [
     "user-agent",
     "cookie",
     "referer",
@@ -87,6 +78,7 @@ const HEADERS: [&str; 11] = [
     "idempotency-key",
     "if-match",
     "prefer",
+    "traceparent",
     "tracestate",
     "baggage",
 ];
@@ -115,15 +107,11 @@ impl Canaries {
 
 /// Every route with a canary in whatever it reads, asked by an admin and by whoever shows a canary.
 async fn everywhere(server: &Asking, key: &str, canaries: &mut Canaries) {
-    let declared = local::declared("dev").unwrap();
-    let routes = declared.functions.iter().flat_map(|function| &function.routes);
-    let mut routes: Vec<(String, String)> =
-        routes.map(|route| (route.method.to_string(), route.path.to_string())).collect();
-    routes.extend(OPS.map(|(method, path)| (method.to_owned(), path.to_owned())));
-    assert!(routes.len() > 40, "{routes:?}");
+    let routes = local::routes();
+    assert!(routes.len() > 50, "{routes:?}");
     for (method, path) in routes {
         let here = format!("{method} {path}");
-        let (mut filled, mut rest) = (String::new(), &*path);
+        let (mut filled, mut rest) = (String::new(), path);
         while let Some((before, behind)) = rest.split_once('{') {
             filled += before;
             filled += &canaries.sing(format!("{here}: path"));
@@ -140,17 +128,20 @@ async fn everywhere(server: &Asking, key: &str, canaries: &mut Canaries) {
         let word = canaries.sing(format!("{here}: body"));
         let bad = canaries.sing(format!("{here}: a key or token"));
         let bearer = format!("Bearer {bad}");
-        for (body, path, proof) in [
-            (&fields, &filled, ("x-api-key", key)),
-            (&format!("{{\"{word}\": {word}"), &asked, ("x-api-key", key)),
-            (&fields, &filled, ("x-api-key", &*bad)),
-            (&word, &asked, ("authorization", &*bearer)),
+        // The id of a request is logged as it was sent, so it is no canary's place; what is none is replaced.
+        let (id, none) =
+            ("request-1", format!("{} is none", canaries.sing(format!("{here}: no request id"))));
+        for (body, path, proof, id) in [
+            (&fields, &filled, ("x-api-key", key), id),
+            (&format!("{{\"{word}\": {word}"), &asked, ("x-api-key", key), &none),
+            (&fields, &filled, ("x-api-key", &*bad), &none),
+            (&word, &asked, ("authorization", &*bearer), id),
         ] {
             let sent: Vec<(&str, String)> =
                 HEADERS.map(|name| (name, canaries.sing(format!("{here}: header {name}")))).into();
             let mut headers: Vec<(&str, &str)> = sent.iter().map(|(name, value)| (*name, &**value)).collect();
-            headers.extend([("content-type", "application/json"), ("x-request-id", "request-1"), proof]);
-            let (status, said) = server.ask(&method, path, &headers, body.clone()).await;
+            headers.extend([("content-type", "application/json"), ("x-request-id", id), proof]);
+            let (status, said) = server.ask(method, path, &headers, body.clone()).await;
             assert!(status < 500, "{method} {path}: {status} {said}");
         }
     }

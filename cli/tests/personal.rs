@@ -109,3 +109,54 @@ async fn what_somebody_wrote_by_hand_about_an_erased_customer_is_named_and_not_s
     assert!(!report.to_string().contains("canary"));
     server.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_somebody_wrote_as_they_liked_is_counted_wherever_it_is_kept_and_not_said() {
+    let folder = TempDir::new().unwrap();
+    let (data, log) = (folder.path().join("data"), folder.path().join("log"));
+    let server = Asking::start(&data, File::create(&log).unwrap(), &[]);
+    let key = server.key.clone().unwrap();
+    let ask = async |method: &str, path: &str, request: &str, body: Value| {
+        let headers = [("x-api-key", &*key), ("content-type", "application/json"), ("x-request-id", request)];
+        let (status, answer) = server.ask(method, path, &headers, body.to_string()).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+    };
+    let made = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    ask("POST", "/customers", made, json!({ "customer_id": "anna-1" })).await;
+    let lamp = json!({ "product_id": "lamp", "sku": "lamp", "name": "A lamp", "price": 2.5 });
+    ask("POST", "/products", "our-lamp", lamp).await;
+    ask("POST", "/inventory/restocks", "our-lot", json!({ "sku": "lamp", "units": 10, "lot_id": "lot-1" }))
+        .await;
+    server.until(&key, "/inventory/skus", |list| list["skus"][0]["available"] == 10).await;
+    for order in ["order-1", "order-2"] {
+        let items = json!([{ "sku": "lamp", "quantity": 1 }]);
+        let order = json!({ "order_id": order, "customer_id": "anna-1", "items": items });
+        ask("POST", "/orders", made, order).await;
+    }
+    let is_open = |order: &Value| order["open"] == true;
+    for order in ["order-1", "order-2"] {
+        server.until(&key, &format!("/orders/{order}"), |order| !is_open(order)).await;
+    }
+    // What follows from a request carries its id, and is counted with it.
+    let by_hand = json!({ "status": "CANCELLED", "by": "canary-clerk" });
+    ask("PATCH", "/orders/order-1", "canary-request", by_hand).await;
+    ask("PATCH", "/orders/order-2", made, json!({ "status": "CANCELLED", "by": "operator" })).await;
+    for order in ["order-1", "order-2"] {
+        server.until(&key, &format!("/orders/{order}"), |order| !is_open(order)).await;
+    }
+    ask("POST", "/ops/dead-letters/redrive", made, json!({ "reason": "canary-reason" })).await;
+    ask("POST", "/ops/dead-letters/redrive", made, json!({})).await;
+    ask("DELETE", "/customers/anna-1", made, Value::Null).await;
+    let asked = audit(&["--url", &server.url, "--key", &key]);
+    let report: Value = serde_json::from_slice(&asked.stdout).unwrap();
+    assert!(asked.status.success(), "{report}");
+    // Who cancelled, for which request, and why letters were sent back.
+    assert_eq!((&report["free_texts"], &report["looked_at"]["action"]), (&json!(3), &json!(2)), "{report}");
+    assert!(!report.to_string().contains("canary"));
+    server.kill();
+    let of_tables = audit(&["--store", "dynamodb"]);
+    assert_eq!(of_tables.status.code(), Some(2));
+    assert!(String::from_utf8(of_tables.stderr).unwrap().contains("for an account there is nothing yet"));
+    let (_, of_folder) = of_folder(&data, &[]);
+    assert_eq!(of_folder["free_texts"], report["free_texts"]);
+}

@@ -40,6 +40,8 @@ fn text(value: &Value) -> String {
 
 impl Shop {
     async fn of(server: &Server) -> Shop {
+        // An order is shown from its stream, a list from rows, which may be written a moment later.
+        server.at_rest().await;
         let list = async |what: &str, key: &str| {
             let list = server.get(&format!("/{what}?limit=200")).await;
             let all = list[key].as_array().unwrap().clone();

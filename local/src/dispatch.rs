@@ -94,7 +94,7 @@ impl Dispatch {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use event_store::{Stamper, SystemStamper};
     use event_store_embedded::EmbeddedStore;
     use tokio::sync::Notify;
@@ -135,7 +135,7 @@ mod tests {
     }
 
     /// A placed order, and the message about it.
-    async fn placed(store: &EmbeddedStore, order: &str) -> Arc<str> {
+    pub(crate) async fn placed(store: &EmbeddedStore, order: &str) -> Arc<str> {
         let pk = format!("EVENTS#ORDER_ID#{order}");
         let data = format!(
             r#"{{"order_id":"{order}","customer_id":"anna","items":[{{"sku":"sku-1","quantity":1}}],"total":5,"currency":"EUR"}}"#

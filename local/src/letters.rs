@@ -11,11 +11,21 @@ use crate::queue::Queue;
 
 /// The dead letters of this process, and whoever takes them away.
 pub(crate) struct Letters {
-    pub(crate) store: QueueStore,
+    pub(crate) store: Arc<QueueStore>,
     pub(crate) queues: Vec<Arc<Queue>>,
     pub(crate) clock: Arc<dyn Stamper>,
     /// Says that the server is about to stop. What is under way then goes on at the next start.
     pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// Reads what may be much, on a thread that may block.
+pub(crate) async fn at_length<T: Send + 'static>(
+    store: &Arc<QueueStore>,
+    work: impl FnOnce(&QueueStore) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let store = store.clone();
+    let done = tokio::task::spawn_blocking(move || work(&store)).await;
+    done.unwrap_or_else(|_| Err(StoreError::Unavailable("the store is closing".into())))
 }
 
 /// At most so many letters are taken away in one write.

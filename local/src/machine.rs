@@ -25,7 +25,7 @@ use crate::letters::Letters;
 use crate::ops::Ops;
 use crate::queue::Queue;
 use crate::queue_state::Definition;
-use crate::runs::{Moment, Runs};
+use crate::runs::{Moment, Runs, first_number};
 use crate::schedule::{LocalNudges, sweep_every};
 use crate::serve::{Clients, serve};
 use crate::stores::{Ask, Store, Stores};
@@ -161,7 +161,7 @@ impl Machine {
             environment: environment(&settings.environment)?,
         });
         let letters = Arc::new(Letters {
-            store: store.queues(),
+            store: Arc::new(store.queues()),
             queues: queues.clone(),
             clock: Arc::new(SystemStamper::new("sagaline")),
             stop: stopped.clone(),
@@ -173,7 +173,7 @@ impl Machine {
             dispatchers: readers,
             wiring: wiring.clone(),
             letters,
-            runs: Runs::new(stores.ports(), stores.places()),
+            runs: Runs::new(stores.ports(), stores.places(), first_number(&store.queues()).await?),
             sweeps,
             stop: stopped.clone(),
         });
@@ -265,7 +265,7 @@ fn environment(name: &str) -> anyhow::Result<Environment> {
     }
 }
 
-fn open_queues(
+pub(crate) fn open_queues(
     wiring: &Wiring,
     store: &EmbeddedStore,
     room: &Arc<Notify>,
@@ -287,7 +287,7 @@ fn open_queues(
 /// A function without a limit of its own gets as many batches at once.
 const CONCURRENCY: u32 = 50;
 
-fn dispatchers(
+pub(crate) fn dispatchers(
     wiring: &Wiring,
     queues: &[Arc<Queue>],
     workers: &Arc<Workers>,

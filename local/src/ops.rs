@@ -11,14 +11,16 @@ use std::time::Duration;
 use apis::Beside;
 use apis::access::Needs;
 use apis::problem::Problem;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use event_store::{ChangeFeed, Position, StoreError, View};
+use event_store_embedded::QueueStore;
 use events::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,7 +30,7 @@ use views::replay::Mode;
 
 use crate::dispatch::Dispatch;
 use crate::docs;
-use crate::letters::Letters;
+use crate::letters::{Letters, at_length};
 use crate::queue::{Queue, now};
 use crate::runs::Runs;
 use crate::sweeps::Sweeps;
@@ -95,7 +97,15 @@ pub(crate) fn router(ops: Arc<Ops>) -> Router {
         .route("/ops/report", get(report::last))
         .route("/ops/sweeps", post(report::sweep))
         .route("/ops/sweeps/{id}", get(report::show_sweep))
+        .layer(from_fn(in_memory))
         .with_state(ops)
+}
+
+/// Reads bodies as the API does, and as much of them.
+async fn in_memory(request: Request, next: Next) -> Answer {
+    let (parts, body) = request.into_parts();
+    let body = apis::read_body(&parts.headers, body).await?;
+    Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
 }
 
 fn store(error: StoreError) -> Problem {
@@ -196,7 +206,7 @@ async fn queues(State(ops): State<Arc<Ops>>) -> Answer {
             "behind": head.saturating_sub(position),
         }));
     }
-    let counts = ops.letters.store.dead_letter_counts().map_err(store)?;
+    let counts = at_length(&ops.letters.store, QueueStore::dead_letter_counts).await.map_err(store)?;
     for name in letters::dead_letter_queues(&ops) {
         let visible = counts.iter().find(|(queue, _)| queue == name).map_or(0, |(_, count)| *count);
         shown.push(json!({ "name": name, "function": null, "dead_letter": true, "visible": visible }));

@@ -11,8 +11,8 @@ use anyhow::bail;
 use apis::access::Guard;
 use async_trait::async_trait;
 use auth::key;
-use event_store::{KeyRow, Role, Stamper, SystemStamper, View};
-use event_store_embedded::EmbeddedStore;
+use event_store::{KeyRow, Role, Stamper, StoreError, SystemStamper, View};
+use event_store_embedded::{EmbeddedStore, QueueStore};
 use events::{CustomerId, Timestamp};
 use serde_json::{Value, json};
 use views::personal::{PersonalReport, Places, personal};
@@ -108,7 +108,7 @@ fn open(data: &Path) -> anyhow::Result<Stores> {
     Ok(Stores::embedded(EmbeddedStore::open(data)?, ask))
 }
 
-/// What was started, by its number. The latest [`KEPT`] are kept.
+/// What was started, by its number. The latest [`KEPT`] are kept, until the process ends.
 pub(crate) struct Runs {
     ports: Ports,
     places: Places,
@@ -117,6 +117,22 @@ pub(crate) struct Runs {
 }
 
 const KEPT: usize = 100;
+
+/// Where it is kept how often a process was started over the store.
+const BOOKMARK: &str = "runs";
+/// So many numbers each of them has: more runs than it can come to.
+const NUMBERS: u64 = 1_000_000;
+
+/// The first number of a process that starts now. Others that are started over the same store have others, so that an
+/// answer which was kept for longer than its process lived names nobody else's run.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn first_number(store: &QueueStore) -> Result<u64, StoreError> {
+    let starts: u64 = store.bookmark(BOOKMARK)?.unwrap_or(0);
+    store.put_bookmark(BOOKMARK, &(starts + 1)).await?;
+    Ok(starts * NUMBERS + 1)
+}
 
 struct Run {
     kind: &'static str,
@@ -128,8 +144,8 @@ struct Run {
 }
 
 impl Runs {
-    pub(crate) fn new(ports: Ports, places: Places) -> Arc<Self> {
-        Arc::new(Runs { ports, places, next: AtomicU64::new(1), running: Mutex::default() })
+    pub(crate) fn new(ports: Ports, places: Places, first: u64) -> Arc<Self> {
+        Arc::new(Runs { ports, places, next: AtomicU64::new(first), running: Mutex::default() })
     }
 
     /// Starts a replay and gives its number; `None` if one of that view is running.
@@ -231,8 +247,7 @@ struct Ends(Arc<Run>);
 impl Drop for Ends {
     fn drop(&mut self) {
         if self.0.is_running() {
-            self.0
-                .finish(Err(event_store::StoreError::Unavailable("it was cut short; begin it again".into())));
+            self.0.finish(Err(StoreError::Unavailable("it was cut short; begin it again".into())));
         }
     }
 }

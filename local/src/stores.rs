@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use apis::access::{Access, Guard};
+use async_trait::async_trait;
 use event_store::{
     Beside, CatalogViews, ChangeFeed, EventLog, Idempotency, IntentStore, Keys, LogScan, OrderViews, Secrets,
-    ShadowViews, Stamper, StockViews, Tries, Users,
+    ShadowViews, Stamper, StockViews, StoreError, StoredText, Tries, Users,
 };
-use event_store_embedded::EmbeddedStore;
+use event_store_embedded::{Action, EmbeddedStore, QueueStore};
 use tokio::task::JoinHandle;
 
+use crate::letters::at_length;
 use crate::runs::{LOOKS, Moment};
 
 /// Where the log, the rows and the gateway's intents are kept.
@@ -53,7 +55,7 @@ pub(crate) struct Stores {
     pub(crate) intents: Arc<dyn IntentStore>,
     /// Answers that were given already.
     pub(crate) answers: Arc<dyn Idempotency>,
-    /// Answers, messages and dead letters, wherever they are kept.
+    /// Answers, messages, dead letters and what was done to those, wherever they are kept.
     pub(crate) beside: Vec<Arc<dyn Beside>>,
     /// Who may ask.
     pub(crate) access: Access,
@@ -96,7 +98,7 @@ impl Stores {
 
     /// Everything in one embedded store.
     pub(crate) fn embedded(kept: EmbeddedStore, ask: Ask) -> Stores {
-        let beside: Vec<Arc<dyn Beside>> = vec![Arc::new(kept.clone())];
+        let beside: Vec<Arc<dyn Beside>> = vec![Arc::new(kept.clone()), Arc::new(Reasons::of(&kept))];
         Stores { beside, feed: Arc::new(kept.clone()), ..Stores::over(Arc::new(kept.clone()), kept, ask) }
     }
 
@@ -119,7 +121,7 @@ impl Stores {
     {
         Stores {
             answers: all.clone(),
-            beside: vec![all.clone(), Arc::new(kept.clone())],
+            beside: vec![all.clone(), Arc::new(kept.clone()), Arc::new(Reasons::of(&kept))],
             access: Access::over(&all, clock, guard),
             log: all.clone(),
             scan: all.clone(),
@@ -157,6 +159,35 @@ impl Stores {
             pause: Arc::new(Moment),
             looks: LOOKS,
         }
+    }
+}
+
+/// Why operators did what they did to dead letters.
+struct Reasons(Arc<QueueStore>);
+
+impl Reasons {
+    fn of(kept: &EmbeddedStore) -> Reasons {
+        Reasons(Arc::new(kept.queues()))
+    }
+}
+
+#[async_trait]
+impl Beside for Reasons {
+    async fn beside(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<StoredText>, Option<String>), StoreError> {
+        // The latest comes first, so what is behind one has a smaller number.
+        let before = after.and_then(|before| before.parse().ok()).unwrap_or(i64::MAX);
+        let actions = at_length(&self.0, move |store| store.actions(before, limit)).await?;
+        let next = actions.last().filter(|_| actions.len() == limit).map(|action| action.id.to_string());
+        let reason = |action: Action| StoredText {
+            place: "action",
+            key: action.id.to_string(),
+            text: action.wanted.reason,
+        };
+        Ok((actions.into_iter().map(reason).collect(), next))
     }
 }
 

@@ -1,70 +1,22 @@
 //! Clients that misbehave, over real sockets: each is got rid of, and everybody else is served.
 
+mod serving;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use local::{Clients, Machine, Settings, Store};
-use tempfile::TempDir;
+use local::Clients;
+use serving::{LONG, connect, is_problem, rest, serving, told};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-/// Who waits for nothing forever: a test that hangs says so.
-const LONG: Duration = Duration::from_secs(30);
-
-/// A server whose clients may take this, and the folder it is in.
-async fn serving(clients: Clients) -> (Machine, TempDir) {
-    let folder = tempfile::tempdir().expect("a folder for temporary files");
-    let settings = Settings {
-        store: Store::Embedded,
-        data: folder.path().to_owned(),
-        fresh: false,
-        port: 0,
-        environment: "dev".into(),
-        gateway_failures: 0.0,
-        gateway_seed: 1,
-        patience: Duration::from_secs(60),
-        expire_after: None,
-        asks_who: false,
-        rate_limit: None,
-        behind_proxy: false,
-        clients,
-    };
-    (Machine::start(&settings).await.expect("it starts in an empty folder"), folder)
-}
 
 fn short() -> Duration {
     Duration::from_millis(300)
 }
 
-async fn connect(address: SocketAddr) -> TcpStream {
-    TcpStream::connect(address).await.expect("it listens")
-}
-
-/// Everything that comes until the server closes the connection.
-async fn rest(stream: &mut TcpStream) -> String {
-    let mut all = Vec::new();
-    // Being reset is being closed.
-    timeout(LONG, stream.read_to_end(&mut all)).await.expect("it is closed").ok();
-    String::from_utf8_lossy(&all).into_owned()
-}
-
-/// What is answered to these bytes, up to the end of the connection.
-async fn told(address: SocketAddr, bytes: &[u8]) -> String {
-    let mut stream = connect(address).await;
-    // What is refused early is not read to its end.
-    stream.write_all(bytes).await.ok();
-    rest(&mut stream).await
-}
-
 async fn is_alive(address: SocketAddr) {
     let said = told(address, b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
     assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
-}
-
-fn is_problem(said: &str, status: u16, code: &str) {
-    assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
-    assert!(said.contains("application/problem+json") && said.contains(code), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,16 +58,27 @@ async fn a_body_that_does_not_come_to_its_end_in_time_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_without_end_is_refused_when_it_is_too_large() {
+async fn a_body_without_end_is_refused_when_it_is_too_large_on_the_operators_routes_too() {
     let (machine, _folder) = serving(Clients::default()).await;
-    let mut endless =
-        b"POST /customers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
-    for _ in 0..80 {
-        endless.extend_from_slice(b"400\r\n");
-        endless.extend_from_slice(&[b' '; 1024]);
-        endless.extend_from_slice(b"\r\n");
+    for path in [
+        "/customers",
+        "/ops/replays",
+        "/ops/audits",
+        "/ops/dead-letters/redrive",
+        "/orders/process-queue",
+        "/ops/sweeps",
+    ] {
+        let mut endless = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+        .into_bytes();
+        for _ in 0..80 {
+            endless.extend_from_slice(b"400\r\n");
+            endless.extend_from_slice(&[b' '; 1024]);
+            endless.extend_from_slice(b"\r\n");
+        }
+        is_problem(&told(machine.address(), &endless).await, 413, "body_too_large");
     }
-    is_problem(&told(machine.address(), &endless).await, 413, "body_too_large");
     machine.stop().await;
 }
 

@@ -1,8 +1,9 @@
 //! What is left of people who were erased: looks at every place that may hold personal data.
 //!
-//! The log, the rows and their shadows, users, keys, kept answers, messages and dead letters. What is found is named by
-//! where it stands and what it is called, never by what it says. In a text, what is personal is known by the name of its
-//! member; what a free text says, such as the reason of a cancellation, nobody knows, so those are counted.
+//! The log, the rows and their shadows, users, keys, kept answers, messages, dead letters and what was done to them. What
+//! is found is named by where it stands and what it is called, never by what it says. In a text, what is personal is known
+//! by the name of its member; what a free text says, such as the reason of a cancellation, nobody knows, so those are
+//! counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use event_store::{
     Beside, Copy, Keys, LogScan, Page, Personal, Segment, ShadowViews, StoreError, Users, View, ViewRow,
     Window,
 };
-use events::{CustomerId, Event, RecordedEvent, StreamKey};
+use events::{CustomerId, Event, RecordedEvent, StreamKey, Ulid};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -30,7 +31,7 @@ pub struct Places {
     pub users: Arc<dyn Users>,
     /// Keys of programs.
     pub keys: Arc<dyn Keys>,
-    /// Answers, messages, dead letters.
+    /// Answers, messages, dead letters, actions.
     pub beside: Vec<Arc<dyn Beside>>,
 }
 
@@ -43,8 +44,9 @@ pub struct PersonalReport {
     pub erased: u64,
     /// How much was looked at in each place.
     pub looked_at: BTreeMap<&'static str, u64>,
-    /// Free texts in the log about orders of those who were erased. The log keeps them; whoever wrote them knows whether they name
-    /// anybody.
+    /// Free texts: in the log about those who were erased and their orders, the ids that clients gave to requests about
+    /// them included; and what stands beside the log and is no document, such as why letters were thrown away. They are
+    /// kept; whoever wrote them knows whether they name anybody.
     pub free_texts: u64,
     /// What is left, the first [`MAX_FINDINGS`].
     pub findings: Vec<Left>,
@@ -115,6 +117,7 @@ pub async fn personal(places: &Places, observe: Observe<'_>) -> Result<PersonalR
             for stored in texts {
                 report.look_at(stored.place, 1);
                 let said = parsed(&stored.text);
+                report.free_texts += u64::from(said.as_str().is_some_and(is_free));
                 for id in erased.named_in(&said) {
                     for what in called(&said) {
                         report.find(id, stored.place, &*stored.key, what);
@@ -177,31 +180,56 @@ fn in_the_log(erased: &Erased, report: &mut PersonalReport, stream: &[RecordedEv
         Some(StreamKey::Product(_) | StreamKey::Sku(_)) | None => None,
     };
     let of_stream = of_stream.as_ref().and_then(|id| erased.0.get(id));
+    // What follows from a request carries its id, which is one text however often it stands there.
+    let mut requests = BTreeSet::new();
     for event in stream {
         let said = parsed(&event.data);
         let mut named = erased.named_in(&said);
         named.extend(of_stream);
-        for id in named {
+        for id in &named {
             for what in called(&said) {
                 report.find(id, "event", format!("{} {}", event.pk, event.sk), what);
             }
+        }
+        if !named.is_empty() {
             report.free_texts += free_texts(event);
+            let request = Some(&*event.correlation_id).filter(|id| is_free(id) && !is_made(id));
+            report.free_texts += u64::from(request.is_some_and(|id| requests.insert(id)));
         }
     }
 }
 
+/// What is written into events by ourselves where somebody may write as they like: who asks, and why.
+pub const OURS: [&str; 4] = ["customer", "operator", "oms-log-sweeper", "expired"];
+
+/// Whether somebody wrote something here as they liked.
+fn is_free(text: &str) -> bool {
+    !text.is_empty() && !OURS.contains(&text)
+}
+
+/// Whether an id was made by a machine, and so says nothing: a ULID or a UUID.
+fn is_made(id: &str) -> bool {
+    let is_uuid = |id: &str| {
+        let parts: Vec<&str> = id.split('-').collect();
+        let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+        [&[32][..], &[8, 4, 4, 4, 12]].contains(&&lengths[..])
+            && parts.concat().bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    // A ULID has 128 bits, so it begins with a digit: no name does.
+    (id.starts_with(['0', '1', '2', '3', '4', '5', '6', '7']) && Ulid::from_string(id).is_ok()) || is_uuid(id)
+}
+
 /// How many texts an event holds that somebody wrote as they liked.
 fn free_texts(event: &RecordedEvent) -> u64 {
-    match event.event() {
-        Ok(Event::OrderCancelled(cancelled)) => u64::from(!cancelled.reason.is_empty()),
-        Ok(Event::OrderShipped(shipped)) => {
-            u64::from(shipped.carrier.is_some()) + u64::from(shipped.tracking.is_some())
-        }
-        Ok(Event::ManualPaymentRecorded(_)) => 1,
-        Ok(_) => 0,
+    let written = match event.event() {
+        Ok(Event::OrderCancelled(cancelled)) => [Some(&*cancelled.reason), Some(&*cancelled.by)],
+        Ok(Event::OrderShipped(shipped)) => [shipped.carrier.as_deref(), shipped.tracking.as_deref()],
+        Ok(Event::ManualPaymentRecorded(recorded)) => [Some(&*recorded.by), Some(&*recorded.reference)],
+        Ok(_) => [None, None],
         // What nobody can read may say anything.
-        Err(_) => 1,
-    }
+        Err(_) => return 1,
+    };
+    written.into_iter().flatten().filter(|text| is_free(text)).count() as u64
 }
 
 async fn rows(places: &Places, erased: &Erased, report: &mut PersonalReport) -> Result<(), StoreError> {
@@ -349,6 +377,21 @@ mod tests {
         let mut found = called(&value);
         found.sort();
         assert_eq!(found, ["/kept/body/customer/homeAddress", "/kept/body/eMail", "/list/phone", "/name"]);
+    }
+
+    #[test]
+    fn an_id_that_was_made_says_nothing_and_any_other_may() {
+        for made in [
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "0f8fad5b-d9cb-469f-a165-70867728950e",
+            "0F8FAD5BD9CB469FA16570867728950E",
+        ] {
+            assert!(is_made(made), "{made}");
+        }
+        let name = "ANNAMARGARETAMEYERFRANKENH";
+        for given in ["anna", "checkout-4711", "0f8fad5b-d9cb-469f-a165-7086772895", name] {
+            assert!(!is_made(given), "{given}");
+        }
     }
 
     #[test]

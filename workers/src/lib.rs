@@ -20,7 +20,7 @@ pub use batch::{Failure, Message, Nudge, handle_batch};
 pub use error::WorkerError;
 pub use fake_gateway::FakeGateway;
 pub use gateway::{Charged, Gateway, GatewayError};
-pub use log_sweeper::{DeadLetters, LogReport, LogSweep, LogSweeper, Shortage};
+pub use log_sweeper::{DeadLetters, EXPIRED, LogReport, LogSweep, LogSweeper, Shortage};
 pub use reconcile::Reconcile;
 pub use saga::{Ports, Worker, Workers, listeners};
 pub use sweeper::{Nudges, SweepReport, Sweeper};

@@ -10,6 +10,7 @@
 //! What is young is left alone: whoever owes it something is at it. A SKU, a product or a customer may have something
 //! young at every sweep, so there only what is young itself is left out, and what is old is owed all the same.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,9 +90,13 @@ pub struct LogReport {
     /// Orders that were short of stock in the day before the sweep began.
     #[serde(default)]
     pub short: u64,
-    /// The SKUs that they were short of, at most [`NAMED`].
+    /// The SKUs that they were short of: the first [`COUNTED`] while the log is read, and in the end the worst [`NAMED`] of
+    /// those.
     #[serde(default)]
     pub shortages: BTreeMap<Sku, Shortage>,
+    /// How many SKUs more they were short of. Those behind the first [`COUNTED`] are not told apart: each order counts.
+    #[serde(default)]
+    pub shortages_left_out: u64,
     /// Orders that were cancelled because they had stood still for too long. They are counted above as they were.
     #[serde(default)]
     pub expired: u64,
@@ -103,8 +108,8 @@ pub struct LogReport {
     pub swept: SweepReport,
 }
 
-/// How short a SKU was.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How short a SKU was: the greater, the worse.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Shortage {
     /// Orders that did not get it.
     pub orders: u64,
@@ -114,6 +119,10 @@ pub struct Shortage {
 
 /// So many orders that stand still are named, and so many SKUs; all orders are counted.
 pub const NAMED: usize = 20;
+/// So many SKUs that were short are told apart while the log is read: a sweep as far as it has come has to fit into one item
+/// of a table, 400 KB, and a SKU of an older system may take a kilobyte as JSON (512 bytes, each escaped). Orders come in
+/// the order of their ids, which says nothing of what was ordered, so what many are short of is among the first.
+pub const COUNTED: usize = 300;
 
 /// Why an order was cancelled that had stood still for too long, as its event says it.
 pub const EXPIRED: &str = "expired";
@@ -164,13 +173,24 @@ impl LogReport {
         };
         self.short += 1;
         for shortage in &failed.shortages {
-            if self.shortages.len() < NAMED || self.shortages.contains_key(&shortage.sku) {
-                let counted = self.shortages.entry(shortage.sku.clone()).or_default();
-                counted.orders += 1;
-                let available = shortage.available.unwrap_or(0).max(0).unsigned_abs();
-                counted.units += u64::from(shortage.requested.get()).saturating_sub(available);
+            if self.shortages.len() == COUNTED && !self.shortages.contains_key(&shortage.sku) {
+                self.shortages_left_out += 1;
+                continue;
             }
+            let counted = self.shortages.entry(shortage.sku.clone()).or_default();
+            counted.orders += 1;
+            let available = shortage.available.unwrap_or(0).max(0).unsigned_abs();
+            counted.units += u64::from(shortage.requested.get()).saturating_sub(available);
         }
+    }
+
+    /// Keeps the worst of what was counted.
+    fn name_the_worst(&mut self) {
+        let mut counted: Vec<(Sku, Shortage)> = std::mem::take(&mut self.shortages).into_iter().collect();
+        counted.sort_by_key(|(_, shortage)| Reverse(*shortage));
+        self.shortages_left_out += counted.len().saturating_sub(NAMED) as u64;
+        counted.truncate(NAMED);
+        self.shortages.extend(counted);
     }
 }
 
@@ -226,6 +246,7 @@ impl LogSweeper {
             report.swept.nudged += nudged;
         }
         if page.next.is_none() {
+            report.name_the_worst();
             let counted = self.letters.counts().await;
             report.dead_letters =
                 counted.map_err(|error| tracing::warn!(%error, "failed to count dead letters")).ok();

@@ -343,6 +343,55 @@ async fn what_was_short_before_the_last_day_is_not_reported_again() {
     assert_eq!((report(0).await.short, report(1).await.short), (1, 0));
 }
 
+#[tokio::test]
+async fn no_more_skus_are_told_apart_than_a_sweep_can_carry_along_and_those_that_are_counted_go_on() {
+    let world = World::new();
+    for (order, of) in [("order-1", "sku-new"), ("order-2", "sku-299")] {
+        world.place(order, &[(of, 2)], 500).await;
+        world.run(&format!("EVENTS#ORDER_ID#{order}")).await;
+    }
+    let latest = world.append(registered("customer-1")).await;
+    let (sweeper, _) = sweeper_after(&world, &latest, 0);
+    let mut sweep = LogSweep::beginning(sweeper.stamper.now());
+    let counted = (0..300).map(|n| (sku(&format!("sku-{n:03}")), Shortage { orders: 1, units: 1 }));
+    sweep.report.shortages = counted.collect();
+    sweeper.go_on(&mut sweep).await.unwrap();
+    assert!(sweep.has_ended);
+    let named = &sweep.report.shortages;
+    assert_eq!((named.len(), named[&sku("sku-299")]), (20, Shortage { orders: 2, units: 3 }));
+    assert_eq!(sweep.report.shortages_left_out, 280 + 1);
+}
+
+#[test]
+fn what_a_sweep_writes_into_a_cancellation_is_no_free_text_of_anybodys() {
+    for ours in [LogSweeper::BINARY, workers::EXPIRED] {
+        assert!(views::personal::OURS.contains(&ours), "{ours}");
+    }
+}
+
+#[tokio::test]
+async fn of_many_skus_that_were_short_the_worst_are_named_and_the_others_counted() {
+    let world = World::new();
+    let short = async |order: &str, of: &str, units: u64| {
+        world.place(order, &[(of, units)], 500).await;
+        world.run(&format!("EVENTS#ORDER_ID#{order}")).await;
+    };
+    for n in 0..25 {
+        short(&format!("order-{n:02}"), &format!("sku-{n:02}"), 1).await;
+    }
+    for n in 95..98 {
+        short(&format!("order-{n}"), "sku-99", 1).await;
+    }
+    short("order-99", "sku-98", 7).await;
+    let latest = world.append(registered("customer-1")).await;
+    let report = sweeper_after(&world, &latest, 0).0.sweep().await.unwrap();
+    let named: Vec<String> = report.shortages.keys().map(ToString::to_string).collect();
+    let worst: Vec<String> = (0..18).map(|n| format!("sku-{n:02}")).collect();
+    assert_eq!(named, [&worst[..], &["sku-98".to_owned(), "sku-99".to_owned()]].concat());
+    assert_eq!(report.shortages[&sku("sku-99")], Shortage { orders: 3, units: 3 });
+    assert_eq!((report.short, report.shortages_left_out), (29, 7));
+}
+
 /// An order in each state that an order can stand still in, told by its name.
 async fn one_of_each(world: &World) {
     world.receive("sku-1", 100).await;

@@ -65,11 +65,11 @@ pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
     summary.complaint().map_or(Ok(()), |complaint| bail!(complaint))
 }
 
-/// What to do when the server went away, or cannot store anything for now.
+/// What to do when the server went away, or cannot store anything for now, or nothing more.
 fn explain(error: anyhow::Error) -> anyhow::Error {
     let may_come_back = |failure: &Failure| match failure {
         Failure::Unreachable { .. } => true,
-        Failure::Refused(refusal) => refusal.status >= 500,
+        Failure::Refused(refusal) => !refusal.is_final(),
         Failure::NotSagaline { .. }
         | Failure::Usage(_)
         | Failure::CameToNothing { .. }
@@ -188,7 +188,10 @@ mod tests {
     fn a_server_that_goes_away_means_start_it_again_and_a_refusal_does_not() {
         let gone = Failure::Unreachable { url: "http://127.0.0.1:1".into(), cause: "reset".into() };
         assert!(format!("{:#}", explain(gone.into())).contains("start the same import again"));
-        let refused = Failure::Refused(crate::failure::Refusal::read(422, &serde_json::Value::Null));
-        assert!(!format!("{:#}", explain(refused.into())).contains("again"));
+        let refused = |status| {
+            let refusal = crate::failure::Refusal::read(status, &serde_json::Value::Null);
+            format!("{:#}", explain(Failure::Refused(refusal).into()))
+        };
+        assert_eq!([422, 429, 503].map(|status| refused(status).contains("again")), [false, true, true]);
     }
 }

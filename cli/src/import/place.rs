@@ -45,7 +45,7 @@ async fn place_one(client: &Client, order: &Order, summary: &mut Summary) -> Res
     let request = json!({ "order_id": order.order_id, "customer_id": order.customer_id, "items": items });
     match client.insist(Method::POST, "/orders", Some(&request)).await {
         Ok(answer) => summary.placed(order.order_id.as_str(), answer.status == StatusCode::CREATED),
-        Err(Failure::Refused(refusal)) if refusal.status < 500 => {
+        Err(Failure::Refused(refusal)) if refusal.is_final() => {
             summary.refused(order.order_id.as_str(), refusal.to_string());
         }
         Err(failure) => return Err(failure),
@@ -59,7 +59,7 @@ async fn cancel_one(client: &Client, order_id: &str, summary: &mut Summary) -> R
     }
     match client.insist(Method::DELETE, &path(&["orders", order_id]), None).await {
         Ok(_) => summary.cancelled(order_id),
-        Err(Failure::Refused(refusal)) if refusal.status < 500 => {
+        Err(Failure::Refused(refusal)) if refusal.is_final() => {
             summary.not_cancelled(order_id, refusal.to_string())
         }
         Err(failure) => return Err(failure),
@@ -93,7 +93,7 @@ async fn end_of(
 ) -> Result<End, Failure> {
     let (route, mut pause) = (path(&["orders", order_id]), Duration::from_millis(10));
     loop {
-        let order = client.insist(Method::GET, &route, None).await?.body;
+        let order = client.get(&route).await?;
         match End::of(&order, is_cancelled) {
             End::Open if Instant::now() < deadline => tokio::time::sleep(pause).await,
             end => return Ok(end),

@@ -193,7 +193,7 @@ impl Seeding<'_> {
     }
 
     async fn look(&self, order: &Order) -> Result<Value, Failure> {
-        Ok(self.client.insist(Method::GET, &path(&["orders", order.id]), None).await?.body)
+        self.client.get(&path(&["orders", order.id])).await
     }
 
     /// The order's row as soon as nothing more happens to it: it has ended, or stands where something holds it.

@@ -72,3 +72,104 @@ pub(super) async fn drain(State(ops): State<Arc<Ops>>, body: Bytes) -> Answer {
     }))
     .into_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use apis::access::Guard;
+    use axum::http::Request;
+    use event_store::SystemStamper;
+    use event_store_embedded::EmbeddedStore;
+    use serde_json::Value;
+    use tokio::sync::{Mutex, Notify, watch};
+    use tower::ServiceExt;
+    use workers::{FakeGateway, LogSweeper, Ports, Workers};
+
+    use super::*;
+    use crate::dispatch::tests::placed;
+    use crate::letters::Letters;
+    use crate::machine::{declared, dispatchers, open_queues};
+    use crate::ops::router;
+    use crate::runs::Runs;
+    use crate::schedule::LocalNudges;
+    use crate::stores::{Ask, Stores};
+    use crate::sweeps::{KeptLetters, Sweeps};
+    use crate::wiring::Wiring;
+
+    /// The operator's side of a machine on which nobody reads the queues by themselves.
+    fn unread(store: &EmbeddedStore) -> Arc<Ops> {
+        let clock = Arc::new(SystemStamper::new("a test"));
+        let stores = Stores::embedded(store.clone(), Ask { clock: clock.clone(), guard: Guard::Open });
+        let shared = Arc::new(store.clone());
+        let ports = Ports {
+            log: shared.clone(),
+            orders: shared.clone(),
+            catalog: shared.clone(),
+            gateway: Arc::new(FakeGateway { intents: shared.clone(), failure_share: 0.0, seed: 1 }),
+        };
+        let workers = Arc::new(Workers::new(&ports, |binary| Arc::new(SystemStamper::new(binary))));
+        let topology = declared("dev").expect("the templates are fine");
+        let wiring = Arc::new(Wiring::new(topology).expect("the templates are fine"));
+        let queues = open_queues(&wiring, store, &Arc::new(Notify::new())).expect("the store reads");
+        let (_, stop) = watch::channel(false);
+        let sweeper = LogSweeper {
+            scan: shared.clone(),
+            log: shared.clone(),
+            orders: shared.clone(),
+            catalog: shared,
+            nudges: Arc::new(LocalNudges { wiring: wiring.clone(), queues: queues.clone() }),
+            letters: Arc::new(KeptLetters(store.queues())),
+            stamper: clock.clone(),
+            patience: Duration::from_secs(60),
+            expire_after: None,
+        };
+        Arc::new(Ops {
+            feed: stores.feed.clone(),
+            dispatchers: dispatchers(&wiring, &queues, &workers).expect("every queue has a worker"),
+            letters: Arc::new(Letters {
+                store: Arc::new(store.queues()),
+                queues: queues.clone(),
+                clock,
+                stop: stop.clone(),
+            }),
+            runs: Runs::new(stores.ports(), stores.places(), 1),
+            sweeps: Arc::new(Sweeps { sweeper, store: store.queues(), sweeping: Mutex::default() }),
+            wiring,
+            queues,
+            stop,
+        })
+    }
+
+    async fn drained(ops: &Arc<Ops>, wanted: &Value) -> Value {
+        let request = Request::post("/orders/process-queue")
+            .body(axum::body::Body::from(wanted.to_string()))
+            .expect("a request that can be sent");
+        let Ok(answer) = router(ops.clone()).oneshot(request).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("it comes to its end");
+        serde_json::from_slice(&body).expect("it is JSON")
+    }
+
+    #[tokio::test]
+    async fn what_was_received_by_hand_is_told_and_what_is_left() {
+        let store = EmbeddedStore::temporary();
+        let ops = unread(&store);
+        let send = async |queue: &str, body: String| {
+            let queue = ops.letters.queue(queue).expect("the templates have it");
+            queue.send(body).await.expect("the store takes it");
+        };
+        for order in ["order-1", "order-2", "order-3"] {
+            let message = placed(&store, order).await;
+            send("OMS-OrderEventsQueue", message.to_string()).await;
+        }
+        send("IMS-InventoryQueue", "nonsense".to_owned()).await;
+        let told = |queue: &str, [done, failed, left]: [u32; 3]| json!({ "queue": queue, "done": done, "failed": failed, "left": left });
+        let orders = |counts| told("OMS-OrderEventsQueue", counts);
+        assert_eq!(drained(&ops, &json!({ "limit": 2 })).await, orders([2, 0, 1]));
+        assert_eq!(drained(&ops, &json!({ "limit": 2 })).await, orders([1, 0, 0]));
+        assert_eq!(drained(&ops, &json!({})).await, orders([0, 0, 0]));
+        let nonsense = json!({ "queue": "IMS-InventoryQueue", "limit": 1 });
+        assert_eq!(drained(&ops, &nonsense).await, told("IMS-InventoryQueue", [0, 1, 1]));
+        let stream = event_store::EventLog::read_stream(&store, "EVENTS#ORDER_ID#order-3").await;
+        assert_eq!(stream.expect("it reads").len(), 2, "its worker did what it owed");
+    }
+}

@@ -9,12 +9,13 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use event_store_embedded::{Action, Choice, DeadLetter, Deed, Wanted};
+use event_store_embedded::{Action, Choice, Chosen, DeadLetter, Deed, Wanted};
 use events::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Answer, LOOK, Ops, bad_body, bad_query, not_found, page, store};
+use crate::letters::at_length;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,10 +33,11 @@ pub(super) async fn list(
 ) -> Answer {
     let Query(query) = query.map_err(|rejection| bad_query(&rejection))?;
     let limit = query.limit.clamp(1, LOOK);
-    let letters =
-        ops.letters.store.dead_letters(query.queue.as_deref(), query.after, limit).map_err(store)?;
-    let shown: Vec<Value> = letters.iter().map(show_letter).collect();
-    Ok(Json(json!({ "dead_letters": shown })).into_response())
+    let shown = at_length(&ops.letters.store, move |store| {
+        let letters = store.dead_letters(query.queue.as_deref(), query.after, limit)?;
+        Ok(letters.iter().map(show_letter).collect::<Vec<Value>>())
+    });
+    Ok(Json(json!({ "dead_letters": shown.await.map_err(store)? })).into_response())
 }
 
 pub(super) async fn show(State(ops): State<Arc<Ops>>, Path(id): Path<String>) -> Answer {
@@ -123,18 +125,18 @@ async fn take(ops: &Ops, deed: Deed, Asking(principal): Asking, body: TakeBody) 
     }
     let choice = Choice { queue, ids, limit, rate };
     if dry_run {
-        return Ok(Json(preview(ops, deed, &choice)?).into_response());
+        return Ok(Json(preview(ops, deed, choice).await?).into_response());
     }
     let wanted = Wanted { deed, who: principal.id, reason: reason.to_owned(), choice };
     let action = ops.letters.begin(wanted).await.map_err(store)?;
     let location = [("location", format!("/ops/actions/{}", action.id))];
-    Ok((StatusCode::ACCEPTED, location, Json(in_full(ops, &action)?)).into_response())
+    Ok((StatusCode::ACCEPTED, location, Json(in_full(ops, action).await?)).into_response())
 }
 
 /// What would be done.
-fn preview(ops: &Ops, deed: Deed, choice: &Choice) -> Result<Value, Problem> {
-    let (mut letters, mut stay, mut queues) = (0, 0, Vec::new());
-    for chosen in ops.letters.store.count(choice, i64::MAX).map_err(store)? {
+async fn preview(ops: &Ops, deed: Deed, choice: Choice) -> Result<Value, Problem> {
+    let (mut letters, mut stay, mut queues, limit) = (0, 0, Vec::new(), choice.limit);
+    for chosen in count(ops, choice, i64::MAX).await? {
         let goes = deed == Deed::Discard || ops.letters.queue(&chosen.source_queue).is_some();
         *if goes { &mut letters } else { &mut stay } += chosen.letters;
         queues.push(json!({
@@ -144,7 +146,7 @@ fn preview(ops: &Ops, deed: Deed, choice: &Choice) -> Result<Value, Problem> {
             "stay": !goes,
         }));
     }
-    let letters = choice.limit.map_or(letters, |limit| limit.min(letters));
+    let letters = limit.map_or(letters, |limit| limit.min(letters));
     Ok(json!({
         "action": deed,
         "dry_run": true,
@@ -152,6 +154,11 @@ fn preview(ops: &Ops, deed: Deed, choice: &Choice) -> Result<Value, Problem> {
         "stay": stay,
         "queues": queues,
     }))
+}
+
+/// The letters of a choice, up to a number; there may be many.
+async fn count(ops: &Ops, choice: Choice, up_to: i64) -> Result<Vec<Chosen>, Problem> {
+    at_length(&ops.letters.store, move |store| store.count(&choice, up_to)).await.map_err(store)
 }
 
 /// Names of the dead-letter queues of the queues that a worker reads.
@@ -182,7 +189,9 @@ pub(super) async fn actions(
     query: Result<Query<ActionsQuery>, QueryRejection>,
 ) -> Answer {
     let Query(query) = query.map_err(|rejection| bad_query(&rejection))?;
-    let actions = ops.letters.store.actions(query.before, query.limit.clamp(1, LOOK)).map_err(store)?;
+    let limit = query.limit.clamp(1, LOOK);
+    let actions = at_length(&ops.letters.store, move |store| store.actions(query.before, limit));
+    let actions = actions.await.map_err(store)?;
     let shown: Vec<Value> = actions.iter().map(in_short).collect();
     Ok(Json(json!({ "actions": shown })).into_response())
 }
@@ -190,7 +199,7 @@ pub(super) async fn actions(
 pub(super) async fn action(State(ops): State<Arc<Ops>>, Path(id): Path<String>) -> Result<Response, Problem> {
     let found = id.parse().ok().map(|id| ops.letters.store.action(id).map_err(store)).transpose()?.flatten();
     let action = found.ok_or_else(|| not_found("action"))?;
-    Ok(Json(in_full(&ops, &action)?).into_response())
+    Ok(Json(in_full(&ops, action).await?).into_response())
 }
 
 fn in_short(action: &Action) -> Value {
@@ -212,12 +221,12 @@ fn in_short(action: &Action) -> Value {
 }
 
 /// Beside it, how many letters it leaves, or has left to do.
-fn in_full(ops: &Ops, action: &Action) -> Result<Value, Problem> {
-    let choice = &action.wanted.choice;
-    let chosen = ops.letters.store.count(choice, action.up_to).map_err(store)?;
-    let left: u64 = chosen.iter().map(|chosen| chosen.letters).sum();
-    let mut shown = in_short(action);
+async fn in_full(ops: &Ops, action: Action) -> Result<Value, Problem> {
+    let mut shown = in_short(&action);
+    let Action { wanted: Wanted { choice, .. }, up_to, taken, .. } = action;
+    let limit = choice.limit;
+    let left: u64 = count(ops, choice, up_to).await?.iter().map(|chosen| chosen.letters).sum();
     shown["left"] = left.into();
-    shown["total"] = choice.limit.unwrap_or(u64::MAX).min(action.taken + left).into();
+    shown["total"] = limit.unwrap_or(u64::MAX).min(taken + left).into();
     Ok(shown)
 }

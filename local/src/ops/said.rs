@@ -52,9 +52,12 @@ fn takes_query(says: &mut Operation) {
 }
 
 fn takes_body(says: &mut Operation) {
-    says.refuses(StatusCode::BAD_REQUEST, "bad_body", "The body is no JSON.")
-        .refuses(StatusCode::PAYLOAD_TOO_LARGE, "bad_body", "The body is too large.")
-        .refuses(StatusCode::UNPROCESSABLE_ENTITY, "bad_body", "A field is wrong, missing or unknown.");
+    apis::say_unread(says);
+    says.refuses(StatusCode::BAD_REQUEST, "bad_body", "The body is no JSON.").refuses(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "bad_body",
+        "A field is wrong, missing or unknown.",
+    );
 }
 
 fn takes_json(says: &mut Operation) {
@@ -381,14 +384,16 @@ fn sweep() -> (Vec<Field>, Value) {
         (
             "shortages",
             json!({ "type": "object", "additionalProperties": shortage }),
-            "Of which SKUs, and how short.",
+            "Of which SKUs, and how short; the worst 20.",
         ),
+        ("shortages_left_out", count(), "Of how many SKUs more."),
         ("expired", count(), "Orders that were cancelled because they had stood still for too long."),
         ("dead_letters", json!({ "type": ["object", "null"] }), "Letters by dead-letter queue."),
     ];
     let example = json!({
         "began_at": "2010-12-01T08:26:00.000Z", "events": 1_200, "orders": { "PAID": 180, "CANCELLED": 20 }, "open": 0,
-        "stuck": 0, "longest": [], "short": 1, "shortages": { "CUP-BLUE": { "orders": 1, "units": 2 } }, "expired": 0,
+        "stuck": 0, "longest": [], "short": 1, "shortages": { "CUP-BLUE": { "orders": 1, "units": 2 } },
+        "shortages_left_out": 0, "expired": 0,
         "dead_letters": { "OMS-OrderEventsDLQ": 0 },
     });
     (fields, example)

@@ -119,7 +119,7 @@ async fn sweep_log_until(
         tracing::info!(events, "the sweep goes on at the next tick");
         return Ok(sweep.report);
     }
-    let LogReport { orders, longest, shortages, dead_letters, .. } = &sweep.report;
+    let LogReport { orders, longest, shortages, shortages_left_out, dead_letters, .. } = &sweep.report;
     let (orders, longest) = (json!(orders).to_string(), json!(longest).to_string());
     let (shortages, dead_letters) = (json!(shortages).to_string(), json!(dead_letters).to_string());
     let SweepReport { stood_still, nudged } = swept;
@@ -131,6 +131,7 @@ async fn sweep_log_until(
         longest,
         short,
         shortages,
+        shortages_left_out,
         expired,
         dead_letters,
         stood_still,
