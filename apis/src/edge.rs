@@ -1,6 +1,6 @@
 //! What every request goes through: an id and a trace, strict query strings, CORS, one line in the log.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(crate) fn around(table: Table, api: Arc<Api>) -> Router {
 /// Routes, with the edge around them.
 pub(crate) fn enclose(router: Router, routes: Vec<Route>, api: Arc<Api>) -> Router {
     let router = router.method_not_allowed_fallback(no_such_method);
-    let mut by_path: HashMap<_, Vec<Route>> = HashMap::new();
+    let mut by_path: BTreeMap<_, Vec<Route>> = BTreeMap::new();
     for route in routes {
         by_path.entry(route.path).or_default().push(route);
     }
@@ -87,7 +87,7 @@ pub(crate) fn say(route: &Route, operation: &mut Operation) {
 struct Edge {
     api: Arc<Api>,
     /// By their paths.
-    routes: HashMap<&'static str, Vec<Route>>,
+    routes: BTreeMap<&'static str, Vec<Route>>,
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

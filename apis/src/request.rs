@@ -80,7 +80,7 @@ impl Caller {
     /// did the same since then did it as well as this one would have.
     pub(crate) fn appended(&self, stream: &[Arc<RecordedEvent>], is_it: impl Fn(&Event) -> bool) -> bool {
         let Some(begun) = self.seed.filter(|_| self.is_repeat) else { return false };
-        stream.iter().any(|item| item.event_id > begun && item.event().is_ok_and(|event| is_it(&event)))
+        stream.iter().any(|item| item.event_id > begun && item.event().is_ok_and(&is_it))
     }
 
     /// The id of the trace.
