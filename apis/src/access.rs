@@ -11,7 +11,7 @@ use axum::http::uri::Authority;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use event_store::{Keys, Role, Secrets, Stamper, Tries, Users};
-use events::CustomerId;
+use events::{CustomerId, Ulid};
 use serde_json::json;
 
 use crate::edge::is_compat;
@@ -192,13 +192,19 @@ impl Needs {
 
 /// Who asks, for handlers of routes that are not the API's own: see [`crate::around`].
 #[derive(Debug, Clone)]
-pub struct Asking(pub Principal);
+pub struct Asking {
+    /// Who.
+    pub principal: Principal,
+    /// The same for each repeat of a request under its `Idempotency-Key`; `None` where it brings none.
+    pub seed: Option<Ulid>,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Asking {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Ok(Asking(Caller::from_request_parts(parts, state).await?.principal))
+        let Caller { principal, seed, .. } = Caller::from_request_parts(parts, state).await?;
+        Ok(Asking { principal, seed })
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_store::{Stamper, StoreError};
-use event_store_embedded::{Action, DeadLetter, Deed, ParkedMessage, QueueStore, Wanted};
+use event_store_embedded::{Action, Begun, DeadLetter, Deed, ParkedMessage, QueueStore, Wanted};
+use events::Ulid;
 use tokio::sync::watch;
 
 use crate::queue::Queue;
@@ -51,9 +52,16 @@ impl Letters {
         Ok(())
     }
 
-    /// Writes down what is wanted, and begins with it.
-    pub(crate) async fn begin(self: &Arc<Self>, wanted: Wanted) -> Result<Action, StoreError> {
-        let action = self.store.begin(wanted, self.clock.now()).await?;
+    /// Writes down what is wanted, and begins with it; of a request that comes again, nothing more than once.
+    pub(crate) async fn begin(
+        self: &Arc<Self>,
+        wanted: Wanted,
+        seed: Option<Ulid>,
+    ) -> Result<Action, StoreError> {
+        let action = match self.store.begin(wanted, seed, self.clock.now()).await? {
+            Begun::Now(action) => action,
+            Begun::Before(action) => return Ok(action),
+        };
         let Wanted { deed, who, .. } = &action.wanted;
         tracing::info!(action = action.id, deed = deed.as_str(), who, "dead letters are taken away");
         tokio::spawn(self.clone().carry_out(action.clone()));

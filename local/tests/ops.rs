@@ -12,7 +12,7 @@ use serving::{serving, started, told};
 async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> (u16, Value) {
     let length = body.len();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
     );
     let said = told(address, request.as_bytes()).await;
     let status = said.split(' ').nth(1).and_then(|status| status.parse().ok());

@@ -15,7 +15,7 @@ fn short() -> Duration {
 }
 
 async fn is_alive(address: SocketAddr) {
-    let said = told(address, b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let said = told(address, b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
     assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
 }
 
@@ -23,7 +23,7 @@ async fn is_alive(address: SocketAddr) {
 async fn a_connection_that_says_nothing_or_drips_the_head_of_a_request_is_closed() {
     let (machine, _folder) = serving(Clients { head: short(), ..Clients::default() }).await;
     let address = machine.address();
-    for head in ["", "GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: 1"] {
+    for head in ["", "GET /livez HTTP/1.1\r\nhost: localhost\r\nx-slow: 1"] {
         let mut stream = connect(address).await;
         stream.write_all(head.as_bytes()).await.expect("it is open");
         let said = rest(&mut stream).await;
@@ -31,7 +31,7 @@ async fn a_connection_that_says_nothing_or_drips_the_head_of_a_request_is_closed
     }
     // Between two requests, too.
     let mut stream = connect(address).await;
-    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it is open");
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("it is open");
     assert_eq!(rest(&mut stream).await.matches("HTTP/1.1 200 ").count(), 1);
     is_alive(address).await;
     machine.stop().await;
@@ -41,11 +41,11 @@ async fn a_connection_that_says_nothing_or_drips_the_head_of_a_request_is_closed
 async fn a_body_that_does_not_come_to_its_end_in_time_is_given_up() {
     let (machine, _folder) = serving(Clients { body: short(), ..Clients::default() }).await;
     let address = machine.address();
-    let half = b"POST /customers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"na";
+    let half = b"POST /customers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"na";
     is_problem(&told(address, half).await, 408, "body_too_slow");
     // One that drips for ever is no better.
     let mut stream = connect(address).await;
-    let head = "POST /customers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "POST /customers HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await.expect("it is open");
     let dripping = async {
         while stream.write_all(b"1\r\n \r\n").await.is_ok() {
@@ -69,7 +69,7 @@ async fn a_body_without_end_is_refused_when_it_is_too_large_on_the_operators_rou
         "/ops/sweeps",
     ] {
         let mut endless = format!(
-            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
         )
         .into_bytes();
         for _ in 0..80 {
@@ -86,7 +86,7 @@ async fn a_body_without_end_is_refused_when_it_is_too_large_on_the_operators_rou
 async fn whoever_asks_and_does_not_take_the_answers_is_hung_up_on() {
     let (machine, _folder) = serving(Clients { stall: short(), ..Clients::default() }).await;
     let mut stream = connect(machine.address()).await;
-    let many = b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
+    let many = b"GET /nowhere HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
     let asking = async { while stream.write_all(&many).await.is_ok() {} };
     timeout(LONG, asking).await.expect("it is closed");
     is_alive(machine.address()).await;
@@ -99,7 +99,7 @@ async fn whoever_comes_when_there_are_too_many_waits_until_somebody_leaves() {
     let (first, _second) = (connect(machine.address()).await, connect(machine.address()).await);
     let mut third = connect(machine.address()).await;
     third
-        .write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .await
         .expect("it is open");
     let mut byte = [0];
@@ -113,11 +113,12 @@ async fn whoever_comes_when_there_are_too_many_waits_until_somebody_leaves() {
 async fn heads_that_are_too_large_are_refused() {
     let (machine, _folder) = serving(Clients::default()).await;
     let address = machine.address();
-    let with =
-        |header: String| format!("GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{header}\r\n");
+    let with = |header: String| {
+        format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{header}\r\n")
+    };
     let large = told(address, with(format!("x-much: {}\r\n", "x".repeat(12_000))).as_bytes()).await;
     is_problem(&large, 431, "headers_too_large");
-    let path = format!("GET /{} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", "x".repeat(9_000));
+    let path = format!("GET /{} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n", "x".repeat(9_000));
     is_problem(&told(address, path.as_bytes()).await, 414, "uri_too_long");
     let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
     let huge = format!("x-much: {}\r\n", "x".repeat(100_000));
@@ -133,16 +134,16 @@ async fn heads_that_are_too_large_are_refused() {
 async fn garbage_is_refused_wherever_it_stands_and_breaks_nothing() {
     let (machine, _folder) = serving(Clients { head: short(), ..Clients::default() }).await;
     let address = machine.address();
-    let fine = "GET /livez HTTP/1.1\r\nhost: x\r\n\r\n";
+    let fine = "GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n";
     for garbage in [
         "\0\u{1}\u{2}garbage\r\n\r\n",
         "GET /livez HTTP/9.9\r\n\r\n",
         "GET  /livez  HTTP/1.1\r\n\r\n",
         "GET /livez HTTP/1.1\r\nbad header\r\n\r\n",
-        "GET /livez HTTP/1.1\r\nhost: x\r\nx: \0\r\n\r\n",
-        "POST /customers HTTP/1.1\r\nhost: x\r\ncontent-length: 5, 6\r\n\r\n",
-        "POST /customers HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
-        "POST /customers HTTP/1.1\r\nhost: x\r\ntransfer-encoding: nonsense\r\n\r\n",
+        "GET /livez HTTP/1.1\r\nhost: localhost\r\nx: \0\r\n\r\n",
+        "POST /customers HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5, 6\r\n\r\n",
+        "POST /customers HTTP/1.1\r\nhost: localhost\r\ncontent-length: -1\r\n\r\n",
+        "POST /customers HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: nonsense\r\n\r\n",
         "{\"json\":true}\r\n\r\n",
     ] {
         let alone = told(address, garbage.as_bytes()).await;
@@ -164,7 +165,7 @@ async fn a_path_that_is_no_text_is_a_problem_on_the_operators_routes_too() {
     {
         for method in ["GET", "DELETE", "POST"] {
             let request = format!(
-                "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+                "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
             );
             let said = told(machine.address(), request.as_bytes()).await;
             assert!(

@@ -1,7 +1,7 @@
 //! What operators do to dead letters: written down first, then counted in the same write that takes a letter away.
 
 use ::event_store::StoreError;
-use events::Timestamp;
+use events::{Timestamp, Ulid};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,15 @@ pub struct Action {
     pub ended_at: Option<Timestamp>,
 }
 
+/// Which action a request began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// This one, now.
+    Now(Action),
+    /// This one, when it came before; whoever carries it out does so.
+    Before(Action),
+}
+
 /// What became of letters that were to be taken away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Taken {
@@ -102,19 +111,30 @@ const CHOSEN: &str =
 const ACTION: &str = "id, deed, who, reason, choice, up_to, began_at, taken, ended_at";
 
 impl QueueStore {
-    /// Writes down what is to be done, before any of it is.
+    /// Writes down what is to be done, before any of it is. `seed` names a request that may come again: it
+    /// begins one action however often it comes.
     ///
     /// # Errors
     /// The store's.
-    pub async fn begin(&self, wanted: Wanted, at: Timestamp) -> Result<Action, StoreError> {
+    pub async fn begin(
+        &self,
+        wanted: Wanted,
+        seed: Option<Ulid>,
+        at: Timestamp,
+    ) -> Result<Begun, StoreError> {
         self.write(move |sql| {
+            let seed = seed.map(|seed| seed.to_string());
+            let begun = format!("SELECT {ACTION} FROM actions WHERE seed = ?1");
+            if let Some(begun) = sql.prepare_cached(&begun)?.query_row([&seed], action).optional()? {
+                return Ok(Begun::Before(begun));
+            }
             let begin = format!(
-                "INSERT INTO actions (deed, who, reason, choice, up_to, began_at, taken)
-                 SELECT ?1, ?2, ?3, ?4, coalesce(max(id), 0), ?5, 0 FROM dead_letters RETURNING {ACTION}"
+                "INSERT INTO actions (deed, who, reason, choice, up_to, began_at, taken, seed)
+                 SELECT ?1, ?2, ?3, ?4, coalesce(max(id), 0), ?5, 0, ?6 FROM dead_letters RETURNING {ACTION}"
             );
             let Wanted { deed, who, reason, choice } = &wanted;
-            let columns = params![deed.as_str(), who, reason, json(choice), at.millis()];
-            sql.prepare_cached(&begin)?.query_row(columns, action)
+            let columns = params![deed.as_str(), who, reason, json(choice), at.millis(), seed];
+            sql.prepare_cached(&begin)?.query_row(columns, action).map(Begun::Now)
         })
         .await
     }

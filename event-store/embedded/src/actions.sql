@@ -12,7 +12,8 @@ CREATE TABLE actions (
     up_to    INTEGER NOT NULL,          -- no letter behind this number: it came later
     began_at INTEGER NOT NULL,
     taken    INTEGER NOT NULL,          -- counted in the transaction that took them away
-    ended_at INTEGER
+    ended_at INTEGER,
+    seed     TEXT UNIQUE                -- names the request that began it, where it may come again
 );
 
 -- How far functions that the clock starts have come, as JSON.

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 use ::event_store::StoreError;
 use rusqlite::Connection;
 
-pub use actions::{Action, Choice, Chosen, Deed, Taken, Wanted};
+pub use actions::{Action, Begun, Choice, Chosen, Deed, Taken, Wanted};
 #[cfg(feature = "by-hand")]
 pub use checkpoint::{Copier, Pace};
 #[cfg(feature = "by-hand")]

@@ -99,7 +99,7 @@ const MOST_IDS: usize = 1_000;
 /// The longest reason, in characters.
 const MAX_REASON: usize = 256;
 
-async fn take(ops: &Ops, deed: Deed, Asking(principal): Asking, body: TakeBody) -> Answer {
+async fn take(ops: &Ops, deed: Deed, Asking { principal, seed }: Asking, body: TakeBody) -> Answer {
     let Json(Take { queue, ids, limit, rate, reason, dry_run }) =
         body.map_err(|rejection| bad_body(&rejection))?;
     let refuse = |code, detail: String| Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail));
@@ -128,7 +128,7 @@ async fn take(ops: &Ops, deed: Deed, Asking(principal): Asking, body: TakeBody) 
         return Ok(Json(preview(ops, deed, choice).await?).into_response());
     }
     let wanted = Wanted { deed, who: principal.id, reason: reason.to_owned(), choice };
-    let action = ops.letters.begin(wanted).await.map_err(store)?;
+    let action = ops.letters.begin(wanted, seed).await.map_err(store)?;
     let location = [("location", format!("/ops/actions/{}", action.id))];
     Ok((StatusCode::ACCEPTED, location, Json(in_full(ops, action).await?)).into_response())
 }
