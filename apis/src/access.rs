@@ -121,9 +121,7 @@ impl Access {
             Guard::Here => self.authenticator.principal(shown).await.map_err(refused),
         }
     }
-}
 
-impl Access {
     /// Where nobody is asked who they are, what counts is where the request comes from: not from a page of somebody
     /// else's that points a name of its own to this machine, or makes its visitor's browser send something here.
     ///

@@ -144,15 +144,13 @@ async fn reprice(
         };
         // What somebody else has changed since stays as they changed it.
         if caller.appended(&stream, is_this) {
-            let row = project(&api, &id).await?;
-            return Ok(Answer::ok(&row).seen(row.seen));
+            return as_it_is(&api, &id).await;
         }
         if row.withdrawn {
             return Err(gone());
         }
         if (row.price, &row.currency) == (price, &currency) {
-            let row = project(&api, &id).await?;
-            return Ok(Answer::ok(&row).seen(row.seen));
+            return as_it_is(&api, &id).await;
         }
         if_match.check(row.seen)?;
         let items = || stream.iter().map(|item| &**item);
@@ -166,8 +164,7 @@ async fn reprice(
         let event =
             Event::ProductRepriced(ProductRepriced { product_id: id.clone(), revision, price, currency });
         if let Settled::Now(_) = api.settle(event, latest, &caller, Priority::Standard).await? {
-            let row = project(&api, &id).await?;
-            return Ok(Answer::ok(&row).seen(row.seen));
+            return as_it_is(&api, &id).await;
         }
     }
     Err(StoreError::Unavailable("somebody else was faster each time".into()).into())
@@ -236,6 +233,12 @@ fn withdraw_says(says: &mut Operation) {
         .answers::<ProductRow>(200, "The product, withdrawn.")
         .versioned()
         .refuses(StatusCode::CONFLICT, "slot_taken", unreadable);
+}
+
+/// The product as it is now, whatever made it so.
+async fn as_it_is(api: &Api, id: &ProductId) -> Result<Answer, Problem> {
+    let row = project(api, id).await?;
+    Ok(Answer::ok(&row).seen(row.seen))
 }
 
 /// The row of the product's stream, written down so that orders see it at once.
