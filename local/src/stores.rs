@@ -4,15 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use apis::access::{Access, Guard};
-use async_trait::async_trait;
 use event_store::{
     Beside, CatalogViews, ChangeFeed, EventLog, Idempotency, IntentStore, Keys, LogScan, OrderViews, Secrets,
-    ShadowViews, Stamper, StockViews, StoreError, StoredText, Tries, Users,
+    ShadowViews, Stamper, StockViews, Tries, Users,
 };
-use event_store_embedded::{Action, EmbeddedStore, QueueStore};
+use event_store_embedded::EmbeddedStore;
 use tokio::task::JoinHandle;
 
-use crate::letters::at_length;
 use crate::runs::{LOOKS, Moment};
 
 /// Where the log, the rows and the gateway's intents are kept.
@@ -98,7 +96,7 @@ impl Stores {
 
     /// Everything in one embedded store.
     pub(crate) fn embedded(kept: EmbeddedStore, ask: Ask) -> Stores {
-        let beside: Vec<Arc<dyn Beside>> = vec![Arc::new(kept.clone()), Arc::new(Reasons::of(&kept))];
+        let beside: Vec<Arc<dyn Beside>> = vec![Arc::new(kept.clone())];
         Stores { beside, feed: Arc::new(kept.clone()), ..Stores::over(Arc::new(kept.clone()), kept, ask) }
     }
 
@@ -121,7 +119,7 @@ impl Stores {
     {
         Stores {
             answers: all.clone(),
-            beside: vec![all.clone(), Arc::new(kept.clone()), Arc::new(Reasons::of(&kept))],
+            beside: vec![all.clone(), Arc::new(kept.clone())],
             access: Access::over(&all, clock, guard),
             log: all.clone(),
             scan: all.clone(),
@@ -159,35 +157,6 @@ impl Stores {
             pause: Arc::new(Moment),
             looks: LOOKS,
         }
-    }
-}
-
-/// Why operators did what they did to dead letters.
-struct Reasons(Arc<QueueStore>);
-
-impl Reasons {
-    fn of(kept: &EmbeddedStore) -> Reasons {
-        Reasons(Arc::new(kept.queues()))
-    }
-}
-
-#[async_trait]
-impl Beside for Reasons {
-    async fn beside(
-        &self,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<(Vec<StoredText>, Option<String>), StoreError> {
-        // The latest comes first, so what is behind one has a smaller number.
-        let before = after.and_then(|before| before.parse().ok()).unwrap_or(i64::MAX);
-        let actions = at_length(&self.0, move |store| store.actions(before, limit)).await?;
-        let next = actions.last().filter(|_| actions.len() == limit).map(|action| action.id.to_string());
-        let reason = |action: Action| StoredText {
-            place: "action",
-            key: action.id.to_string(),
-            text: action.wanted.reason,
-        };
-        Ok((actions.into_iter().map(reason).collect(), next))
     }
 }
 

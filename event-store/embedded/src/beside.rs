@@ -1,4 +1,5 @@
-//! What is kept beside the log and its rows: answers that were given, messages, dead letters.
+//! What is kept beside the log and its rows: answers that were given, messages, dead letters, and why
+//! operators did what they did to those.
 
 use ::event_store::{Beside, StoreError, StoredText};
 use async_trait::async_trait;
@@ -7,7 +8,7 @@ use rusqlite::params;
 use crate::EmbeddedStore;
 
 /// What each place is, and how it is read: keys are texts, in whose order it is read.
-const PLACES: [(&str, &str); 3] = [
+const PLACES: [(&str, &str); 4] = [
     ("answer", "SELECT key, kept FROM kept_answers WHERE key > ?1 ORDER BY key LIMIT ?2"),
     (
         "message",
@@ -17,6 +18,10 @@ const PLACES: [(&str, &str); 3] = [
         "dead letter",
         "SELECT printf('%020d', id), json_array(body, error) FROM dead_letters WHERE id > CAST(?1 AS INTEGER)
          ORDER BY id LIMIT ?2",
+    ),
+    (
+        "action",
+        "SELECT printf('%020d', id), reason FROM actions WHERE id > CAST(?1 AS INTEGER) ORDER BY id LIMIT ?2",
     ),
 ];
 
