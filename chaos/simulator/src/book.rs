@@ -72,6 +72,8 @@ struct UnderKey {
     appended: usize,
     /// The order that a 2xx named.
     order_id: Option<OrderId>,
+    /// Status and code of the answer that was given again.
+    replayed: Option<(u16, String)>,
 }
 
 /// One request, sent once or more often.
@@ -189,12 +191,24 @@ impl Book {
         }
     }
 
-    /// Under one key everybody is told of one order.
+    /// Under one key everybody is told of one order, and what is answered again is one answer.
     fn told_under_a_key(&mut self, number: usize, answer: &Answer) {
         let entry = &self.entries[number];
-        let (Some(key), Wants::Place { .. }) = (entry.under(), &entry.ask.wants) else { return };
-        let (Some(told), true) = (order_id_of(answer), (200..300).contains(&answer.status)) else { return };
-        let known = self.keys.entry(key.clone()).or_default().order_id.get_or_insert_with(|| told.clone());
+        let Some(key) = entry.under() else { return };
+        let under = self.keys.entry(key.clone()).or_default();
+        if answer.replayed {
+            let told = (answer.status, code_of(answer));
+            let known = under.replayed.get_or_insert_with(|| told.clone());
+            if *known != told {
+                let detail =
+                    format!("under {} the answer {known:?} was given again, and {told:?} was", key.1);
+                self.found.push(Violation { invariant: Invariant::Repeated, detail });
+            }
+        }
+        let names_an_order = matches!(entry.ask.wants, Wants::Place { .. });
+        let told = order_id_of(answer).filter(|_| names_an_order && (200..300).contains(&answer.status));
+        let Some(told) = told else { return };
+        let known = under.order_id.get_or_insert_with(|| told.clone());
         if *known != told {
             let detail = format!("under {} one was told of {known} and another of {told}", key.1);
             self.found.push(Violation { invariant: Invariant::Repeated, detail });

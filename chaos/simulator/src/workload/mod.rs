@@ -32,6 +32,7 @@ pub fn draw(seed: u64, swarm: &Swarm) -> Workload {
     if swarm.asks_who {
         say_who_asks(&mut workload, &mut rng);
     }
+    send_the_rest_under_keys(&mut workload, &mut rng, swarm.keys);
     workload
 }
 
@@ -47,12 +48,43 @@ fn send_under_keys(workload: &mut Workload, rng: &mut fastrand::Rng, share: f32)
         }
         let under = ask.clone().under(format!("key-{number}"));
         *ask = under.clone();
-        let later = *at + (1.0 - *at) * rng.f32() * rng.f32() * rng.f32();
-        match rng.u8(..4) {
-            0 | 1 => workload.storm.push((later, under)),
-            2 => workload.storm.push((later, with_other_content(under, rng))),
-            _ => {}
+        let at = *at;
+        workload.storm.extend(again(at, under, rng));
+    }
+}
+
+/// Those who change something else than an order do it under keys as well.
+fn send_the_rest_under_keys(workload: &mut Workload, rng: &mut fastrand::Rng, share: f32) {
+    let mut repeats = Vec::new();
+    let asked = workload.storm.iter_mut().chain(&mut workload.afterthoughts);
+    for (number, (at, ask)) in asked.enumerate() {
+        let takes_a_key = matches!(
+            ask.wants,
+            Wants::Restock { .. }
+                | Wants::Register { .. }
+                | Wants::Erase { .. }
+                | Wants::List { .. }
+                | Wants::Reprice { .. }
+                | Wants::Withdraw { .. }
+        );
+        // Few products are withdrawn: where there are keys at all, each under one.
+        let is_seldom = share > 0.0 && matches!(ask.wants, Wants::Withdraw { .. });
+        if !takes_a_key || !(is_seldom || rng.f32() < share) {
+            continue;
         }
+        *ask = ask.clone().under(format!("key-of-{number}"));
+        repeats.extend(again(*at, ask.clone(), rng));
+    }
+    workload.afterthoughts.extend(repeats);
+}
+
+/// What comes a second time under the key of a request, if anything does.
+fn again(at: f32, ask: Ask, rng: &mut fastrand::Rng) -> Option<(f32, Ask)> {
+    let later = at + (1.0 - at) * rng.f32() * rng.f32() * rng.f32();
+    match rng.u8(..4) {
+        0 | 1 => Some((later, ask)),
+        2 => Some((later, with_other_content(ask, rng))),
+        _ => None,
     }
 }
 
@@ -132,20 +164,25 @@ fn somebody(rng: &mut fastrand::Rng) -> Holder {
     }
 }
 
-/// The same method and path, and something else in it.
+/// The same method and path, of the same sender, and something else in it, if it can have something else.
 fn with_other_content(ask: Ask, rng: &mut fastrand::Rng) -> Ask {
-    let Some(key) = ask.key.clone() else { return ask };
-    match &ask.wants {
+    let (Some(key), holder) = (ask.key.clone(), ask.holder.clone()) else { return ask };
+    let other = match &ask.wants {
         Wants::Place { order_id, customer_id, lines, express } => {
             let mut lines = lines.clone();
             for (_, units) in &mut lines {
                 *units += rng.u32(1..3);
             }
-            Ask::place(order_id.as_ref(), customer_id, &lines, *express).under(key)
+            Ask::place(order_id.as_ref(), customer_id, &lines, *express)
         }
-        Wants::Change { order_id, .. } if ask.method == "PATCH" => {
-            Ask::change(order_id, Change::Cancelled).under(key)
+        Wants::Change { order_id, .. } if ask.method == "PATCH" => Ask::change(order_id, Change::Cancelled),
+        Wants::Restock { sku, units, lot_id } => Ask::restock(sku, units + rng.u32(1..3), lot_id),
+        Wants::Reprice { product_id, minor } => Ask::reprice(product_id, minor + rng.i64(1..100)),
+        Wants::List { product_id, sku, minor } => {
+            Ask::list(product_id, sku, "A thing", minor + rng.i64(1..100))
         }
-        _ => ask,
-    }
+        Wants::Register { customer_id, personal: true } => Ask::register_person(customer_id, "Bea"),
+        _ => return ask,
+    };
+    Ask { holder, ..other.under(key) }
 }
