@@ -99,8 +99,10 @@ impl Caller {
     }
 }
 
+/// Whether events may carry it. The pipe's template puts it between quotes, so it has nothing that JSON escapes.
 fn is_request_id(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    (1..=128).contains(&text.len()) && text.bytes().all(is_plain)
 }
 
 fn new_trace(random: u128) -> String {

@@ -58,20 +58,21 @@ fn begin(plan: &Plan, dry_run: bool) -> anyhow::Result<()> {
 fn deployment(stack: &str, environment: &str) -> Plan {
     let name = format!("{stack}-{environment}");
     let sam = |verb| Step::new(&["sam", verb, "--config-env", &name]);
-    let check = check(&format!("target/sam/{name}"));
+    let [check, stamp] = check_and_stamp(&format!("target/sam/{name}"));
     let mut variables = vec![("SAM_CLI_TELEMETRY", "0")];
     variables.extend(PROFILE);
     Plan {
         programs: vec![tools::CROSS_PROGRAMS, tools::PYTHON_PROGRAMS],
         variables,
-        steps: vec![sam("build"), check, sam("deploy")],
+        steps: vec![sam("build"), check, stamp, sam("deploy")],
         last: None,
     }
 }
 
-/// SAM builds for whatever libc cargo-lambda thinks right, so what it built is looked at.
-fn check(built: &str) -> Step {
-    Step::new(&["cargo", "xtask", "functions", "--check", built])
+/// SAM builds for whatever libc cargo-lambda thinks right, so what it built is looked at; then it is marked as a
+/// deployment of its own.
+fn check_and_stamp(built: &str) -> [Step; 2] {
+    ["--check", "--stamp"].map(|what| Step::new(&["cargo", "xtask", "functions", what, built]))
 }
 
 /// The same in a folder that holds the tag; what was built there is checked by what is here.
@@ -80,9 +81,9 @@ fn return_to(tag: &str, stack: &str, environment: &str) -> Plan {
     let name = format!("{stack}-{environment}");
     let sam = |verb| Step::new(&["sam", verb, "--config-env", &name]).within(&folder);
     let out = Step::new(&["git", "worktree", "add", "--detach", &folder, tag]);
-    let check = check(&format!("{folder}/target/sam/{name}"));
+    let [check, stamp] = check_and_stamp(&format!("{folder}/target/sam/{name}"));
     Plan {
-        steps: vec![out, sam("build"), check, sam("deploy")],
+        steps: vec![out, sam("build"), check, stamp, sam("deploy")],
         last: Some(Step::new(&["git", "worktree", "remove", "--force", &folder])),
         ..deployment(stack, environment)
     }
@@ -144,6 +145,7 @@ export CARGO_PROFILE_RELEASE_STRIP=true
         let commands = "\
 sam build --config-env ims-dev
 cargo xtask functions --check target/sam/ims-dev
+cargo xtask functions --stamp target/sam/ims-dev
 sam deploy --config-env ims-dev
 ";
         assert_eq!(deployment("ims", "dev").to_string(), format!("{EXPORTS}{commands}"));
@@ -155,6 +157,7 @@ sam deploy --config-env ims-dev
 git worktree add --detach target/rollback/v1.2.3 v1.2.3
 (cd target/rollback/v1.2.3 && sam build --config-env oms-prod)
 cargo xtask functions --check target/rollback/v1.2.3/target/sam/oms-prod
+cargo xtask functions --stamp target/rollback/v1.2.3/target/sam/oms-prod
 (cd target/rollback/v1.2.3 && sam deploy --config-env oms-prod)
 git worktree remove --force target/rollback/v1.2.3
 ";

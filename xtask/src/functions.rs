@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::tools::{self, CROSS_PROGRAMS};
-use crate::{cargo, plan, root, step, yaml};
+use crate::{cargo, plan, root, stamp, step, yaml};
 
 const TEMPLATES: [&str; 2] = ["template-oms.yaml", "template-ims.yaml"];
 
@@ -31,7 +31,8 @@ pub struct Function {
 
 /// `functions [--host]`: builds and packs all into `target/functions`, with their checksums; `--host` for this machine
 /// instead of the one that the templates name, which needs no other tools and is no good for Lambda.
-/// `functions --check FOLDER`: whether Lambda could start what `sam build` put there.
+/// `functions --check FOLDER`: whether Lambda could start what `sam build` put there; `--stamp FOLDER`: marks it as a
+/// deployment of its own.
 ///
 /// # Errors
 /// A function that no crate builds, a tool that is missing, or a binary that Lambda could not start.
@@ -41,12 +42,13 @@ pub fn run(words: &[&str]) -> anyhow::Result<()> {
         return check_built(&functions, &root().join(folder));
     }
     match words {
+        ["--stamp", folder] => stamp::built(&root().join(folder)),
         [] => {
             let workspace = Workspace::read()?;
             zip(&build_for_lambda(&functions, &workspace)?, &workspace).map(drop)
         }
         ["--host"] => zips_for_host().map(drop),
-        _ => bail!("functions takes --host, or --check and a folder, or nothing"),
+        _ => bail!("functions takes --host, or --check or --stamp and a folder, or nothing"),
     }
 }
 

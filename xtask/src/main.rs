@@ -22,6 +22,7 @@ mod references;
 mod server;
 mod sim;
 mod smoke;
+mod stamp;
 mod tools;
 mod workflows;
 mod yaml;
@@ -57,9 +58,10 @@ usage: cargo xtask <command>
                   the whole system under virtual time and faults; --help says all it takes
   coverage [PACKAGE…]
                   how many lines the tests run: a floor of 80 %, and pages in target/coverage/html
-  functions [--host | --check FOLDER]
+  functions [--host | --check FOLDER | --stamp FOLDER]
                   every function as a zip for Lambda, in target/functions; --host builds for this machine;
-                  --check says whether Lambda could start what sam build put into a folder
+                  --check says whether Lambda could start what sam build put into a folder,
+                  --stamp marks it, so that it publishes a version of every function
   bench orders [--orders N] [--clients N]
                   how soon orders are accepted and settled, on a server of its own
   bench replay [--orders N]

@@ -3,13 +3,15 @@
 //! CloudFormation refuses such a stack before it makes anything, and nobody earlier does: cfn-lint and `sam validate`
 //! look at no environment in particular, and our own rules at templates that SAM has not translated.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value};
 
 use crate::tools::Tools;
+use crate::{functions, stamp};
 
 /// What each environment is deployed with at least and at most.
 const WORLDS: [(&str, &[(&str, &str)]); 4] = [
@@ -19,7 +21,7 @@ const WORLDS: [(&str, &[(&str, &str)]); 4] = [
     ("prod", &[("AlarmTopicArn", "a topic"), ("CollectorLayerArn", "a layer")]),
 ];
 
-/// Translates templates for each environment, and looks at every reference.
+/// Translates templates for each environment, and looks at every reference and at the versions of functions.
 ///
 /// # Errors
 /// What SAM does not translate, or a reference that leads nowhere.
@@ -27,6 +29,60 @@ pub fn check(root: &Path, tools: &Tools, templates: &[&str]) -> anyhow::Result<(
     let environments = ["dev", "prod"];
     let wanted: Vec<(&str, &str)> =
         templates.iter().flat_map(|it| environments.map(|environment| (*it, environment))).collect();
+    let translated = translate(root, tools, &wanted)?;
+    let mut wrong = Vec::new();
+    for ((template, environment), translated) in wanted.iter().zip(&translated) {
+        for (_, more) in WORLDS.iter().filter(|(of, _)| of == environment) {
+            let given: Vec<(&str, &str)> =
+                [("Environment", *environment)].iter().chain(*more).copied().collect();
+            let faults = Stack::new(translated, &given).faults();
+            wrong.extend(faults.into_iter().map(|fault| format!("{template} in {environment}: {fault}")));
+        }
+    }
+    if !wrong.is_empty() {
+        wrong.dedup();
+        bail!("stacks that CloudFormation would refuse:\n  {}", wrong.join("\n  "));
+    }
+    println!("--- {} translated templates refer to nothing that is not there", translated.len());
+    check_versions(root, tools, templates)
+}
+
+/// Whether a deployment that changes nothing but its mark publishes a version of every function.
+fn check_versions(root: &Path, tools: &Tools, templates: &[&str]) -> anyhow::Result<()> {
+    let folder = functions::empty(&root.join("target").join("stamped"))?;
+    for template in templates {
+        let text =
+            fs::read_to_string(root.join(template)).with_context(|| format!("failed to read {template}"))?;
+        let mut marked = Vec::new();
+        for mark in ["1", "2"] {
+            let path = folder.join(format!("{mark}-{template}"));
+            fs::write(&path, stamp::stamped(&text, mark)?).context("failed to write a marked template")?;
+            marked.push(path.to_string_lossy().into_owned());
+        }
+        let wanted: Vec<(&str, &str)> = marked.iter().map(|path| (path.as_str(), "dev")).collect();
+        let [first, second] = &translate(root, tools, &wanted)?[..] else {
+            bail!("SAM translated too little")
+        };
+        let functions = ids_of(first, "AWS::Lambda::Function").len();
+        let [first, second] = [first, second].map(|it| ids_of(it, "AWS::Lambda::Version"));
+        let kept: Vec<_> = first.intersection(&second).collect();
+        if !kept.is_empty() || second.len() != functions {
+            let versions = second.len();
+            bail!(
+                "{template}: {versions} of {functions} functions get a version, and {kept:?} are those from before"
+            );
+        }
+    }
+    println!("--- every deployment publishes a version of every function");
+    Ok(())
+}
+
+fn ids_of<'a>(translated: &'a Value, kind: &str) -> BTreeSet<&'a str> {
+    fields(&translated["Resources"]).filter(|(_, it)| it["Type"] == kind).map(|(id, _)| id).collect()
+}
+
+/// What SAM makes of each template in its environment.
+fn translate(root: &Path, tools: &Tools, wanted: &[(&str, &str)]) -> anyhow::Result<Vec<Value>> {
     let mut python = tools.program("python");
     python.args(["-c", include_str!("translate.py")]).current_dir(root);
     python.args(wanted.iter().flat_map(|(template, environment)| [template, environment]));
@@ -34,27 +90,13 @@ pub fn check(root: &Path, tools: &Tools, templates: &[&str]) -> anyhow::Result<(
     if !said.status.success() {
         bail!("SAM translates no template: {}", String::from_utf8_lossy(&said.stderr));
     }
-    let translated = String::from_utf8(said.stdout).context("failed to read what SAM made")?;
-    let (mut wrong, mut count) = (Vec::new(), 0);
-    for ((template, environment), line) in wanted.iter().zip(translated.lines()) {
-        let translated: Value = serde_json::from_str(line).context("failed to read what SAM made")?;
-        for (_, more) in WORLDS.iter().filter(|(of, _)| of == environment) {
-            let given: Vec<(&str, &str)> =
-                [("Environment", *environment)].iter().chain(*more).copied().collect();
-            let faults = Stack::new(&translated, &given).faults();
-            wrong.extend(faults.into_iter().map(|fault| format!("{template} in {environment}: {fault}")));
-        }
-        count += 1;
+    let said = String::from_utf8(said.stdout).context("failed to read what SAM made")?;
+    let translated: Result<Vec<Value>, _> = said.lines().map(serde_json::from_str).collect();
+    let translated = translated.context("failed to read what SAM made")?;
+    if translated.len() != wanted.len() {
+        bail!("SAM translated {} of {} templates", translated.len(), wanted.len());
     }
-    if count != wanted.len() {
-        bail!("SAM translated {count} of {} templates", wanted.len());
-    }
-    if !wrong.is_empty() {
-        wrong.dedup();
-        bail!("stacks that CloudFormation would refuse:\n  {}", wrong.join("\n  "));
-    }
-    println!("--- {count} translated templates refer to nothing that is not there");
-    Ok(())
+    Ok(translated)
 }
 
 /// A translated template, and the values of its parameters.

@@ -251,8 +251,8 @@ fn components(mut schemas: Map<String, Value>) -> Value {
             ),
             "X-Request-Id": parameter(
                 "X-Request-Id",
-                "Your name for this request, 1 to 128 visible ASCII characters; what is none is replaced. Logs, events and \
-                 problems carry it.",
+                "Your name for this request, 1 to 128 visible ASCII characters without quotation marks and backslashes; what \
+                 is none is replaced. Logs, events and problems carry it.",
                 text(),
                 "checkout-4711",
             ),

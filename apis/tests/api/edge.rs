@@ -133,10 +133,12 @@ async fn a_problem_says_what_rfc_9457_asks_and_which_request_it_answers() {
 #[tokio::test]
 async fn every_answer_carries_a_request_id() {
     let world = World::open().await;
-    let bad = Request::get("/livez").header("x-request-id", "not good").body(Body::empty()).unwrap();
-    let reply = world.send(bad).await;
-    assert_eq!((reply.status, reply.header("x-request-id").len()), (200, 26));
-    assert_ne!(world.get("/livez").await.header("x-request-id"), reply.header("x-request-id"));
+    for name in ["not good", "", "a\"b", r"a\b", &"x".repeat(129)] {
+        let bad = Request::get("/livez").header("x-request-id", name).body(Body::empty()).unwrap();
+        let reply = world.send(bad).await;
+        assert_eq!((reply.status, reply.header("x-request-id").len()), (200, 26), "{name:?}");
+        assert_ne!(world.get("/livez").await.header("x-request-id"), reply.header("x-request-id"));
+    }
 }
 
 #[tokio::test]

@@ -41,8 +41,15 @@ pub(crate) fn of_event(event: &RecordedEvent) -> Item {
 /// Reads an item of the log.
 ///
 /// # Errors
-/// An item that nothing of ours has written.
+/// An item that nothing of ours has written; the error names it, so that somebody can look.
 pub fn to_event(item: &Item) -> Result<RecordedEvent, StoreError> {
+    read(item).map_err(|error| {
+        let [pk, sk] = ["pk", "sk"].map(|name| text_or_empty(item, name));
+        StoreError::Unavailable(format!("the log's item {pk} {sk} cannot be read: {error}"))
+    })
+}
+
+fn read(item: &Item) -> Result<RecordedEvent, StoreError> {
     let ulid = |name: &str| Ulid::from_string(text_of(item, name)?).map_err(|_| unreadable(name));
     let traceparent = text_or_empty(item, "traceparent");
     let stamp = Stamp {
@@ -71,4 +78,19 @@ pub fn to_event(item: &Item) -> Result<RecordedEvent, StoreError> {
 fn priority_of(text: &str) -> Result<Priority, StoreError> {
     let named = [Priority::Standard, Priority::Express].into_iter().find(|lane| lane.as_str() == text);
     named.ok_or_else(|| unreadable("priority"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_that_nobody_can_read_is_named() {
+        let item = Item::from(
+            [("pk", "EVENTS#ORDER_ID#o-1"), ("sk", "EVENT#Odd")]
+                .map(|(name, value)| (name.to_owned(), text(value))),
+        );
+        let error = to_event(&item).unwrap_err().to_string();
+        assert!(error.contains("EVENTS#ORDER_ID#o-1 EVENT#Odd") && error.contains("event_id"), "{error}");
+    }
 }
