@@ -132,15 +132,26 @@ pub(crate) async fn register_as(
     // The log first: a customer without personal data is a customer, personal data without a customer is a leak.
     match api.append(item).await? {
         Settled::Now(_) => Ok((keep(api, customer_id, personal).await?, true)),
-        Settled::Before(_) => Ok((repeated(api, customer_id, personal).await?, false)),
+        Settled::Before(event) => {
+            let is_it = |event: &Event| matches!(event, Event::CustomerRegistered(_));
+            let is_own = caller.appended(&[event], is_it);
+            Ok((repeated(api, customer_id, personal, is_own).await?, false))
+        }
     }
 }
 
 /// A registration of somebody who is registered. Where nothing is known of the customer yet, an earlier
-/// request may have ended between the log and the table, so this one completes it.
-async fn repeated(api: &Api, id: &CustomerId, personal: Personal) -> Result<CustomerRow, Problem> {
+/// request may have ended between the log and the table, so this one completes it. Somebody who was erased since is not
+/// registered again; whose own registration it was, under the same `Idempotency-Key`, is told what became of it.
+async fn repeated(
+    api: &Api,
+    id: &CustomerId,
+    personal: Personal,
+    is_own: bool,
+) -> Result<CustomerRow, Problem> {
     let known = api.catalog.customer(id).await?;
     match known {
+        Some(row) if row.erased && is_own => Ok(row),
         Some(row) if row.erased => Err(erased()),
         Some(row) if row.personal == personal => Ok(row),
         Some(row) if row.personal != Personal::default() => {
@@ -150,7 +161,7 @@ async fn repeated(api: &Api, id: &CustomerId, personal: Personal) -> Result<Cust
         }
         Some(_) | None => {
             let row = keep(api, id, personal).await?;
-            if row.erased { Err(erased()) } else { Ok(row) }
+            if row.erased && !is_own { Err(erased()) } else { Ok(row) }
         }
     }
 }

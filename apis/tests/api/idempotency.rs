@@ -152,6 +152,19 @@ async fn a_shipment_whose_answer_was_lost_is_no_conflict_when_the_parcel_has_arr
 }
 
 #[tokio::test]
+async fn a_registration_whose_answer_was_lost_stands_though_the_customer_was_erased_since() {
+    let world = World::open().await;
+    let bea = json!({ "customer_id": "bea", "name": "Bea" });
+    assert_eq!(under(&world, "k1", "POST", "/customers", &bea).await.status, 201);
+    lose_the_answer(&world).await;
+    assert_eq!(world.delete("/customers/bea").await.status, 200);
+    let again = under(&world, "k1", "POST", "/customers", &bea).await;
+    assert_eq!((again.status, &again.body["erased"], &again.body["name"]), (200, &json!(true), &json!(null)));
+    // Whoever asks for the first time is told that there is nobody to register.
+    assert_eq!(under(&world, "k2", "POST", "/customers", &bea).await.code(), "customer_erased");
+}
+
+#[tokio::test]
 async fn what_was_refused_before_anything_was_decided_is_looked_at_again_and_its_key_stands_for_it() {
     let world = World::open().await;
     let wrong = json!({ "customer_id": "cust-1", "items": [] });

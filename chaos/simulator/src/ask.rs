@@ -284,6 +284,18 @@ impl Ask {
         Ask::send("POST", "/chaos/raw-events", body, wants)
     }
 
+    /// The order that it is about, if its client named one that stands already.
+    pub fn order(&self) -> Option<OrderId> {
+        match &self.wants {
+            Wants::Change { order_id, .. } | Wants::ReadOrder { order_id } => Some(order_id.clone()),
+            Wants::Read => {
+                let (id, _part) = self.path.strip_prefix("/orders/")?.split_once('/')?;
+                OrderId::recorded(id).ok()
+            }
+            _ => None,
+        }
+    }
+
     /// Whose code answers it.
     pub fn handler(&self) -> Handler {
         match &self.wants {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use event_store::memory::MemoryStore;
 use event_store::{CatalogViews, EventLog, Keys, Personal};
-use events::{Event, OrderId, ProductId, RecordedEvent, Slot, StreamKey};
+use events::{CustomerId, Event, OrderId, ProductId, RecordedEvent, Slot, StreamKey};
 use orders::{Closing, Status};
 use rustc_hash::FxHashMap;
 use views::invariants::{Invariant, Violation};
@@ -53,6 +53,10 @@ struct Door {
 /// So long something revoked may still open doors.
 const STILL_OPEN: Micros = auth::CACHED as Micros * 1_000;
 
+/// How often a client asks that hears in peace that its request is still being carried out: for an hour and more, while
+/// whoever died over it had it for a minute, by clocks that may be twenty minutes apart.
+const PATIENCE_IN_PEACE: u32 = 400;
+
 /// Whether somebody was rightly let in, or rightly not.
 enum Admission {
     /// What was answered is judged like any answer.
@@ -72,7 +76,7 @@ struct UnderKey {
     appended: usize,
     /// The order that a 2xx named.
     order_id: Option<OrderId>,
-    /// Status and code of the answer that was given again.
+    /// The answer that was given again: its status, and its body, or the code of a refusal.
     replayed: Option<(u16, String)>,
 }
 
@@ -90,8 +94,14 @@ pub struct Entry {
     refusable: bool,
     /// When it was sent last.
     sent_at: Micros,
-    /// What the things that it orders cost then, and how often that had changed.
+    /// What the things that it orders, or the product that it is about, cost then, and how often that had changed.
     costs: Vec<Option<Cost>>,
+    /// Whether whoever orders was registered then.
+    known: bool,
+    /// Whether the storm was over when it was sent last.
+    in_peace: bool,
+    /// Whether that was answered, and not with "not now".
+    heard: bool,
 }
 
 /// What something cost at some moment, in hundredths.
@@ -124,8 +134,18 @@ impl Book {
 
     /// A request that will be sent; gives its number.
     pub fn enter(&mut self, ask: Ask) -> usize {
-        let (stood, refusable, costs) = (false, false, Vec::new());
-        self.entries.push(Entry { ask, sent: 0, settled: None, stood, refusable, sent_at: 0, costs });
+        self.entries.push(Entry {
+            ask,
+            sent: 0,
+            settled: None,
+            stood: false,
+            refusable: false,
+            sent_at: 0,
+            costs: Vec::new(),
+            known: false,
+            in_peace: false,
+            heard: false,
+        });
         self.entries.len() - 1
     }
 
@@ -133,10 +153,13 @@ impl Book {
     pub fn send(&mut self, number: usize) -> String {
         let stood = match &self.entries[number].ask.wants {
             Wants::ReadOrder { order_id } | Wants::Change { order_id, .. } => self.placed(order_id).is_some(),
-            Wants::Reprice { product_id, .. } => {
-                let id = ProductId::recorded(product_id).ok();
-                id.is_some_and(|id| self.slot(StreamKey::Product(id), Slot::ProductListed).is_some())
-            }
+            Wants::Reprice { product_id, .. } | Wants::Withdraw { product_id } => self.listed(product_id),
+            Wants::Erase { customer_id } => CustomerId::recorded(customer_id)
+                .is_ok_and(|id| self.slot(StreamKey::Customer(id), Slot::CustomerRegistered).is_some()),
+            _ => false,
+        };
+        let known = match &self.entries[number].ask.wants {
+            Wants::Place { customer_id, .. } => self.is_known(customer_id),
             _ => false,
         };
         let refusable = match &self.entries[number].ask.wants {
@@ -148,6 +171,7 @@ impl Book {
             Wants::Place { lines, .. } if self.sim.core().swarm.stale == 0 => {
                 lines.iter().map(|line| self.cost(line)).collect()
             }
+            Wants::Reprice { product_id, .. } => vec![self.latest_price(product_id)],
             _ => Vec::new(),
         };
         if let Some(closing) = self.closes(&self.entries[number].ask) {
@@ -167,6 +191,9 @@ impl Book {
         entry.refusable = refusable;
         entry.sent_at = self.sim.now();
         entry.costs = costs;
+        entry.known = known;
+        entry.in_peace = self.sim.core().peace;
+        entry.heard = false;
         format!("ask-{number}-{}", entry.sent)
     }
 
@@ -197,7 +224,10 @@ impl Book {
         let Some(key) = entry.under() else { return };
         let under = self.keys.entry(key.clone()).or_default();
         if answer.replayed {
-            let told = (answer.status, code_of(answer));
+            // A problem names the request that it answers.
+            let is_refused = answer.status >= 400;
+            let body = String::from_utf8_lossy(&answer.body).into_owned();
+            let told = (answer.status, if is_refused { code_of(answer) } else { body });
             let known = under.replayed.get_or_insert_with(|| told.clone());
             if *known != told {
                 let detail =
@@ -260,12 +290,20 @@ impl Book {
             self.doors.entry(closed).or_default().shut.get_or_insert(self.sim.now());
         }
         let entry = &mut self.entries[number];
+        entry.heard = (200..500).contains(&status) && !is_running;
         // Whoever is turned away who asked before does not learn what became of that.
         let is_shut_out = status == 401 && entry.sent > 1;
         if (200..500).contains(&status) && !is_running && !is_shut_out {
             entry.settled = Some(status);
         }
-        entry.settled.is_none() && !is_shut_out && entry.sent < entry.ask.patience
+        let patience = if entry.in_peace { PATIENCE_IN_PEACE } else { entry.ask.patience };
+        entry.settled.is_none() && !is_shut_out && entry.sent < patience
+    }
+
+    /// A request that was put off to the end, although the storm was over when it was sent last.
+    pub fn unheard(&self) -> Option<&Ask> {
+        let unheard = self.entries.iter().find(|entry| entry.in_peace && !entry.heard);
+        unheard.map(|entry| &entry.ask)
     }
 
     /// Whether the log agrees with an answer.
@@ -282,7 +320,8 @@ impl Book {
         // The compatibility API knows one word for everything that is broken for now.
         let is_compat = entry.ask.path.starts_with("/api/v1/");
         if status == 503 || (status == 500 && is_compat) {
-            return None;
+            // Nothing fails any more, so nobody is put off.
+            return unless(!entry.in_peace, Invariant::Acknowledged, "and the storm is over");
         }
         if status >= 500 {
             let body = String::from_utf8_lossy(&answer.body);
@@ -300,8 +339,15 @@ impl Book {
                     let others = self.keys.get(key).is_some_and(|under| under.contents.len() > 1);
                     return unless(others, Invariant::Repeated, "and nothing else was sent under its key");
                 }
-                // What was refused before may be allowed by now, and stays refused.
-                _ if answer.replayed && status >= 400 => return None,
+                // What was refused before may be allowed by now, and stays refused; but what was done is not refused. Where
+                // clocks differ, two may be at one request, and what one of them did stands in the other's way. Who
+                // somebody is, is not in the log: another may have told it before whoever registered them came back.
+                _ if answer.replayed && status >= 400 => {
+                    let done = self.keys.get(key).is_some_and(|under| under.appended > 0);
+                    let personal = matches!(entry.ask.wants, Wants::Register { personal: true, .. });
+                    let is_sure = self.sim.core().swarm.skew_ms == 0 && !personal;
+                    return unless(!(done && is_sure), Invariant::Refused, "again, and it was done");
+                }
                 _ => {}
             }
         }
@@ -327,14 +373,22 @@ impl Book {
                         Invariant::Repeated,
                         "and nothing else stands there",
                     ),
-                    422 => unless(!same, Invariant::Repeated, "and it stands there"),
+                    422 if same => unless(false, Invariant::Repeated, "and it stands there"),
+                    422 => {
+                        unless(self.is_unknown(entry), Invariant::Refused, "though nothing is wrong with it")
+                    }
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
             Wants::CompatPlace { order_id } => {
                 let stream = StreamKey::Order(order_id.clone());
                 let taken = self.slot(stream, Slot::OrderPlaced).is_some();
-                unless(status == 202 && taken, Invariant::Acknowledged, "and the order is not in the log")
+                let other = own.iter().any(|placed| !is_what_was_said(&entry.ask, placed));
+                unless(
+                    status == 202 && taken && !other,
+                    Invariant::Acknowledged,
+                    "and the order is not in the log, or another one",
+                )
             }
             Wants::Change { order_id, into } => match status {
                 200 | 202 => {
@@ -353,10 +407,15 @@ impl Book {
                 }
                 _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
             },
-            Wants::CompatRestock { sku, lot_id, .. } => {
+            Wants::CompatRestock { sku, units, lot_id } => {
                 let lot = events::LotId::recorded(lot_id).ok()?;
                 let there = self.slot(StreamKey::Sku(sku.clone()), Slot::SkuRestocked(lot)).is_some();
-                unless(status == 202 && there, Invariant::Acknowledged, "and the lot is not in the log")
+                let is_it = |event: &Arc<RecordedEvent>| matches!(event.event(), Ok(Event::SkuRestocked(lot)) if lot.units.get() == *units);
+                unless(
+                    status == 202 && there && own.iter().all(is_it),
+                    Invariant::Acknowledged,
+                    "and the lot is not in the log, or another one",
+                )
             }
             Wants::Restock { sku, units, lot_id } => {
                 let lot = events::LotId::recorded(lot_id).ok()?;
@@ -386,7 +445,11 @@ impl Book {
                 let erased = self.slot(StreamKey::Customer(id.clone()), Slot::CustomerErased).is_some();
                 let row = at_once(self.store.customer(&id)).expect("memory is always there");
                 let is_gone = row.is_some_and(|row| row.erased && row.personal == Personal::default());
-                unless(status != 200 || (erased && is_gone), Invariant::Acknowledged, "and is not erased")
+                match status {
+                    200 => unless(erased && is_gone, Invariant::Acknowledged, "and is not erased"),
+                    404 => unless(!entry.stood, Invariant::Acknowledged, "though it was registered"),
+                    _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
+                }
             }
             Wants::List { product_id, sku, minor } => {
                 let id = events::ProductId::recorded(product_id).ok()?;
@@ -399,15 +462,24 @@ impl Book {
                     200 | 201 => {
                         unless(same, Invariant::Acknowledged, "and another product stands there, or none")
                     }
-                    _ => None,
+                    409 => {
+                        let is_taken = stored.is_some() || self.is_sold(sku);
+                        unless(is_taken, Invariant::Repeated, "and nothing stands in its way")
+                    }
+                    _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
             Wants::Reprice { product_id, minor } => {
                 let id = events::ProductId::recorded(product_id).ok()?;
                 let withdrawn = self.slot(StreamKey::Product(id.clone()), Slot::ProductWithdrawn).is_some();
-                let costs_so = self.prices(&id).iter().any(|cost| cost.minor == *minor);
+                let is_it = |event: &Arc<RecordedEvent>| matches!(event.event(), Ok(Event::ProductRepriced(set)) if set.price.minor() == *minor);
+                let costs_so = if own.is_empty() {
+                    self.costs_since(&id, *minor, entry, answer)
+                } else {
+                    own.iter().all(is_it)
+                };
                 match status {
-                    200 => unless(costs_so, Invariant::Acknowledged, "and the log knows no such price"),
+                    200 => unless(costs_so, Invariant::Acknowledged, "and it does not cost that"),
                     409 => unless(withdrawn, Invariant::Acknowledged, "though nothing stood in its way"),
                     404 => unless(!entry.stood, Invariant::Acknowledged, "though it was listed"),
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
@@ -421,18 +493,82 @@ impl Book {
             Wants::Withdraw { product_id } => {
                 let id = events::ProductId::recorded(product_id).ok()?;
                 let there = self.slot(StreamKey::Product(id), Slot::ProductWithdrawn).is_some();
-                unless(status != 200 || there, Invariant::Acknowledged, "and it can still be ordered")
+                match status {
+                    200 => unless(there, Invariant::Acknowledged, "and it can still be ordered"),
+                    404 => unless(!entry.stood, Invariant::Acknowledged, "though it was listed"),
+                    _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
+                }
             }
             Wants::Raw { pk, sk } => {
                 let there = at_once(self.store.read_slot(pk, sk)).is_ok_and(|stored| stored.is_some());
-                unless(status == 202 && there, Invariant::Acknowledged, "and is not in the log")
+                let other = own.iter().any(|event| !is_what_was_said(&entry.ask, event));
+                unless(
+                    status == 202 && there && !other,
+                    Invariant::Acknowledged,
+                    "and is not in the log, or something else",
+                )
             }
             Wants::ReadOrder { order_id } => {
-                let hidden = entry.stood && status != 200;
-                unless(!hidden, Invariant::Acknowledged, &format!("though {order_id} was there"))
+                let is_shown = status == 200 && order_id_of(answer).as_ref() == Some(order_id);
+                let hidden = entry.stood || status != 404;
+                unless(is_shown || !hidden, Invariant::Acknowledged, &format!("though {order_id} was there"))
             }
-            Wants::Read => None,
+            Wants::Read => {
+                let is_usual = matches!(status, 200 | 404);
+                unless(is_usual, Invariant::Acknowledged, "which makes no sense").or_else(|| {
+                    let why = "with somebody else's order";
+                    unless(!shows_others(entry, answer), Invariant::Admitted, why)
+                })
+            }
         }
+    }
+
+    /// Whether somebody can have listed a product under this id.
+    fn listed(&self, product_id: &str) -> bool {
+        let id = ProductId::recorded(product_id).ok();
+        id.is_some_and(|id| self.slot(StreamKey::Product(id), Slot::ProductListed).is_some())
+    }
+
+    /// Whether some product sells, or sold, a SKU.
+    fn is_sold(&self, sku: &events::Sku) -> bool {
+        self.entries.iter().any(|other| match &other.ask.wants {
+            Wants::List { product_id, sku: sold, .. } => sold == sku && self.listed(product_id),
+            _ => false,
+        })
+    }
+
+    /// Whether somebody may order.
+    fn is_known(&self, customer_id: &str) -> bool {
+        let row = CustomerId::recorded(customer_id).ok().and_then(|id| {
+            let row = at_once(self.store.customer(&id));
+            row.expect("memory is always there")
+        });
+        row.is_some_and(|row| !row.erased)
+    }
+
+    /// Whether whoever orders, or something that they order, was unknown when they asked or is now.
+    fn is_unknown(&self, entry: &Entry) -> bool {
+        let Wants::Place { customer_id, lines, .. } = &entry.ask.wants else { return false };
+        let nobody = !entry.known || !self.is_known(customer_id);
+        let nothing =
+            entry.costs.iter().any(Option::is_none) || lines.iter().any(|line| self.cost(line).is_none());
+        // Where indexes lag, nobody can say what was found there.
+        nobody || nothing || self.sim.core().swarm.stale > 0
+    }
+
+    /// What a product costs now.
+    fn latest_price(&self, product_id: &str) -> Option<Cost> {
+        let id = ProductId::recorded(product_id).ok()?;
+        self.prices(&id).into_iter().max_by_key(|cost| cost.revision)
+    }
+
+    /// Whether a product cost that when somebody asked for this price, or since; then nothing had to be written. Of
+    /// whoever asks again, an earlier request may have written it.
+    fn costs_since(&self, id: &ProductId, minor: i64, entry: &Entry, answer: &Answer) -> bool {
+        let asked_before = answer.replayed || entry.sent > 1 || entry.ask.key.is_some();
+        let then = entry.costs.first().copied().flatten().filter(|_| !asked_before);
+        let since = then.map_or(0, |cost| cost.revision);
+        self.prices(id).iter().any(|cost| cost.minor == minor && cost.revision >= since)
     }
 
     /// Whose key a request makes good for nothing, if it may.
@@ -448,10 +584,8 @@ impl Book {
     /// Whether whoever asks may; `None` where that cannot be said.
     fn may(&self, ask: &Ask) -> Option<bool> {
         let holder = ask.holder.as_ref()?;
-        let (Wants::Change { order_id, .. } | Wants::ReadOrder { order_id }) = &ask.wants else {
-            return holder.may(&ask.wants, |_| false);
-        };
-        let pk = StreamKey::Order(order_id.clone()).pk();
+        let Some(order_id) = ask.order() else { return holder.may(ask, |_| false) };
+        let pk = StreamKey::Order(order_id).pk();
         let stream = at_once(self.store.read_stream(&pk)).expect("memory is always there");
         // Whose it is may be what somebody forged.
         if views::invariants::has_raw_events(&stream) {
@@ -459,7 +593,7 @@ impl Book {
         }
         let facts = orders::fold(stream.iter().map(|item| &**item));
         let whose = facts.placed.what().map(|placed| placed.customer_id.as_str());
-        holder.may(&ask.wants, |own| whose == Some(own))
+        holder.may(ask, |own| whose == Some(own))
     }
 
     fn admission(&self, entry: &Entry, status: u16) -> Admission {
@@ -567,6 +701,38 @@ impl Book {
             }
         }
     }
+}
+
+/// Whether a customer is shown orders that are not theirs.
+fn shows_others(entry: &Entry, answer: &Answer) -> bool {
+    let Some(Holder::Customer(own)) = &entry.ask.holder else { return false };
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let orders = body["orders"].as_array().into_iter().flatten();
+    orders.filter_map(|order| order["customer_id"].as_str()).any(|customer| customer != own)
+}
+
+/// Whether an event that was stored for an older system's client, or for somebody who writes by hand, says what they
+/// said.
+fn is_what_was_said(ask: &Ask, stored: &RecordedEvent) -> bool {
+    let said: serde_json::Value = serde_json::from_str(&ask.body).unwrap_or_default();
+    if let Wants::Raw { pk, sk } = &ask.wants {
+        let data = match &said["data"] {
+            serde_json::Value::String(text) => *text == *stored.data,
+            // The next version says more.
+            data => serde_json::from_str::<serde_json::Value>(&stored.data).is_ok_and(|kept| {
+                let fields = data.as_object().into_iter().flatten();
+                fields.into_iter().all(|(name, value)| kept[name] == *value)
+            }),
+        };
+        return (&*stored.pk, &*stored.sk) == (pk, sk) && said["event_name"] == *stored.event_name && data;
+    }
+    let Ok(Event::OrderPlaced(placed)) = stored.event() else { return false };
+    let [line] = &placed.items[..] else { return false };
+    let cost = said["price"].as_f64().map(|price| (price * 100.0).round() as i64);
+    said["sku"] == line.sku.as_str()
+        && said["units"] == line.quantity.get()
+        && said["userId"] == placed.customer_id.as_str()
+        && cost == Some(placed.total.minor())
 }
 
 fn code_of(answer: &Answer) -> String {

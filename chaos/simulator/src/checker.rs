@@ -14,8 +14,8 @@ use crate::figures::Sometimes;
 use crate::ports::at_once;
 use crate::sim::Sim;
 
-/// No worker lives longer than a minute: the longest time-out of the templates. What it appends later than that was
-/// decided by another one.
+/// No worker that pays lives longer than a minute: the longest time-out of the templates but for the sweepers', which
+/// append no attempt. What it appends later than that was decided by another one.
 const LONGEST_LOOK: Micros = 60 * SECOND;
 
 /// Looks at everything that changes.

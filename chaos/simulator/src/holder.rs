@@ -4,7 +4,7 @@ use auth::digest;
 use event_store::{Key, KeyRow, Role};
 use events::{CustomerId, Timestamp};
 
-use crate::ask::{Change, Wants};
+use crate::ask::{Ask, Change, Wants};
 
 /// So many programs have keys of operators.
 pub const PROGRAMS: u8 = 4;
@@ -59,23 +59,59 @@ impl Holder {
         Some(Key { row, secret_hash: digest(&self.secret()) })
     }
 
-    /// Whether they may ask for something; `None` where everybody's answer is as good. `is_theirs` says whether an order
-    /// is that customer's.
-    pub fn may(&self, wants: &Wants, is_theirs: impl Fn(&str) -> bool) -> Option<bool> {
-        Some(match (self, wants) {
-            (_, Wants::Read) => return None,
+    /// Whether they may ask for something; `None` where everybody may. `is_theirs` says whether the order that it is
+    /// about is that customer's.
+    pub fn may(&self, ask: &Ask, is_theirs: impl Fn(&str) -> bool) -> Option<bool> {
+        let door = Door::of(ask);
+        Some(match (self, door) {
+            (_, Door::Everybody) => return None,
             (Holder::Nobody, _) => false,
-            (Holder::Admin, _) => true,
-            (Holder::Program(_), Wants::Raw { .. } | Wants::Revoke { .. }) => false,
+            (Holder::Admin, _) | (_, Door::Anybody) => true,
+            (Holder::Program(_), Door::Admin) => false,
             (Holder::Program(_), _) => true,
-            (Holder::Customer(own), Wants::Place { customer_id, .. } | Wants::Erase { customer_id }) => {
-                own == customer_id
-            }
-            (
-                Holder::Customer(own),
-                Wants::Change { into: Change::Cancelled, .. } | Wants::ReadOrder { .. },
-            ) => is_theirs(own),
-            (Holder::Customer(_), _) => false,
+            (Holder::Customer(own), Door::Customer(of)) => own == of,
+            (Holder::Customer(own), Door::Order) => is_theirs(own),
+            (Holder::Customer(_), Door::Operator | Door::Admin) => false,
         })
+    }
+}
+
+/// Who may ask for something.
+enum Door<'a> {
+    /// Whoever comes.
+    Everybody,
+    /// Whoever has a key.
+    Anybody,
+    /// This customer, and operators.
+    Customer(&'a str),
+    /// Whose order it is, and operators.
+    Order,
+    /// Operators.
+    Operator,
+    /// Admins.
+    Admin,
+}
+
+impl Door<'_> {
+    fn of(ask: &Ask) -> Door<'_> {
+        match &ask.wants {
+            Wants::Place { customer_id, .. } | Wants::Erase { customer_id } => Door::Customer(customer_id),
+            Wants::Change { into: Change::Cancelled, .. } | Wants::ReadOrder { .. } => Door::Order,
+            Wants::Raw { .. } | Wants::Revoke { .. } => Door::Admin,
+            Wants::Read => Door::of_look(&ask.path),
+            _ => Door::Operator,
+        }
+    }
+
+    fn of_look(path: &str) -> Door<'_> {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        match (&parts[..], query.strip_prefix("customer_id=")) {
+            ([""] | ["products", ..], _) => Door::Everybody,
+            (["orders"], Some(customer)) | (&["customers", customer, ..], _) => Door::Customer(customer),
+            (["orders"] | ["inventory", "check"], _) => Door::Anybody,
+            (["orders", ..], _) => Door::Order,
+            _ => Door::Operator,
+        }
     }
 }

@@ -9,10 +9,10 @@ mod bugs;
 #[cfg(feature = "planted")]
 pub use bugs::{Bug, CAUGHT_WITHIN, caught};
 #[cfg(feature = "planted")]
-pub(crate) use bugs::{after, catalog, gateway, kept, keys, log, reported, shadow, store, worker};
+pub(crate) use bugs::{after, catalog, gateway, kept, keys, log, orders, reported, shadow, store, worker};
 
 #[cfg(not(feature = "planted"))]
-pub(crate) use none::{after, catalog, gateway, kept, keys, log, reported, shadow, store, worker};
+pub(crate) use none::{after, catalog, gateway, kept, keys, log, orders, reported, shadow, store, worker};
 
 /// Nothing is planted.
 #[cfg(not(feature = "planted"))]
@@ -20,7 +20,7 @@ mod none {
     use std::sync::Arc;
 
     use event_store::memory::MemoryStore;
-    use event_store::{CatalogViews, EventLog, Idempotency, Keys, ShadowViews};
+    use event_store::{CatalogViews, EventLog, Idempotency, Keys, OrderViews, ShadowViews};
     use events::Ulid;
     use workers::{Failure, Gateway, Message, Worker, Workers};
 
@@ -40,6 +40,10 @@ mod none {
     }
 
     pub(crate) fn catalog(ports: &Arc<Ports>) -> Arc<dyn CatalogViews> {
+        ports.clone()
+    }
+
+    pub(crate) fn orders(ports: &Arc<Ports>) -> Arc<dyn OrderViews> {
         ports.clone()
     }
 

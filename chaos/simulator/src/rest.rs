@@ -24,8 +24,9 @@ type Check = fn(&mut World) -> Result<(), String>;
 impl World {
     /// Looks at everything once; `took` is how long it took to come to rest after the storm.
     pub(crate) fn look_at_rest(&mut self, took: Micros) {
-        let checks: [Check; 7] = [
+        let checks: [Check; 8] = [
             World::nothing_is_under_way,
+            World::every_request_was_heard,
             World::every_stream_has_ended,
             World::only_forgeries_are_dead_letters,
             World::the_audit_is_clean,
@@ -50,6 +51,13 @@ impl World {
             Ok(())
         } else {
             Err("messages are left that nobody will receive".into())
+        }
+    }
+
+    fn every_request_was_heard(&mut self) -> Result<(), String> {
+        match self.book.unheard() {
+            Some(ask) => Err(format!("{} {} was never answered", ask.method, ask.path)),
+            None => Ok(()),
         }
     }
 

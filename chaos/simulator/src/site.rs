@@ -101,6 +101,7 @@ impl Handler {
             (Handler::Register | Handler::Restock | Handler::List | Handler::Reprice, Call::GiveUp) => 10.0,
             (Handler::Withdraw | Handler::Erase, Call::GiveUp) => 30.0,
             (Handler::Withdraw | Handler::Erase, Call::KeepAnswer) => 4.0,
+            (Handler::Read, Call::CustomerList) => 6.0,
             // As in an audit.
             (
                 Handler::Replay,

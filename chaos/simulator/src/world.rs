@@ -121,6 +121,7 @@ pub(crate) struct World {
     pub(crate) at_rest: Vec<Done>,
     steps: u64,
     events: u64,
+    orders: u64,
 }
 
 /// Nobody counts dead letters here: they are redriven.
@@ -205,6 +206,7 @@ impl World {
             at_rest: Vec::new(),
             steps: 0,
             events: 0,
+            orders: 0,
             sim,
             store,
             ports,
@@ -267,13 +269,11 @@ impl World {
     }
 
     fn outcome(self) -> Outcome {
-        let placed = |pk: &&Arc<str>| pk.starts_with("EVENTS#ORDER_ID#");
-        let orders = self.streams.iter().filter(placed).count() as u64;
         let mut core = self.sim.core();
         Outcome {
             requests: self.book.entries.len() as u64,
             faults: core.faults.drawn,
-            orders,
+            orders: self.orders,
             events: self.events,
             steps: self.steps,
             took: self.sim.now(),
@@ -369,6 +369,7 @@ impl World {
     fn stored(&mut self, event: &Arc<RecordedEvent>) {
         self.events += 1;
         if &*event.sk == "EVENT#OrderPlaced" {
+            self.orders += 1;
             self.sim.saw(Sometimes::Placed);
         }
         if at_once(event_store::EventLog::read_stream(&*self.store, &event.pk))
@@ -379,7 +380,11 @@ impl World {
         let mut core = self.sim.core();
         core.trace.add(
             self.sim.now(),
-            (event.event_id.0, &event.pk, &event.sk, &event.event_name, &event.data),
+            (
+                (event.event_id.0, &event.pk, &event.sk, &event.event_name, &event.data),
+                (event.occurred_at.millis(), event.causation_id.map(|id| id.0), &event.correlation_id),
+                (&event.producer, event.counters.len()),
+            ),
             || format!("    stored {event:?} because of {:?}", event.causation_id.map(|id| id.to_string())),
         );
         drop(core);
@@ -773,7 +778,7 @@ impl Instance {
         let stamper = clock("oms-api");
         let api = Api {
             log: crate::planted::log(&shared),
-            orders: shared.clone(),
+            orders: crate::planted::orders(&shared),
             stock: shared.clone(),
             catalog: crate::planted::catalog(&shared),
             kept: crate::planted::kept(&shared),

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use event_store::memory::{Broken, MemoryStore};
 use event_store::{
-    Appended, CatalogViews, Claim, Claimed, Copy, CustomerRow, EventLog, Idempotency, KeptAnswer, Key,
-    KeyRow, Keys, Page, Personal, ProductRow, Progress, Role, ShadowViews, StoreError, View, ViewRow, Window,
+    Appended, CatalogViews, Claim, Claimed, Copy, CustomerRow, DeliveryRow, EventLog, Idempotency,
+    KeptAnswer, Key, KeyRow, Keys, OrderQuery, OrderRow, OrderRows, OrderViews, Page, PaymentRow, Personal,
+    ProductRow, Progress, Role, ShadowViews, StoreError, View, ViewRow, Window,
 };
 use events::{
     CustomerId, Event, Money, OrderId, ProductId, RecordedEvent, Sku, Slot, Stamp, StreamKey, Timestamp, Ulid,
@@ -32,8 +33,8 @@ named! {
         EarlyCancelForgotten = "early_cancel_forgotten",
         /// The gateway takes a charge for a new one each time.
         ChargeWithoutKey = "charge_without_key",
-        /// Shipping and cancelling are two decisions, so an order can be both. (The API's guard of the status
-        /// alone cannot be removed with effect: the slot that both share is the guard.)
+        /// What is shipped can still be cancelled. (Without the API's look at the status alone nothing would happen: the
+        /// slot that shipping and cancelling share is the guard, so it is put into without a condition, too.)
         StatusGuardRemoved = "status_guard_removed",
         /// A consumer that handles events instead of looking at streams loses what came before its order did.
         EarlyEventDropped = "early_event_dropped",
@@ -83,6 +84,14 @@ named! {
         CustomersAreOperators = "customers_are_operators",
         /// What something cost when it was first ordered is never looked up again.
         OldPriceRemembered = "old_price_remembered",
+        /// A customer who lists orders is shown everybody's.
+        ListsAreOpen = "lists_are_open",
+        /// Whoever died over a request that had a key keeps it for ever.
+        KeysAreWedged = "keys_are_wedged",
+        /// What was done under a key is kept as if it had been refused.
+        RefusalKept = "refusal_kept",
+        /// An order that was stored is called too large.
+        StoredAndRefused = "stored_and_refused",
     }
 }
 
@@ -97,7 +106,7 @@ impl Bug {
             Bug::ReserveWithoutFloor => &["counters:", "not_negative:"],
             Bug::EarlyCancelForgotten => &["is CANCELLED, and still owed EVENT#Settlement", "given_back:"],
             Bug::ChargeWithoutKey => &["charged_once:"],
-            Bug::StatusGuardRemoved => &["slot:"],
+            Bug::StatusGuardRemoved => &["was cancelled, and is", "was shipped, and is"],
             Bug::EarlyEventDropped => &["still owed", "row:"],
             Bug::PublishBeforeDo => &["outcome:"],
             Bug::ConflictTakenForSuccess | Bug::AckBeforeDurability | Bug::ContentNotCompared => {
@@ -116,7 +125,9 @@ impl Bug {
             Bug::RepeatRecorded => &["repeated:"],
             Bug::OtherIdsAgain => &["repeated: under key-"],
             Bug::KeyAnswersAnything => &["acknowledged:"],
-            Bug::RevocationNotSeen | Bug::CustomersAreOperators => &["admitted:"],
+            Bug::RevocationNotSeen | Bug::CustomersAreOperators | Bug::ListsAreOpen => &["admitted:"],
+            Bug::KeysAreWedged => &["was never answered"],
+            Bug::RefusalKept | Bug::StoredAndRefused => &["refused:"],
             Bug::OldPriceRemembered => &["priced:"],
         }
     }
@@ -140,6 +151,7 @@ pub(crate) fn store(sim: &Sim) -> MemoryStore {
         (Bug::ReserveWithoutFloor, Broken::Floor),
         (Bug::ReleaseNotGuarded, Broken::Guard),
         (Bug::EventAndCountersInTwoWrites, Broken::OneWrite),
+        (Bug::StatusGuardRemoved, Broken::Slot),
     ];
     let broken = rules.into_iter().find(|(bug, _)| sim.has(*bug));
     broken.map_or_else(MemoryStore::new, |(_, rule)| MemoryStore::broken(rule))
@@ -226,8 +238,12 @@ pub(crate) fn worker(
 }
 
 pub(crate) fn kept(ports: &Arc<Ports>) -> Arc<dyn Idempotency> {
-    let is_planted = ports.sim.has(Bug::OtherIdsAgain) || ports.sim.has(Bug::KeyAnswersAnything);
-    if is_planted { Arc::new(Answers(ports.clone())) } else { ports.clone() }
+    let bugs = [Bug::OtherIdsAgain, Bug::KeyAnswersAnything, Bug::KeysAreWedged, Bug::RefusalKept];
+    if bugs.into_iter().any(|bug| ports.sim.has(bug)) {
+        Arc::new(Answers(ports.clone()))
+    } else {
+        ports.clone()
+    }
 }
 
 /// Kept answers of somebody who does not keep what they are answers to.
@@ -239,17 +255,50 @@ impl Idempotency for Answers {
         let fingerprint =
             if self.0.sim.has(Bug::KeyAnswersAnything) { String::new() } else { claim.fingerprint.clone() };
         let own = claim.seed;
-        let claimed = self.0.claim(key, Claim { fingerprint, ..claim }, now).await?;
+        let until = if self.0.sim.has(Bug::KeysAreWedged) { claim.forget_at } else { claim.until };
+        let claimed = self.0.claim(key, Claim { fingerprint, until, ..claim }, now).await?;
         Ok(match claimed {
             Claimed::Mine(_) if self.0.sim.has(Bug::OtherIdsAgain) => Claimed::Mine(own),
             claimed => claimed,
         })
     }
     async fn keep(&self, key: &str, until: Timestamp, answer: KeptAnswer) -> Result<(), StoreError> {
+        let is_refused = self.0.sim.has(Bug::RefusalKept);
+        let answer =
+            if is_refused { KeptAnswer { status: 409, body: "{}".into(), ..answer } } else { answer };
         self.0.keep(key, until, answer).await
     }
     async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
         self.0.give_up(key, until).await
+    }
+}
+
+pub(crate) fn orders(ports: &Arc<Ports>) -> Arc<dyn OrderViews> {
+    if ports.sim.has(Bug::ListsAreOpen) { Arc::new(OpenLists(ports.clone())) } else { ports.clone() }
+}
+
+/// Lists of orders that do not look at whose they are.
+struct OpenLists(Arc<Ports>);
+
+#[async_trait]
+impl OrderViews for OpenLists {
+    async fn put(&self, rows: OrderRows) -> Result<bool, StoreError> {
+        OrderViews::put(&*self.0, rows).await
+    }
+    async fn order(&self, id: &OrderId) -> Result<Option<OrderRow>, StoreError> {
+        self.0.order(id).await
+    }
+    async fn payment(&self, id: &OrderId) -> Result<Option<PaymentRow>, StoreError> {
+        self.0.payment(id).await
+    }
+    async fn delivery(&self, id: &OrderId) -> Result<Option<DeliveryRow>, StoreError> {
+        self.0.delivery(id).await
+    }
+    async fn orders(&self, query: &OrderQuery) -> Result<Page<OrderRow>, StoreError> {
+        self.0.orders(&OrderQuery { customer_id: None, ..query.clone() }).await
+    }
+    async fn payments(&self, window: &Window) -> Result<Page<PaymentRow>, StoreError> {
+        self.0.payments(window).await
     }
 }
 
@@ -292,6 +341,9 @@ impl Log {
         if self.has(Bug::OutcomeNotRewritten) && handler == Handler::Payments && !settled {
             // It sees a claim whose charge went through, and takes whoever made it to be about to write it down.
             return if self.is_charged(&stream) { Vec::new() } else { stream };
+        }
+        if self.has(Bug::StatusGuardRemoved) && handler == Handler::CancelOrder {
+            return without(&stream, |item| named(item, "OrderShipped"));
         }
         if self.has(Bug::StaleStream) && handler == Handler::Inventory {
             let until = stream.len().saturating_sub(1);
@@ -367,9 +419,6 @@ fn without(stream: &[Arc<RecordedEvent>], which: impl Fn(&RecordedEvent) -> bool
 #[async_trait]
 impl EventLog for Log {
     async fn append(&self, mut event: RecordedEvent) -> Result<Appended, StoreError> {
-        if self.has(Bug::StatusGuardRemoved) && &*event.event_name == "OrderCancelled" {
-            event.sk = "EVENT#Cancellation".into();
-        }
         if self.has(Bug::CauseForgotten) && self.handler() == Handler::Inventory {
             event.causation_id = None;
         }
@@ -419,6 +468,9 @@ impl EventLog for Log {
             }
             _ => false,
         };
+        if self.has(Bug::StoredAndRefused) && self.handler() == Handler::PlaceOrder {
+            return Err(StoreError::TooLarge { bytes: own.data.len() });
+        }
         Ok(if takes_for_own { Appended::Stored(own) } else { appended })
     }
 
@@ -496,9 +548,9 @@ struct Catalog {
     first: Mutex<BTreeMap<Sku, ProductRow>>,
 }
 
-/// 19.99 is 1998.9999… hundredths.
+/// 1.15 × 100 is 114.99999999999999.
 fn as_a_float_has_it(row: ProductRow) -> ProductRow {
-    let price = (row.price.minor() as f64 / 100.0 * 100.0 - 1e-9).floor() as i64;
+    let price = (row.price.minor() as f64 / 100.0 * 100.0).floor() as i64;
     let price = Money::from_minor(price.max(0)).unwrap_or(row.price);
     ProductRow { price, ..row }
 }
