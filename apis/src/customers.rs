@@ -134,7 +134,7 @@ pub(crate) async fn register_as(
         Settled::Now(_) => Ok((keep(api, customer_id, personal).await?, true)),
         Settled::Before(event) => {
             let is_it = |event: &Event| matches!(event, Event::CustomerRegistered(_));
-            let is_own = caller.appended(&[event], is_it);
+            let is_own = caller.appended([&*event], is_it);
             Ok((repeated(api, customer_id, personal, is_own).await?, false))
         }
     }

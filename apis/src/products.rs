@@ -130,7 +130,7 @@ const LOOKS: u32 = 16;
 async fn reprice(
     State(api): State<Arc<Api>>,
     Named(id): Named<ProductId>,
-    caller: Caller,
+    mut caller: Caller,
     if_match: IfMatch,
     Sent(Price { price, currency: wanted }): Sent<Price>,
 ) -> Result<Answer, Problem> {
@@ -143,7 +143,7 @@ async fn reprice(
             _ => false,
         };
         // What somebody else has changed since stays as they changed it.
-        if caller.appended(&stream, is_this) {
+        if caller.appended(stream.iter().map(|item| &**item), is_this) {
             return as_it_is(&api, &id).await;
         }
         if row.withdrawn {
@@ -166,6 +166,7 @@ async fn reprice(
         if let Settled::Now(_) = api.settle(event, latest, &caller, Priority::Standard).await? {
             return as_it_is(&api, &id).await;
         }
+        caller.was_overtaken();
     }
     Err(StoreError::Unavailable("somebody else was faster each time".into()).into())
 }

@@ -78,9 +78,19 @@ impl Caller {
 
     /// Whether this request may have appended such an event already, when it was carried out before. Somebody else who
     /// did the same since then did it as well as this one would have.
-    pub(crate) fn appended(&self, stream: &[Arc<RecordedEvent>], is_it: impl Fn(&Event) -> bool) -> bool {
+    pub(crate) fn appended<'a>(
+        &self,
+        items: impl IntoIterator<Item = &'a RecordedEvent>,
+        is_it: impl Fn(&Event) -> bool,
+    ) -> bool {
         let Some(begun) = self.seed.filter(|_| self.is_repeat) else { return false };
-        stream.iter().any(|item| item.event_id > begun && item.event().is_ok_and(&is_it))
+        items.into_iter().any(|item| item.event_id > begun && item.event().is_ok_and(&is_it))
+    }
+
+    /// Somebody was faster. Where clocks differ, that may have been another process that took this very request for one
+    /// that nobody carries out any more: what it did is done.
+    pub(crate) fn was_overtaken(&mut self) {
+        self.is_repeat = true;
     }
 
     /// The id of the trace.

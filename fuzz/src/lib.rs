@@ -35,7 +35,16 @@ pub fn parts<const N: usize>(input: &[u8]) -> Option<[&str; N]> {
 /// The API over a store.
 pub fn api<Store>(store: &Arc<Store>) -> Router
 where
-    Store: EventLog + OrderViews + StockViews + CatalogViews + Idempotency + Users + Keys + Secrets + Tries + 'static,
+    Store: EventLog
+        + OrderViews
+        + StockViews
+        + CatalogViews
+        + Idempotency
+        + Users
+        + Keys
+        + Secrets
+        + Tries
+        + 'static,
 {
     let clock = Arc::new(shop::Ticking::default());
     apis::router(Arc::new(Api {

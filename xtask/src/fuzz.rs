@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use crate::{cargo, step};
 
 /// Each target, and how many inputs a brief run tries, its corpus included: five to ten seconds each.
-const TARGETS: [(&str, u64); 8] = [
+const TARGETS: [(&str, u64); 10] = [
     ("request_body", 15_000),
     ("event_payload", 30_000),
     ("event_pattern", 600_000),
@@ -21,6 +21,8 @@ const TARGETS: [(&str, u64); 8] = [
     ("input_template", 500_000),
     ("store_file", 1_000),
     ("import_file", 15_000),
+    ("credentials", 100_000),
+    ("message", 15_000),
 ];
 
 /// A brief run ends after so many seconds, however far it is.

@@ -214,7 +214,7 @@ async fn become_so(
             caller.sees(&placed.customer_id, unknown::<OrderId>)?;
         }
         let wish = wanted.event(id);
-        let is_done = caller.appended(&stream, |event| *event == wish);
+        let is_done = caller.appended(facts.settled_by(), |event| *event == wish);
         let verdict = if is_done { Ok(Verdict::Stands) } else { decide(&facts, wanted) };
         // Of a repeat whose first answer was lost, the version has changed by what it asks for.
         if let Ok(Verdict::Stands) = verdict {

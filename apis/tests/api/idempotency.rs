@@ -152,6 +152,23 @@ async fn a_shipment_whose_answer_was_lost_is_no_conflict_when_the_parcel_has_arr
 }
 
 #[tokio::test]
+async fn a_forged_shipment_that_comes_too_late_to_count_is_not_taken_for_the_one_that_was_asked_for() {
+    let world = World::open().await;
+    world.place("ord-1").await;
+    let ship = json!({ "status": "SHIPPED" });
+    assert_eq!(under(&world, "k1", "PATCH", "/orders/ord-1", &ship).await.status, 409);
+    lose_the_answer(&world).await;
+    assert_eq!(world.delete("/orders/ord-1").await.status, 200);
+    let forged = json!({
+        "pk": "EVENTS#ORDER_ID#ord-1", "sk": "EVENT#Anything", "event_name": "OrderShipped",
+        "data": { "order_id": "ord-1" },
+    });
+    assert_eq!(world.post("/chaos/raw-events", forged).await.status, 202);
+    let again = under(&world, "k1", "PATCH", "/orders/ord-1", &ship).await;
+    assert_eq!((again.status, again.code()), (409, "transition_not_allowed"));
+}
+
+#[tokio::test]
 async fn a_registration_whose_answer_was_lost_stands_though_the_customer_was_erased_since() {
     let world = World::open().await;
     let bea = json!({ "customer_id": "bea", "name": "Bea" });

@@ -85,8 +85,9 @@ impl<'a> Asked<'a> {
                     asked.orders.entry(id).or_default().push(lines);
                 }
                 Wants::Change { order_id, into } if entry.sent > 0 => {
-                    let answer = (*into, entry.settled.unwrap_or(0));
-                    asked.changes.entry(order_id).or_default().push(answer);
+                    // Whoever asked again was perhaps refused because an earlier try had its effect.
+                    let heard = entry.settled.filter(|status| *status < 400 || entry.sent == 1);
+                    asked.changes.entry(order_id).or_default().push((*into, heard.unwrap_or(0)));
                 }
                 Wants::List { product_id, sku, minor } => {
                     sells.entry(product_id).or_default().insert(sku.as_str());

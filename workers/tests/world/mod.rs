@@ -67,6 +67,11 @@ impl World {
         self.store.append(item).await.unwrap()
     }
 
+    /// The event that stands in a slot.
+    pub async fn stored_at(&self, pk: &str, sk: &str) -> Arc<RecordedEvent> {
+        self.store.read_slot(pk, sk).await.unwrap().unwrap()
+    }
+
     pub async fn receive(&self, of: &str, units: u64) {
         let lot = SkuRestocked {
             sku: sku(of),
