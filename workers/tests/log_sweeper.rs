@@ -346,7 +346,7 @@ async fn what_was_short_before_the_last_day_is_not_reported_again() {
 #[tokio::test]
 async fn no_more_skus_are_told_apart_than_a_sweep_can_carry_along_and_those_that_are_counted_go_on() {
     let world = World::new();
-    for (order, of) in [("order-1", "sku-new"), ("order-2", "sku-299")] {
+    for (order, of) in [("order-1", "sku-299"), ("order-2", "sku-new")] {
         world.place(order, &[(of, 2)], 500).await;
         world.run(&format!("EVENTS#ORDER_ID#{order}")).await;
     }
@@ -492,6 +492,7 @@ async fn an_order_that_was_paid_since_the_sweep_read_it_does_not_expire() {
 #[test]
 fn a_sweep_begins_once_a_day_and_what_has_begun_is_brought_to_its_end_first() {
     let hour = |hours: i64| Timestamp::from_millis(hours * 60 * 60 * 1000);
+    let early = |seconds: i64| Timestamp::from_millis(hour(72).millis() - seconds * 1000);
     let mut ended = LogSweep::beginning(hour(48));
     ended.has_ended = true;
     let begun = LogSweep::beginning(hour(48));
@@ -501,6 +502,9 @@ fn a_sweep_begins_once_a_day_and_what_has_begun_is_brought_to_its_end_first() {
         (Some(begun.clone()), hour(100), Some(begun)),
         (Some(ended.clone()), hour(49), None),
         (Some(ended.clone()), hour(71), None),
+        (Some(ended.clone()), early(61), None),
+        // A clock that ticks a little early.
+        (Some(ended.clone()), early(60), Some(LogSweep::beginning(early(60)))),
         (Some(ended), hour(72), Some(LogSweep::beginning(hour(72)))),
     ] {
         assert_eq!(LogSweep::at_tick(kept, now), expected);

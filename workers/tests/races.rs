@@ -3,22 +3,25 @@
 
 mod world;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use event_store::{OrderViews, ShadowViews};
-use events::{Event, InventoryReleased, OrderPaymentRejected, Quantity, StockLine};
+use async_trait::async_trait;
+
+use event_store::{Appended, EventLog, OrderViews, ShadowViews, StoreError, SystemStamper};
+use event_store_embedded::EmbeddedStore;
+use events::{Event, InventoryReleased, OrderPaymentRejected, Quantity, RecordedEvent, StockLine, StreamKey};
 use futures_util::future::join_all;
 use orders::Status;
 use payments::intent::State;
 use views::project::order_rows;
-use workers::{Worker, WorkerError};
+use workers::inventory::InventoryWorker;
+use workers::{Nudge, Reconcile, Worker, WorkerError};
 use world::{World, order, sku};
 
 const PK: &str = "EVENTS#ORDER_ID#order-1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_status_never_goes_backwards_however_late_an_older_view_arrives() {
-    use event_store::EventLog;
     let world = World::new();
     world.receive("sku-1", 5).await;
     world.place("order-1", &[("sku-1", 2)], 500).await;
@@ -187,7 +190,6 @@ async fn four_transient_failures_end_an_order_and_give_everything_back() {
     );
     let rejected =
         OrderPaymentRejected { order_id: order("order-1"), reason: "attempts_exhausted".into(), attempts: 4 };
-    use event_store::EventLog;
     let stored = world.store.read_slot(PK, "EVENT#Payment").await.unwrap().unwrap();
     assert_eq!(stored.event(), Ok(&Event::OrderPaymentRejected(rejected)));
 }
@@ -216,7 +218,6 @@ async fn an_unknown_sku_and_a_short_one_are_told_apart() {
     world.receive("sku-1", 1).await;
     world.place("order-1", &[("sku-1", 2), ("sku-2", 3)], 500).await;
     world.run(PK).await;
-    use event_store::EventLog;
     let stored = world.store.read_slot(PK, "EVENT#Reservation").await.unwrap().unwrap();
     let data: serde_json::Value = serde_json::from_str(&stored.data).unwrap();
     assert_eq!(
@@ -231,4 +232,40 @@ async fn an_unknown_sku_and_a_short_one_are_told_apart() {
         )
     );
     assert_eq!(world.counters("sku-1").await, [1, 0, 0]);
+}
+
+/// A log that remembers which events were completed.
+struct Completing(EmbeddedStore, Mutex<Vec<String>>);
+
+#[async_trait]
+impl EventLog for Completing {
+    async fn append(&self, event: RecordedEvent) -> Result<Appended, StoreError> {
+        self.0.append(event).await
+    }
+
+    async fn read_stream(&self, pk: &str) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        self.0.read_stream(pk).await
+    }
+
+    async fn read_slot(&self, pk: &str, sk: &str) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
+        self.0.read_slot(pk, sk).await
+    }
+
+    async fn finish(&self, event: &RecordedEvent) -> Result<(), StoreError> {
+        self.1.lock().unwrap().push(event.event_name.to_string());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_settled_who_died_before_all_of_it_was_written_is_completed_by_whoever_comes_again() {
+    let world = World::new();
+    world.receive("sku-1", 5).await;
+    let placed = world.place("order-1", &[("sku-1", 2)], 500).await;
+    world.run(PK).await;
+    let log = Arc::new(Completing(world.store.clone(), Mutex::default()));
+    let inventory = InventoryWorker { log: log.clone(), stamper: Arc::new(SystemStamper::new("a test")) };
+    let nudge = Nudge { pk: placed.pk.to_string(), sk: placed.sk.to_string() };
+    inventory.reconcile(&StreamKey::Order(order("order-1")), &nudge).await.unwrap();
+    assert_eq!(*log.1.lock().unwrap(), ["InventoryReserved", "InventoryCommitted"]);
 }

@@ -214,7 +214,9 @@ impl World {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        // What serde_json reads as an instruction to itself is a name like any other to everybody else.
+        let text = str::from_utf8(&bytes).unwrap().replace("$serde_json::private::", "$");
+        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
         let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body };
         described::check(&method, &path, &reply);
         reply
