@@ -53,7 +53,7 @@ async fn register(
     caller: Caller,
     Sent(Newcomer { customer_id, personal }): Sent<Newcomer>,
 ) -> Result<Answer, Problem> {
-    let stamp = api.stamper.stamp(None);
+    let stamp = api.stamper.stamp(caller.behind(None));
     let customer_id = customer_id.unwrap_or_else(|| made(caller.made(&stamp)));
     let location = format!("/customers/{customer_id}");
     let (row, is_new) = register_as(&api, &caller, stamp, &customer_id, personal).await?;

@@ -76,6 +76,12 @@ impl Caller {
         self.seed.unwrap_or(stamp.event_id)
     }
 
+    /// The latest of what an event of this request comes behind. An event of a repeat comes behind the claim of its
+    /// `Idempotency-Key`, whose clock may have been ahead: by that it is known when the request comes again.
+    pub(crate) fn behind(&self, latest: Option<Ulid>) -> Option<Ulid> {
+        latest.max(self.seed)
+    }
+
     /// Whether this request may have appended such an event already, when it was carried out before. Somebody else who
     /// did the same since then did it as well as this one would have.
     pub(crate) fn appended<'a>(

@@ -27,7 +27,7 @@ impl Api {
         caller: &Caller,
         priority: Priority,
     ) -> Result<Settled, StoreError> {
-        let stamp = self.stamper.stamp(after);
+        let stamp = self.stamper.stamp(caller.behind(after));
         self.append(RecordedEvent::new(event, Vec::new(), stamp, caller.causes(priority))).await
     }
 

@@ -89,12 +89,18 @@ async fn whoever_asks_while_the_first_request_is_carried_out_is_told_to_ask_agai
 
 /// As if the process had died before it kept the one answer that it gave.
 async fn lose_the_answer(world: &World) {
+    let seed = world.store.kept_answers().values().next().unwrap().claim.seed;
+    lose_the_answer_of(world, seed).await;
+}
+
+/// The same, where whoever claimed the key drew this seed.
+async fn lose_the_answer_of(world: &World, seed: Ulid) {
     let claims = world.store.kept_answers();
     let (key, kept) = claims.iter().next().unwrap();
     let dead = Timestamp::from_millis(0);
     world.store.forget_kept_answers();
-    let claim = Claim { until: dead, ..kept.claim.clone() };
-    assert_eq!(world.store.claim(key, claim, dead).await, Ok(Claimed::Mine(kept.claim.seed)));
+    let claim = Claim { until: dead, seed, ..kept.claim.clone() };
+    assert_eq!(world.store.claim(key, claim, dead).await, Ok(Claimed::Mine(seed)));
 }
 
 #[tokio::test]
@@ -134,6 +140,22 @@ async fn a_price_whose_answer_was_lost_is_not_set_again_over_a_later_one() {
     assert_eq!(world.size().await, size);
     // Whoever asks for the first time gets what they ask for.
     assert_eq!(under(&world, "k2", "PATCH", "/products/lamp", &ten).await.body["price"], 10);
+}
+
+#[tokio::test]
+async fn a_price_is_not_set_again_though_the_clock_of_whoever_asked_first_was_ahead() {
+    let world = World::open().await;
+    let ten = json!({ "price": 10 });
+    assert_eq!(under(&world, "k1", "PATCH", "/products/lamp", &ten).await.status, 200);
+    let ahead = Ulid::from_parts(1 << 47, 7);
+    for other in [12, 13] {
+        lose_the_answer_of(&world, ahead).await;
+        assert_eq!(world.patch("/products/lamp", json!({ "price": other })).await.status, 200);
+        let again = under(&world, "k1", "PATCH", "/products/lamp", &ten).await;
+        // The first time somebody died before they set it.
+        let expected = if other == 12 { 10 } else { 13 };
+        assert_eq!((again.status, &again.body["price"]), (200, &json!(expected)));
+    }
 }
 
 #[tokio::test]

@@ -205,18 +205,14 @@ impl Book {
         }
     }
 
-    /// However often a request comes under its key, it leaves one event. But where clocks differ by minutes a repeat may
-    /// not know an event of its own by its id, and set a price again, which is no decision of which there is one.
+    /// However often a request comes under its key, it leaves one event.
     fn appended_under_a_key(&mut self, event: &RecordedEvent) {
         let asked = event.correlation_id.strip_prefix("ask-").and_then(|rest| rest.split_once('-'));
         let number = asked.and_then(|(number, _)| number.parse::<usize>().ok());
-        let Some(entry) = number.and_then(|number| self.entries.get(number)) else { return };
-        let Some(key) = entry.under() else { return };
-        let is_sure =
-            self.sim.core().swarm.skew_ms < 60_000 || !matches!(entry.ask.wants, Wants::Reprice { .. });
+        let Some(key) = number.and_then(|number| self.entries.get(number)?.under()) else { return };
         let under = self.keys.entry(key.clone()).or_default();
         under.appended += 1;
-        if under.appended > 1 && is_sure {
+        if under.appended > 1 {
             let detail = format!("under {} a second event was appended: {event:?}", key.1);
             self.found.push(Violation { invariant: Invariant::Repeated, detail });
         }
