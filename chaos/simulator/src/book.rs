@@ -151,8 +151,17 @@ impl Book {
 
     /// A request is sent, under an id of its own.
     pub fn send(&mut self, number: usize) -> String {
-        let stood = match &self.entries[number].ask.wants {
-            Wants::ReadOrder { order_id } | Wants::Change { order_id, .. } => self.placed(order_id).is_some(),
+        let ask = &self.entries[number].ask;
+        let stood = match &ask.wants {
+            Wants::ReadOrder { .. } | Wants::Change { .. } => {
+                ask.order().is_some_and(|order_id| self.placed(&order_id).is_some())
+            }
+            // What is shown of an order, and of somebody; a payment and a delivery come to be later.
+            Wants::Read => match ask.path.split('/').collect::<Vec<_>>()[..] {
+                ["", "orders", _, "events"] => ask.order().is_some_and(|id| self.placed(&id).is_some()),
+                ["", "customers", id] => self.is_known(id),
+                _ => false,
+            },
             Wants::Reprice { product_id, .. } | Wants::Withdraw { product_id } => self.listed(product_id),
             Wants::Erase { customer_id } => CustomerId::recorded(customer_id)
                 .is_ok_and(|id| self.slot(StreamKey::Customer(id), Slot::CustomerRegistered).is_some()),
@@ -463,7 +472,9 @@ impl Book {
                         unless(same, Invariant::Acknowledged, "and another product stands there, or none")
                     }
                     409 => {
-                        let is_taken = stored.is_some() || self.is_sold(sku);
+                        let id = events::ProductId::recorded(product_id).ok()?;
+                        let withdrawn = self.slot(StreamKey::Product(id), Slot::ProductWithdrawn).is_some();
+                        let is_taken = (stored.is_some() && !same) || withdrawn || self.is_sold(sku, product_id);
                         unless(is_taken, Invariant::Repeated, "and nothing stands in its way")
                     }
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
@@ -514,7 +525,7 @@ impl Book {
                 unless(is_shown || !hidden, Invariant::Acknowledged, &format!("though {order_id} was there"))
             }
             Wants::Read => {
-                let is_usual = matches!(status, 200 | 404);
+                let is_usual = status == 200 || (status == 404 && !entry.stood);
                 unless(is_usual, Invariant::Acknowledged, "which makes no sense").or_else(|| {
                     let why = "with somebody else's order";
                     unless(!shows_others(entry, answer), Invariant::Admitted, why)
@@ -529,10 +540,12 @@ impl Book {
         id.is_some_and(|id| self.slot(StreamKey::Product(id), Slot::ProductListed).is_some())
     }
 
-    /// Whether some product sells, or sold, a SKU.
-    fn is_sold(&self, sku: &events::Sku) -> bool {
+    /// Whether some other product sells, or sold, a SKU.
+    fn is_sold(&self, sku: &events::Sku, by_another_than: &str) -> bool {
         self.entries.iter().any(|other| match &other.ask.wants {
-            Wants::List { product_id, sku: sold, .. } => sold == sku && self.listed(product_id),
+            Wants::List { product_id, sku: sold, .. } => {
+                sold == sku && product_id != by_another_than && self.listed(product_id)
+            }
             _ => false,
         })
     }

@@ -168,11 +168,12 @@ impl DynamoStore {
     ) -> Result<Option<ProductRow>, StoreError> {
         let list = List { table: &self.tables.products, index, by, partitions: vec![value.to_owned()] };
         let window = Window { limit: 1, after: None, direction: Direction::Ascending };
-        let wanted = |item: &Item| {
-            let row: ProductRow = json_of(item, "row")?;
-            Ok((!row.withdrawn && is(&row)).then_some(row))
+        // One that cannot be read may be the one that is looked for.
+        let wanted = |item: &Item| match json_of::<ProductRow>(item, "row") {
+            Ok(row) => Ok((!row.withdrawn && is(&row)).then_some(Ok(row))),
+            Err(error) => Ok(Some(Err(error))),
         };
-        Ok(self.list(&list, &window, (None, None), wanted).await?.rows.pop())
+        self.list(&list, &window, (None, None), wanted).await?.rows.pop().transpose()
     }
 }
 
@@ -193,6 +194,18 @@ mod tests {
         let personal = Personal { name: Some("Anna".into()), ..Personal::default() };
         assert_eq!(server.store(Limits::default()).put_personal(&id, personal).await, Ok(false));
         assert_eq!(server.operations(), ["UpdateItem", "UpdateItem"]);
+    }
+
+    #[tokio::test]
+    async fn a_product_that_nobody_can_read_is_not_taken_for_one_that_is_not_there() {
+        let place = json!({ "created_at": { "S": "2026-01-01T00:00:01.000Z#lamp" } });
+        let item = json!({ "id": { "S": "lamp" }, "row": { "S": "{}" } });
+        let server = Server::that([
+            Answer::ok(json!({ "Items": [place] })),
+            Answer::ok(json!({ "Responses": { "scripted-ProductTable": [item] } })),
+        ]);
+        let sku = Sku::parse("lamp-1").unwrap();
+        assert!(server.store(Limits::default()).product_by_sku(&sku).await.is_err());
     }
 
     #[tokio::test]

@@ -86,7 +86,7 @@ named! {
         OldPriceRemembered = "old_price_remembered",
         /// A customer who lists orders is shown everybody's.
         ListsAreOpen = "lists_are_open",
-        /// Whoever died over a request that had a key keeps it for ever.
+        /// Whoever died over a request that had a key, or gave it up, keeps it for ever.
         KeysAreWedged = "keys_are_wedged",
         /// What was done under a key is kept as if it had been refused.
         RefusalKept = "refusal_kept",
@@ -249,13 +249,20 @@ pub(crate) fn kept(ports: &Arc<Ports>) -> Arc<dyn Idempotency> {
 /// Kept answers of somebody who does not keep what they are answers to.
 struct Answers(Arc<Ports>);
 
+impl Answers {
+    fn held_until(&self, until: Timestamp) -> Timestamp {
+        let longer = if self.0.sim.has(Bug::KeysAreWedged) { 23 * 60 * 60 * 1_000 } else { 0 };
+        Timestamp::from_millis(until.millis() + longer)
+    }
+}
+
 #[async_trait]
 impl Idempotency for Answers {
     async fn claim(&self, key: &str, claim: Claim, now: Timestamp) -> Result<Claimed, StoreError> {
         let fingerprint =
             if self.0.sim.has(Bug::KeyAnswersAnything) { String::new() } else { claim.fingerprint.clone() };
         let own = claim.seed;
-        let until = if self.0.sim.has(Bug::KeysAreWedged) { claim.forget_at } else { claim.until };
+        let until = self.held_until(claim.until);
         let claimed = self.0.claim(key, Claim { fingerprint, until, ..claim }, now).await?;
         Ok(match claimed {
             Claimed::Mine(_) if self.0.sim.has(Bug::OtherIdsAgain) => Claimed::Mine(own),
@@ -266,10 +273,10 @@ impl Idempotency for Answers {
         let is_refused = self.0.sim.has(Bug::RefusalKept);
         let answer =
             if is_refused { KeptAnswer { status: 409, body: "{}".into(), ..answer } } else { answer };
-        self.0.keep(key, until, answer).await
+        self.0.keep(key, self.held_until(until), answer).await
     }
     async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
-        self.0.give_up(key, until).await
+        if self.0.sim.has(Bug::KeysAreWedged) { Ok(()) } else { self.0.give_up(key, until).await }
     }
 }
 
