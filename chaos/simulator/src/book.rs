@@ -477,7 +477,8 @@ impl Book {
                     409 => {
                         let id = events::ProductId::recorded(product_id).ok()?;
                         let withdrawn = self.slot(StreamKey::Product(id), Slot::ProductWithdrawn).is_some();
-                        let is_taken = (stored.is_some() && !same) || withdrawn || self.is_sold(sku, product_id);
+                        let is_taken =
+                            (stored.is_some() && !same) || withdrawn || self.is_sold(sku, product_id);
                         unless(is_taken, Invariant::Repeated, "and nothing stands in its way")
                     }
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
