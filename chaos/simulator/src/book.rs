@@ -151,22 +151,7 @@ impl Book {
 
     /// A request is sent, under an id of its own.
     pub fn send(&mut self, number: usize) -> String {
-        let ask = &self.entries[number].ask;
-        let stood = match &ask.wants {
-            Wants::ReadOrder { .. } | Wants::Change { .. } => {
-                ask.order().is_some_and(|order_id| self.placed(&order_id).is_some())
-            }
-            // What is shown of an order, and of somebody; a payment and a delivery come to be later.
-            Wants::Read => match ask.path.split('/').collect::<Vec<_>>()[..] {
-                ["", "orders", _, "events"] => ask.order().is_some_and(|id| self.placed(&id).is_some()),
-                ["", "customers", id] => self.is_known(id),
-                _ => false,
-            },
-            Wants::Reprice { product_id, .. } | Wants::Withdraw { product_id } => self.listed(product_id),
-            Wants::Erase { customer_id } => CustomerId::recorded(customer_id)
-                .is_ok_and(|id| self.slot(StreamKey::Customer(id), Slot::CustomerRegistered).is_some()),
-            _ => false,
-        };
+        let stood = self.stands(&self.entries[number].ask);
         let known = match &self.entries[number].ask.wants {
             Wants::Place { customer_id, .. } => self.is_known(customer_id),
             _ => false,
@@ -422,9 +407,8 @@ impl Book {
             Wants::CompatRestock { sku, units, lot_id } => {
                 let lot = events::LotId::recorded(lot_id).ok()?;
                 let there = self.slot(StreamKey::Sku(sku.clone()), Slot::SkuRestocked(lot)).is_some();
-                let is_it = |event: &Arc<RecordedEvent>| matches!(event.event(), Ok(Event::SkuRestocked(lot)) if lot.units.get() == *units);
                 unless(
-                    status == 202 && there && own.iter().all(is_it),
+                    status == 202 && there && own.iter().all(|event| is_lot_of(event, *units)),
                     Invariant::Acknowledged,
                     "and the lot is not in the log, or another one",
                 )
@@ -432,9 +416,7 @@ impl Book {
             Wants::Restock { sku, units, lot_id } => {
                 let lot = events::LotId::recorded(lot_id).ok()?;
                 let stored = self.slot(StreamKey::Sku(sku.clone()), Slot::SkuRestocked(lot));
-                let same = stored.as_ref().is_some_and(|stored| {
-                    matches!(stored.event(), Ok(Event::SkuRestocked(lot)) if lot.units.get() == *units)
-                });
+                let same = stored.as_ref().is_some_and(|stored| is_lot_of(stored, *units));
                 match status {
                     202 => unless(same, Invariant::Acknowledged, "and another lot stands there, or none"),
                     409 => unless(
@@ -535,6 +517,24 @@ impl Book {
                     unless(!shows_others(entry, answer), Invariant::Admitted, why)
                 })
             }
+        }
+    }
+
+    /// Whether what a request is about is in the log.
+    fn stands(&self, ask: &Ask) -> bool {
+        let is_placed = || ask.order().is_some_and(|order_id| self.placed(&order_id).is_some());
+        match &ask.wants {
+            Wants::ReadOrder { .. } | Wants::Change { .. } => is_placed(),
+            // What is shown of an order, and of somebody; a payment and a delivery come to be later.
+            Wants::Read => match ask.path.split('/').collect::<Vec<_>>()[..] {
+                ["", "orders", _, "events"] => is_placed(),
+                ["", "customers", id] => self.is_known(id),
+                _ => false,
+            },
+            Wants::Reprice { product_id, .. } | Wants::Withdraw { product_id } => self.listed(product_id),
+            Wants::Erase { customer_id } => CustomerId::recorded(customer_id)
+                .is_ok_and(|id| self.slot(StreamKey::Customer(id), Slot::CustomerRegistered).is_some()),
+            _ => false,
         }
     }
 
@@ -756,6 +756,11 @@ fn is_what_was_said(ask: &Ask, stored: &RecordedEvent) -> bool {
         && said["units"] == line.quantity.get()
         && said["userId"] == placed.customer_id.as_str()
         && cost == Some(placed.total.minor())
+}
+
+/// Whether an event announces a lot of so many units.
+fn is_lot_of(event: &RecordedEvent, units: u32) -> bool {
+    matches!(event.event(), Ok(Event::SkuRestocked(lot)) if lot.units.get() == units)
 }
 
 fn code_of(answer: &Answer) -> String {

@@ -77,7 +77,7 @@ impl Holder {
 }
 
 /// Who may ask for something.
-enum Door<'a> {
+pub(crate) enum Door<'a> {
     /// Whoever comes.
     Everybody,
     /// Whoever has a key.
@@ -93,7 +93,8 @@ enum Door<'a> {
 }
 
 impl Door<'_> {
-    fn of(ask: &Ask) -> Door<'_> {
+    /// That of a request.
+    pub(crate) fn of(ask: &Ask) -> Door<'_> {
         match &ask.wants {
             Wants::Place { customer_id, .. } | Wants::Erase { customer_id } => Door::Customer(customer_id),
             Wants::Change { into: Change::Cancelled, .. } | Wants::ReadOrder { .. } => Door::Order,

@@ -7,7 +7,7 @@ use events::OrderId;
 use rustc_hash::FxHashMap;
 
 use crate::ask::{Ask, Change, Wants};
-use crate::holder::{Holder, PROGRAMS};
+use crate::holder::{Door, Holder, PROGRAMS};
 use crate::swarm::Swarm;
 
 /// What clients do in one run.
@@ -140,15 +140,9 @@ fn say_who_asks(workload: &mut Workload, rng: &mut fastrand::Rng) {
             None => (rng.bool(), rng.u8(..PROGRAMS)),
         };
         let of_order = |order_id: &OrderId| customers.get(order_id).cloned();
-        let customer = match &ask.wants {
-            Wants::Place { customer_id, .. } | Wants::Erase { customer_id } => Some(customer_id.clone()),
-            Wants::Change { order_id, into: Change::Cancelled } => of_order(order_id),
-            Wants::Read if ask.path.starts_with("/customers/") || ask.path.contains("customer_id=") => {
-                let id =
-                    ask.path.trim_start_matches("/customers/").trim_start_matches("/orders?customer_id=");
-                id.split(['/', '?']).next().map(str::to_owned)
-            }
-            Wants::ReadOrder { .. } | Wants::Read => ask.order().as_ref().and_then(of_order),
+        let customer = match Door::of(ask) {
+            Door::Customer(id) => Some(id.to_owned()),
+            Door::Order => ask.order().as_ref().and_then(of_order),
             _ => None,
         };
         ask.holder = Some(match (customer.filter(|_| is_theirs), &ask.wants) {
