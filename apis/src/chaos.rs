@@ -49,7 +49,7 @@ impl Api {
         let stamp = Stamp { producer: RAW_PRODUCER.into(), ..self.stamper.stamp(latest) };
         let causes = caller.causes(raw.priority());
         let what = (&*raw.name, raw.version, &*raw.data);
-        self.append(RecordedEvent::raw((&raw.pk, &raw.sk), what, Vec::new(), stamp, causes)).await
+        self.append(RecordedEvent::raw((&raw.pk, &raw.sk), what, Vec::new(), stamp, causes), caller).await
     }
 
     /// Whether raw events are taken at all.
@@ -85,7 +85,7 @@ async fn append(
     }
     let Sent(raw) = sent?;
     let (event, stored) = match api.append_raw(&raw, &caller).await? {
-        Settled::Now(event) => (event, true),
+        Settled::Now(event) | Settled::Again(event) => (event, true),
         Settled::Before(event) => (event, false),
     };
     let (pk, sk, event_name) = (&*event.pk, &*event.sk, &*event.event_name);

@@ -53,7 +53,7 @@ async fn register(
     caller: Caller,
     Sent(Newcomer { customer_id, personal }): Sent<Newcomer>,
 ) -> Result<Answer, Problem> {
-    let stamp = api.stamper.stamp(caller.behind(None));
+    let stamp = api.stamper.stamp(None);
     let customer_id = customer_id.unwrap_or_else(|| made(caller.made(&stamp)));
     let location = format!("/customers/{customer_id}");
     let (row, is_new) = register_as(&api, &caller, stamp, &customer_id, personal).await?;
@@ -130,13 +130,10 @@ pub(crate) async fn register_as(
     let event = Event::CustomerRegistered(CustomerRegistered { customer_id: customer_id.clone() });
     let item = RecordedEvent::new(event, Vec::new(), stamp, caller.causes(Priority::Standard));
     // The log first: a customer without personal data is a customer, personal data without a customer is a leak.
-    match api.append(item).await? {
+    match api.append(item, caller).await? {
         Settled::Now(_) => Ok((keep(api, customer_id, personal).await?, true)),
-        Settled::Before(event) => {
-            let is_it = |event: &Event| matches!(event, Event::CustomerRegistered(_));
-            let is_own = caller.appended([&*event], is_it);
-            Ok((repeated(api, customer_id, personal, is_own).await?, false))
-        }
+        Settled::Again(_) => Ok((repeated(api, customer_id, personal, true).await?, true)),
+        Settled::Before(_) => Ok((repeated(api, customer_id, personal, false).await?, false)),
     }
 }
 

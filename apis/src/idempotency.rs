@@ -111,7 +111,6 @@ impl Once {
         match api.kept.claim(&self.key, claim, now).await? {
             Claimed::Mine(seed) => {
                 caller.seed = Some(seed);
-                caller.is_repeat = seed != stamp.event_id;
                 parts.extensions.insert(caller.clone());
                 let response = next.run(Request::from_parts(parts, Body::from(body))).await;
                 Ok(self.keep(api, until, response).await)

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use catalog::fold_product;
 use event_store::{ProductRow, StoreError};
 use events::{
-    Currency, Event, Money, Priority, ProductId, ProductListed, ProductRepriced, ProductWithdrawn, Sku,
+    Currency, Event, Money, Priority, ProductId, ProductListed, ProductRepriced, ProductWithdrawn, Sku, Slot,
     StreamKey,
 };
 use serde_json::json;
@@ -45,13 +45,14 @@ async fn add(
         .unwrap_or_else(|| ProductId::parse(sku.as_str()).expect("SKUs and product ids have the same rule"));
     if let Some(other) =
         api.catalog.product_by_sku(&sku).await?.filter(|other| other.product_id != product_id)
+        && !has_listed(&api, &product_id, &caller).await?
     {
         let detail = format!("this SKU is sold by product {}; withdraw that one first", other.product_id);
         return Err(Problem::conflict("sku_taken", detail));
     }
     let listed = ProductListed { product_id: product_id.clone(), sku, name, price, currency };
     match api.settle(Event::ProductListed(listed.clone()), None, &caller, Priority::Standard).await? {
-        Settled::Now(_) => {
+        Settled::Now(_) | Settled::Again(_) => {
             let row = project(&api, &product_id).await?;
             Ok(Answer::created(&row, format!("/products/{product_id}")).seen(row.seen))
         }
@@ -130,7 +131,7 @@ const LOOKS: u32 = 16;
 async fn reprice(
     State(api): State<Arc<Api>>,
     Named(id): Named<ProductId>,
-    mut caller: Caller,
+    caller: Caller,
     if_match: IfMatch,
     Sent(Price { price, currency: wanted }): Sent<Price>,
 ) -> Result<Answer, Problem> {
@@ -138,12 +139,8 @@ async fn reprice(
         let stream = api.log.read_stream(&StreamKey::Product(id.clone()).pk()).await?;
         let row = views::project::product_row(&stream).ok_or_else(unknown::<ProductId>)?;
         let currency = wanted.clone().unwrap_or_else(|| row.currency.clone());
-        let is_this = |event: &Event| match event {
-            Event::ProductRepriced(done) => (done.price, &done.currency) == (price, &currency),
-            _ => false,
-        };
         // What somebody else has changed since stays as they changed it.
-        if caller.appended(stream.iter().map(|item| &**item), is_this) {
+        if caller.has_appended(stream.iter().map(|item| &**item)) {
             return as_it_is(&api, &id).await;
         }
         if row.withdrawn {
@@ -166,7 +163,6 @@ async fn reprice(
         if let Settled::Now(_) = api.settle(event, latest, &caller, Priority::Standard).await? {
             return as_it_is(&api, &id).await;
         }
-        caller.was_overtaken();
     }
     Err(StoreError::Unavailable("somebody else was faster each time".into()).into())
 }
@@ -247,6 +243,12 @@ async fn project(api: &Api, id: &ProductId) -> Result<ProductRow, Problem> {
     let row = folded(api, id).await?.ok_or_else(unknown::<ProductId>)?;
     api.catalog.put_product(row.clone()).await?;
     Ok(row)
+}
+
+/// Whether this request, when it came before, listed the product.
+async fn has_listed(api: &Api, id: &ProductId, caller: &Caller) -> Result<bool, StoreError> {
+    let listed = api.log.read_slot(&StreamKey::Product(id.clone()).pk(), &Slot::ProductListed.sk()).await?;
+    Ok(caller.has_appended(listed.as_deref()))
 }
 
 async fn folded(api: &Api, id: &ProductId) -> Result<Option<ProductRow>, Problem> {

@@ -12,7 +12,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use event_store::Stamper;
-use events::{Causes, CustomerId, Event, OrderId, Priority, ProductId, RecordedEvent, Sku, Stamp, Ulid};
+use events::{Causes, CustomerId, OrderId, Priority, ProductId, RecordedEvent, Sku, Stamp, Ulid};
 use http_body_util::LengthLimitError;
 use serde_json::Value;
 use telemetry::trace;
@@ -35,11 +35,9 @@ pub(crate) struct Caller {
     traceparent: Arc<str>,
     /// Who asks.
     pub(crate) principal: Principal,
-    /// What ids are made from, where the request may be carried out again under its `Idempotency-Key`.
+    /// The same however often the request is carried out under its `Idempotency-Key`: ids are made from it, and what is
+    /// appended carries it.
     pub(crate) seed: Option<Ulid>,
-    /// Whether it is being carried out again: what it asks for may have been done since the seed was drawn, and its
-    /// answer was lost.
-    pub(crate) is_repeat: bool,
     /// Where the request comes from, as far as that is known.
     pub(crate) origin: Arc<str>,
     /// What is left of the requests that they may send.
@@ -68,7 +66,7 @@ impl Caller {
     fn new(request_id: Arc<str>, traceparent: Arc<str>) -> Caller {
         let origin = "somewhere".into();
         let principal = Principal::nobody();
-        Caller { request_id, traceparent, principal, seed: None, is_repeat: false, origin, standing: None }
+        Caller { request_id, traceparent, principal, seed: None, origin, standing: None }
     }
 
     /// What an id is made from where the client gave none: of a request that is carried out again, the same.
@@ -76,27 +74,10 @@ impl Caller {
         self.seed.unwrap_or(stamp.event_id)
     }
 
-    /// The latest of what an event of this request comes behind. An event of a repeat comes behind the claim of its
-    /// `Idempotency-Key`, whose clock may have been ahead: by that it is known when the request comes again.
-    pub(crate) fn behind(&self, latest: Option<Ulid>) -> Option<Ulid> {
-        latest.max(self.seed)
-    }
-
-    /// Whether this request may have appended such an event already, when it was carried out before. Somebody else who
-    /// did the same since then did it as well as this one would have.
-    pub(crate) fn appended<'a>(
-        &self,
-        items: impl IntoIterator<Item = &'a RecordedEvent>,
-        is_it: impl Fn(&Event) -> bool,
-    ) -> bool {
-        let Some(begun) = self.seed.filter(|_| self.is_repeat) else { return false };
-        items.into_iter().any(|item| item.event_id > begun && item.event().is_ok_and(&is_it))
-    }
-
-    /// Somebody was faster. Where clocks differ, that may have been another process that took this very request for one
-    /// that nobody carries out any more: what it did is done.
-    pub(crate) fn was_overtaken(&mut self) {
-        self.is_repeat = true;
+    /// Whether one of these events is this request's: it was carried out before under its `Idempotency-Key`, or somebody
+    /// carries it out beside, and its answer may be lost.
+    pub(crate) fn has_appended<'a>(&self, items: impl IntoIterator<Item = &'a RecordedEvent>) -> bool {
+        self.seed.is_some() && items.into_iter().any(|item| item.request_seed == self.seed)
     }
 
     /// The id of the trace.

@@ -14,6 +14,8 @@ use crate::request::Caller;
 pub(crate) enum Settled {
     /// Ours.
     Now(Arc<RecordedEvent>),
+    /// Ours of before: the request came under its `Idempotency-Key` already, or somebody else is carrying it out beside.
+    Again(Arc<RecordedEvent>),
     /// An earlier one; ours was not stored.
     Before(Arc<RecordedEvent>),
 }
@@ -27,16 +29,24 @@ impl Api {
         caller: &Caller,
         priority: Priority,
     ) -> Result<Settled, StoreError> {
-        let stamp = self.stamper.stamp(caller.behind(after));
-        self.append(RecordedEvent::new(event, Vec::new(), stamp, caller.causes(priority))).await
+        let stamp = self.stamper.stamp(after);
+        self.append(RecordedEvent::new(event, Vec::new(), stamp, caller.causes(priority)), caller).await
     }
 
     /// Appends an item of the log.
-    pub(crate) async fn append(&self, item: RecordedEvent) -> Result<Settled, StoreError> {
-        let own = item.event_id;
+    pub(crate) async fn append(
+        &self,
+        mut item: RecordedEvent,
+        caller: &Caller,
+    ) -> Result<Settled, StoreError> {
+        let id = item.event_id;
+        item.request_seed = caller.seed;
         match self.log.append(item).await? {
             // A store that repeats a write whose answer was lost finds our own event in the slot.
-            Appended::Taken(stored) if stored.event_id != own => Ok(Settled::Before(stored)),
+            Appended::Taken(stored) if stored.event_id != id => {
+                let is_own = caller.has_appended([&*stored]);
+                Ok(if is_own { Settled::Again(stored) } else { Settled::Before(stored) })
+            }
             Appended::Stored(stored) | Appended::Taken(stored) => {
                 if let Ok(Event::OrderPlaced(_)) = stored.event() {
                     metrics::order_placed();

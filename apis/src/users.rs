@@ -60,7 +60,7 @@ async fn register(
     let is_new_customer = customer_id.is_none();
     let given = customer_id.clone();
     let role = role.unwrap_or(Role::Customer);
-    let stamp = api.stamper.stamp(caller.behind(None));
+    let stamp = api.stamper.stamp(None);
     let made = caller.made(&stamp);
     let mut row = UserRow {
         username,

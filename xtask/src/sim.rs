@@ -16,7 +16,7 @@ pub fn run(words: &[&str]) -> anyhow::Result<()> {
 /// Something was found, or a planted bug was not.
 pub fn ci() -> anyhow::Result<()> {
     simulate(true, &["--bug", "all"])?;
-    simulate(true, &["--orders", "200000", "--require-coverage"])
+    simulate(true, &["--orders", "300000", "--require-coverage"])
 }
 
 fn simulate(planted: bool, words: &[&str]) -> anyhow::Result<()> {

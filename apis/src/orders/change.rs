@@ -214,7 +214,7 @@ async fn become_so(
             caller.sees(&placed.customer_id, unknown::<OrderId>)?;
         }
         let wish = wanted.event(id);
-        let is_done = caller.appended(facts.settled_by(), |event| *event == wish);
+        let is_done = caller.has_appended(stream.iter().map(|item| &**item));
         let verdict = if is_done { Ok(Verdict::Stands) } else { decide(&facts, wanted) };
         // Of a repeat whose first answer was lost, the version has changed by what it asks for.
         if let Ok(Verdict::Stands) = verdict {
@@ -238,7 +238,7 @@ async fn become_so(
                 show(api, &stream).await;
                 return Ok(answer(row(&stream)?, id));
             }
-            Settled::Before(stored) => lost_to = Some(stored),
+            Settled::Again(stored) | Settled::Before(stored) => lost_to = Some(stored),
         }
     }
     // Only an event that says nothing to this code can hold a slot and leave the facts as they were.

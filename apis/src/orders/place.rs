@@ -38,11 +38,22 @@ pub(crate) async fn place(
         let id = format!("ord-{}", caller.made(&stamp).to_string().to_ascii_lowercase());
         OrderId::parse(&id).expect("a ULID has only letters and digits")
     });
-    let priced = match price(&api, &asked).await {
-        Ok(priced) => priced,
+    let settled = match price(&api, &asked).await {
+        Ok(priced) => {
+            let event = Event::OrderPlaced(OrderPlaced {
+                order_id: order_id.clone(),
+                customer_id: asked.customer_id.clone(),
+                items: priced.items,
+                total: priced.total,
+                currency: priced.currency,
+                priority: asked.priority,
+            });
+            let causes = caller.causes(asked.priority);
+            api.append(RecordedEvent::new(event, Vec::new(), stamp, causes), &caller).await?
+        }
         // An order that stands is answered as it stands, whatever the catalogue says today.
         Err(refusal) => {
-            let may_stand = asked.order_id.is_some() || caller.is_repeat;
+            let may_stand = asked.order_id.is_some() || caller.seed.is_some();
             if !may_stand || !refusal.status().is_client_error() {
                 return Err(refusal);
             }
@@ -51,22 +62,13 @@ pub(crate) async fn place(
                 Some(id) => refusal.about(id),
                 None => refusal,
             })?;
-            return stands(&api, &asked, &order_id, &placed, wait).await;
+            if caller.has_appended([&*placed]) { Settled::Again(placed) } else { Settled::Before(placed) }
         }
     };
-    let event = Event::OrderPlaced(OrderPlaced {
-        order_id: order_id.clone(),
-        customer_id: asked.customer_id.clone(),
-        items: priced.items,
-        total: priced.total,
-        currency: priced.currency,
-        priority: asked.priority,
-    });
-    let item = RecordedEvent::new(event, Vec::new(), stamp, caller.causes(asked.priority));
-    match api.append(item).await? {
-        Settled::Now(placed) => {
-            let later =
-                if wait == Wait(0) { None } else { api.settled(&order_id, wait).await.ok().flatten() };
+    match settled {
+        Settled::Now(placed) if wait == Wait(0) => created(&order_id, &placed, None),
+        Settled::Now(placed) | Settled::Again(placed) => {
+            let later = api.settled(&order_id, wait).await.ok().flatten();
             created(&order_id, &placed, later).map(|answer| answer.waited(wait))
         }
         Settled::Before(stored) => stands(&api, &asked, &order_id, &stored, wait).await,

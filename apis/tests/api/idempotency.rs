@@ -110,8 +110,8 @@ async fn whoever_takes_a_request_over_from_the_dead_makes_the_same_ids() {
     lose_the_answer(&world).await;
     let size = world.size().await;
     let again = under(&world, "k1", "POST", "/orders", &order()).await;
-    assert_eq!((again.status, again.header("idempotent-replayed")), (200, ""));
-    assert_eq!(again.body["order_id"], first.body["order_id"]);
+    assert_eq!((again.status, again.header("idempotent-replayed")), (201, ""));
+    assert_eq!(again.body, first.body);
     assert_eq!(world.size().await, size);
 }
 
@@ -122,7 +122,7 @@ async fn an_order_whose_answer_was_lost_stands_though_what_it_names_can_no_longe
     lose_the_answer(&world).await;
     assert_eq!(world.delete("/products/lamp").await.status, 200);
     let again = under(&world, "k1", "POST", "/orders", &order()).await;
-    assert_eq!((again.status, &again.body["order_id"]), (200, &first.body["order_id"]));
+    assert_eq!((again.status, &again.body["order_id"]), (201, &first.body["order_id"]));
     let another = under(&world, "k2", "POST", "/orders", &order()).await;
     assert_eq!((another.status, another.code()), (422, "unknown_sku"));
 }
@@ -140,6 +140,38 @@ async fn a_price_whose_answer_was_lost_is_not_set_again_over_a_later_one() {
     assert_eq!(world.size().await, size);
     // Whoever asks for the first time gets what they ask for.
     assert_eq!(under(&world, "k2", "PATCH", "/products/lamp", &ten).await.body["price"], 10);
+}
+
+#[tokio::test]
+async fn what_somebody_else_did_alike_is_not_taken_for_what_a_repeat_did() {
+    let world = World::open().await;
+    let ten = json!({ "price": 10 });
+    assert_eq!(under(&world, "k1", "PATCH", "/products/lamp", &ten).await.status, 200);
+    // Of this claim nothing was done: whoever took the key died at once.
+    lose_the_answer_of(&world, Ulid::from_parts(1, 7)).await;
+    for other in [12, 10, 13] {
+        assert_eq!(world.patch("/products/lamp", json!({ "price": other })).await.status, 200);
+    }
+    let again = under(&world, "k1", "PATCH", "/products/lamp", &ten).await;
+    assert_eq!((again.status, &again.body["price"]), (200, &json!(10)));
+}
+
+#[tokio::test]
+async fn a_product_whose_listing_was_answered_to_nobody_is_listed_though_it_is_gone_since_and_another_sells_its_sku()
+ {
+    let world = World::open().await;
+    let shade = json!({ "product_id": "shade-1", "sku": "SHADE", "name": "Shade", "price": 5 });
+    assert_eq!(under(&world, "k1", "POST", "/products", &shade).await.status, 201);
+    lose_the_answer(&world).await;
+    assert_eq!(world.delete("/products/shade-1").await.status, 200);
+    let again = under(&world, "k1", "POST", "/products", &shade).await;
+    assert_eq!((again.status, &again.body["withdrawn"]), (201, &json!(true)));
+    lose_the_answer(&world).await;
+    let next = json!({ "product_id": "shade-2", "sku": "SHADE", "name": "Shade", "price": 6 });
+    assert_eq!(world.post("/products", next).await.status, 201);
+    let again = under(&world, "k1", "POST", "/products", &shade).await;
+    assert_eq!((again.status, &again.body["product_id"]), (201, &json!("shade-1")));
+    assert_eq!(under(&world, "k2", "POST", "/products", &shade).await.code(), "sku_taken");
 }
 
 #[tokio::test]
@@ -198,7 +230,7 @@ async fn a_registration_whose_answer_was_lost_stands_though_the_customer_was_era
     lose_the_answer(&world).await;
     assert_eq!(world.delete("/customers/cust-7").await.status, 200);
     let again = under(&world, "k1", "POST", "/customers", &bea).await;
-    assert_eq!((again.status, &again.body["erased"], &again.body["name"]), (200, &json!(true), &json!(null)));
+    assert_eq!((again.status, &again.body["erased"], &again.body["name"]), (201, &json!(true), &json!(null)));
     // Whoever asks for the first time is told that there is nobody to register.
     assert_eq!(under(&world, "k2", "POST", "/customers", &bea).await.code(), "customer_erased");
 }

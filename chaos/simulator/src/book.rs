@@ -333,15 +333,14 @@ impl Book {
                     let others = self.keys.get(key).is_some_and(|under| under.contents.len() > 1);
                     return unless(others, Invariant::Repeated, "and nothing else was sent under its key");
                 }
-                // What was refused before may be allowed by now, and stays refused; but what was done is not refused. Where
-                // clocks differ, two may be at one request, and what one of them did stands in the other's way. Who
-                // somebody is, is not in the log: another may have told it before whoever registered them came back.
-                _ if answer.replayed && status >= 400 => {
-                    let done = self.keys.get(key).is_some_and(|under| under.appended > 0);
+                // What was done is not refused. Who somebody is, is not in the log: another may have told it before whoever
+                // registered them came back.
+                _ if status >= 400 && self.has_appended(entry) => {
                     let personal = matches!(entry.ask.wants, Wants::Register { personal: true, .. });
-                    let is_sure = self.sim.core().swarm.skew_ms == 0 && !personal;
-                    return unless(!(done && is_sure), Invariant::Refused, "again, and it was done");
+                    return unless(personal, Invariant::Refused, "and it was done");
                 }
+                // What was refused before may be allowed by now, and stays refused.
+                _ if answer.replayed && status >= 400 => return None,
                 _ => {}
             }
         }
@@ -357,7 +356,7 @@ impl Book {
                 match status {
                     201 if dear.is_some() => dear.map(|why| (Invariant::Priced, why)),
                     201 => unless(
-                        same && own.len() == usize::from(!answer.replayed),
+                        same && (own.len() == 1 || self.has_appended(entry)),
                         Invariant::Acknowledged,
                         "and is not in the log",
                     ),
@@ -520,6 +519,11 @@ impl Book {
         }
     }
 
+    /// Whether a request appended something, this time or another that it came under its key.
+    fn has_appended(&self, entry: &Entry) -> bool {
+        entry.under().and_then(|key| self.keys.get(&key)).is_some_and(|under| under.appended > 0)
+    }
+
     /// Whether what a request is about is in the log.
     fn stands(&self, ask: &Ask) -> bool {
         let is_placed = || ask.order().is_some_and(|order_id| self.placed(&order_id).is_some());
@@ -582,7 +586,8 @@ impl Book {
     /// Whether a product cost that when somebody asked for this price, or since; then nothing had to be written. Of
     /// whoever asks again, an earlier request may have written it.
     fn costs_since(&self, id: &ProductId, minor: i64, entry: &Entry, answer: &Answer) -> bool {
-        let asked_before = answer.replayed || entry.sent > 1 || entry.ask.key.is_some();
+        let is_keyed = entry.ask.key.is_some();
+        let asked_before = answer.replayed || self.has_appended(entry) || (entry.sent > 1 && !is_keyed);
         let then = entry.costs.first().copied().flatten().filter(|_| !asked_before);
         let since = then.map_or(0, |cost| cost.revision);
         self.prices(id).iter().any(|cost| cost.minor == minor && cost.revision >= since)

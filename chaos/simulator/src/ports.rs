@@ -71,7 +71,9 @@ fn as_the_next_version_writes(event: RecordedEvent) -> RecordedEvent {
         traceparent: event.traceparent.clone(),
     };
     let said = (&**event_name, schema_version + 1, &*data);
-    RecordedEvent::raw((pk, sk), said, counters.clone(), stamp, causes)
+    let mut next = RecordedEvent::raw((pk, sk), said, counters.clone(), stamp, causes);
+    next.request_seed = event.request_seed;
+    next
 }
 
 #[async_trait]

@@ -383,7 +383,7 @@ impl World {
             (
                 (event.event_id.0, &event.pk, &event.sk, &event.event_name, &event.data),
                 (event.occurred_at.millis(), event.causation_id.map(|id| id.0), &event.correlation_id),
-                (&event.producer, event.counters.len()),
+                (&event.producer, event.counters.len(), event.request_seed.map(|id| id.0)),
             ),
             || format!("    stored {event:?} because of {:?}", event.causation_id.map(|id| id.to_string())),
         );

@@ -44,6 +44,11 @@ pub struct RecordedEvent {
     /// The W3C trace context of the request that began it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Arc<str>>,
+    /// What a request with an `Idempotency-Key` made its ids from when it appended this, the same however often it comes:
+    /// by that it knows what it did. Absent where no request appended it, or one without a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::UlidText>"))]
+    pub request_seed: Option<Ulid>,
     #[serde(skip)]
     read: OnceLock<Result<Event, Undecodable>>,
 }
@@ -110,6 +115,7 @@ impl RecordedEvent {
             correlation_id: causes.correlation_id,
             causation_id: causes.causation_id,
             traceparent: causes.traceparent,
+            request_seed: None,
             read: OnceLock::new(),
         }
     }
@@ -169,8 +175,14 @@ impl PartialEq for RecordedEvent {
             == (&other.pk, &other.sk, other.event_id, &other.event_name, other.schema_version, &other.data)
             && (self.occurred_at, self.priority, &self.counters)
                 == (other.occurred_at, other.priority, &other.counters)
-            && (&self.producer, &self.correlation_id, self.causation_id, &self.traceparent)
-                == (&other.producer, &other.correlation_id, other.causation_id, &other.traceparent)
+            && (&self.producer, &self.correlation_id, self.causation_id, &self.traceparent, self.request_seed)
+                == (
+                    &other.producer,
+                    &other.correlation_id,
+                    other.causation_id,
+                    &other.traceparent,
+                    other.request_seed,
+                )
     }
 }
 

@@ -9,7 +9,7 @@ use given::*;
 #[test]
 fn two_items_are_equal_exactly_where_every_attribute_is() {
     let item = moving(event(EventName::OrderShipped), 7, vec![StockDelta::reserve(&sku("sku-a"), units(2))]);
-    let changes: [fn(&mut RecordedEvent); 13] = [
+    let changes: [fn(&mut RecordedEvent); 14] = [
         |item| item.pk = "EVENTS#ORDER_ID#order-2".into(),
         |item| item.sk = "EVENT#Delivery".into(),
         |item| item.event_id = Ulid(8),
@@ -23,6 +23,7 @@ fn two_items_are_equal_exactly_where_every_attribute_is() {
         |item| item.correlation_id = "request-2".into(),
         |item| item.causation_id = Some(Ulid(6)),
         |item| item.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
+        |item| item.request_seed = Some(Ulid(5)),
     ];
     for (attribute, change) in changes.iter().enumerate() {
         let mut other = item.clone();

@@ -29,8 +29,10 @@ pub(crate) fn of_event(event: &RecordedEvent) -> Item {
     for (name, value) in may_be_empty.into_iter().filter(|(_, value)| !value.is_empty()) {
         item.insert(name.into(), text(&**value));
     }
-    if let Some(cause) = event.causation_id {
-        item.insert("causation_id".into(), text(cause.to_string()));
+    for (name, id) in [("causation_id", event.causation_id), ("request_seed", event.request_seed)] {
+        if let Some(id) = id {
+            item.insert(name.into(), text(id.to_string()));
+        }
     }
     if event.moved_counters() {
         item.insert("counters".into(), json(&event.counters));
@@ -51,6 +53,7 @@ pub fn to_event(item: &Item) -> Result<RecordedEvent, StoreError> {
 
 fn read(item: &Item) -> Result<RecordedEvent, StoreError> {
     let ulid = |name: &str| Ulid::from_string(text_of(item, name)?).map_err(|_| unreadable(name));
+    let optional = |name: &str| item.contains_key(name).then(|| ulid(name)).transpose();
     let traceparent = text_or_empty(item, "traceparent");
     let stamp = Stamp {
         event_id: ulid("event_id")?,
@@ -61,18 +64,20 @@ fn read(item: &Item) -> Result<RecordedEvent, StoreError> {
     let causes = Causes {
         priority: priority_of(text_of(item, "priority")?)?,
         correlation_id: text_or_empty(item, "correlation_id").into(),
-        causation_id: if item.contains_key("causation_id") { Some(ulid("causation_id")?) } else { None },
+        causation_id: optional("causation_id")?,
         traceparent: (!["", NO_TRACE].contains(&traceparent)).then(|| Arc::from(traceparent)),
     };
     let counters: Vec<StockDelta> =
         if item.contains_key("counters") { json_of(item, "counters")? } else { Vec::new() };
-    Ok(RecordedEvent::raw(
+    let mut event = RecordedEvent::raw(
         (text_of(item, "pk")?, text_of(item, "sk")?),
         (text_or_empty(item, "event_name"), number_of(item, "schema_version")?, text_or_empty(item, "data")),
         counters,
         stamp,
         causes,
-    ))
+    );
+    event.request_seed = optional("request_seed")?;
+    Ok(event)
 }
 
 fn priority_of(text: &str) -> Result<Priority, StoreError> {

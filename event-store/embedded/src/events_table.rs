@@ -8,7 +8,7 @@ use rusqlite::{Connection, Row, params};
 
 /// The columns that [`event`] reads, in its order.
 pub(crate) const COLUMNS: &str = "e.sk, e.event_id, e.event_name, e.schema_version, e.data, e.occurred_at, \
-     e.priority, e.counters, e.producer, e.correlation_id, e.causation_id, e.traceparent";
+     e.priority, e.counters, e.producer, e.correlation_id, e.causation_id, e.traceparent, e.request_seed";
 
 /// The event of a row whose [`COLUMNS`] begin at column `first`; `pk` is its stream's.
 pub(crate) fn event(row: &Row<'_>, first: usize, pk: &str) -> rusqlite::Result<RecordedEvent> {
@@ -30,7 +30,9 @@ pub(crate) fn event(row: &Row<'_>, first: usize, pk: &str) -> rusqlite::Result<R
         traceparent: optional(11)?.map(Arc::from),
     };
     let said = (text(2)?, row.get(first + 3)?, text(4)?);
-    Ok(RecordedEvent::raw((pk, text(0)?), said, counters, stamp, causes))
+    let mut event = RecordedEvent::raw((pk, text(0)?), said, counters, stamp, causes);
+    event.request_seed = optional(12)?.map(|id| ulid(first + 12, id)).transpose()?;
+    Ok(event)
 }
 
 fn ulid(column: usize, text: &str) -> rusqlite::Result<Ulid> {
@@ -51,12 +53,13 @@ pub(crate) fn insert(
     let counters = event.moved_counters().then(|| {
         serde_json::to_string(&event.counters).expect("counters have only text keys and whole numbers")
     });
-    let (mut event_id, mut causation_id) = ([0; ULID_LEN], [0; ULID_LEN]);
+    let [mut event_id, mut causation_id, mut request_seed] = [[0; ULID_LEN]; 3];
     let causation_id = event.causation_id.map(|id| &*id.array_to_str(&mut causation_id));
+    let request_seed = event.request_seed.map(|id| &*id.array_to_str(&mut request_seed));
     let mut insert = sql.prepare_cached(
         "INSERT INTO events (position, stream, sk, event_id, event_name, schema_version, data, occurred_at,
-             priority, counters, producer, correlation_id, causation_id, traceparent)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             priority, counters, producer, correlation_id, causation_id, traceparent, request_seed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     insert.execute(params![
         position as i64,
@@ -73,6 +76,7 @@ pub(crate) fn insert(
         &*event.correlation_id,
         causation_id,
         event.traceparent.as_deref(),
+        request_seed,
     ])?;
     Ok(())
 }

@@ -17,8 +17,12 @@ const MARKER: &str = "sagaline-store";
 /// "SAGL": says that an SQLite file is ours.
 const APPLICATION_ID: i32 = 0x5341_474C;
 /// What makes each version of the schema from the one before: the first of them from nothing.
-const SCHEMA: [&str; 3] =
-    [include_str!("schema.sql"), include_str!("access.sql"), include_str!("actions.sql")];
+const SCHEMA: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("access.sql"),
+    include_str!("actions.sql"),
+    include_str!("request_seed.sql"),
+];
 /// The version of the schema.
 const FORMAT: i32 = SCHEMA.len() as i32;
 

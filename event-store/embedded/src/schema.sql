@@ -1,4 +1,5 @@
--- Sagaline's embedded store, format 1; access.sql makes it format 2, actions.sql format 3. Read it with any SQLite client:
+-- Sagaline's embedded store, format 1; access.sql makes it format 2, actions.sql format 3, request_seed.sql
+-- format 4. Read it with any SQLite client:
 --   sqlite3 sagaline.db "SELECT * FROM log WHERE pk = 'EVENTS#ORDER_ID#…' ORDER BY event_id"
 -- Rows are laid out by growing numbers, never by a client's id, so that writes stay sequential;
 -- a client's id costs one narrow index (streams.pk, stock.sku, …).

@@ -77,8 +77,12 @@ async fn a_store_of_an_older_format_becomes_one_of_this_and_keeps_what_it_holds(
             "DROP TABLE users; DROP TABLE keys; DROP TABLE secrets; DROP TABLE tries; DROP TABLE kept_answers;",
         ),
         (2, "DROP TABLE actions; DROP TABLE bookmarks;"),
+        (
+            3,
+            "DROP VIEW log; ALTER TABLE events DROP COLUMN request_seed; CREATE VIEW log AS SELECT position FROM events;",
+        ),
     ];
-    for format in [1, 2] {
+    for format in [1, 2, 3] {
         let folder = TempDir::new().unwrap();
         a_store_with_events(folder.path(), 2).await;
         let sql = rusqlite::Connection::open(folder.path().join("sagaline.db")).unwrap();
@@ -88,6 +92,10 @@ async fn a_store_of_an_older_format_becomes_one_of_this_and_keeps_what_it_holds(
         drop(sql);
         let store = EmbeddedStore::open(folder.path()).unwrap();
         assert_eq!(store.read_stream("stream").await.unwrap().len(), 2, "format {format}");
+        let mut claimed = noted(3);
+        claimed.request_seed = Some(Ulid(9));
+        assert!(matches!(store.append(claimed).await, Ok(Appended::Stored(_))));
+        assert_eq!(store.read_stream("stream").await.unwrap()[2].request_seed, Some(Ulid(9)));
         assert_eq!(store.queues().actions(i64::MAX, 10), Ok(Vec::new()));
         store.queues().put_bookmark("a sweep", &7).await.unwrap();
         assert_eq!(store.queues().bookmark("a sweep"), Ok(Some(7)));

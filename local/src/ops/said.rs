@@ -97,6 +97,11 @@ pub(super) fn events(says: &mut Operation) {
         ("correlation_id", text(), "The request that began it all."),
         ("causation_id?", text(), "The event because of which it was appended."),
         ("traceparent?", text(), "The W3C trace of the request that began it all."),
+        (
+            "request_seed?",
+            text(),
+            "What a request with an `Idempotency-Key` made its ids from, however often it came.",
+        ),
     ]);
     let schema = object([
         ("events", json!({ "type": "array", "items": event }), "The events, in the order of the log."),

@@ -403,7 +403,7 @@ pub async fn an_event_that_is_finished_again_moves_nothing_again(log: &dyn AllPo
 
 /// Events that differ from each other in every attribute: absent and there, smallest and largest.
 pub(super) fn of_every_shape() -> Vec<RecordedEvent> {
-    let full = RecordedEvent::raw(
+    let mut full = RecordedEvent::raw(
         ("EVENTS#SKU#ключ", "EVENT#StockReceived#LOT_ID#№ 1"),
         ("Weird Näme 🦀", u32::MAX, "{\"text\": \"line\\nbreak, 'quotes', \u{1F980} \u{7f} \u{2028}\"}"),
         vec![
@@ -422,6 +422,7 @@ pub(super) fn of_every_shape() -> Vec<RecordedEvent> {
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         },
     );
+    full.request_seed = Some(Ulid(u128::MAX - 2));
     let least = RecordedEvent::raw(
         ("p", "s"),
         ("E", 0, ""),
@@ -435,10 +436,12 @@ pub(super) fn of_every_shape() -> Vec<RecordedEvent> {
     caused.causation_id = Some(id(3));
     let mut traced = noted("EVENTS#ORDER_ID#o-7", "EVENT#Raw", 5);
     traced.traceparent = Some("00-0-0-00".into());
+    let mut claimed = noted("EVENTS#ORDER_ID#o-5", "EVENT#Raw", 8);
+    claimed.request_seed = Some(id(1));
     let mut spaced = noted("EVENTS#ORDER_ID#o-6", "EVENT#Raw", 6);
     spaced.data = " { \"b\" : 1.0, \"a\" : 1e2 } ".into();
     spaced.occurred_at = Timestamp::from_millis(second(6).millis() + 7);
-    vec![full, least, not_json, caused, traced, spaced, received("apple", 1, 7)]
+    vec![full, least, not_json, caused, traced, claimed, spaced, received("apple", 1, 7)]
 }
 
 fn shortage(of: &str, requested: u64, available: Option<i64>) -> Shortage {
