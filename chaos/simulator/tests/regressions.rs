@@ -38,6 +38,19 @@ struct Stored<'a> {
     data: &'a str,
 }
 
+/// A request that came again, and was answered.
+struct Repeat<'a> {
+    /// The line of its first try.
+    first: usize,
+    /// The line of this one.
+    line: usize,
+    method: &'a str,
+    path: &'a str,
+    body: &'a str,
+    /// The status, and what else the answer says.
+    answer: &'a str,
+}
+
 impl<'a> Trace<'a> {
     fn of(lines: &'a str) -> Trace<'a> {
         let lines: Vec<&str> = lines.lines().collect();
@@ -58,6 +71,25 @@ impl<'a> Trace<'a> {
     /// Whether lines say these things, one after the other.
     fn tells(&self, from: usize, things: &[&str]) -> bool {
         things.iter().try_fold(from, |line, says| self.behind(line, says)).is_some()
+    }
+
+    /// The requests that came again, and were answered then.
+    fn repeats(&self) -> impl Iterator<Item = Repeat<'a>> {
+        self.lines.iter().enumerate().filter_map(|(line, text)| {
+            let mut words = text.split_whitespace();
+            let (_, id) = (words.next()?, words.next()?);
+            let (number, again) = id.strip_prefix("ask-")?.split_once('-')?;
+            let (method, path) = (words.next().filter(|method| *method != "->")?, words.next()?);
+            if again == "1" {
+                return None;
+            }
+            let body = text.split_once(path)?.1.trim();
+            let first = format!(" ask-{number}-1 {method} ");
+            let first = self.lines[..line].iter().position(|text| text.contains(&first))?;
+            let answered = format!(" {id} -> ");
+            let answer = self.lines[line..].iter().find_map(|text| Some(text.split_once(&answered)?.1))?;
+            Some(Repeat { first, line, method, path, body, answer })
+        })
     }
 
     /// What was stored under a slot and a name.
@@ -139,6 +171,43 @@ const EARLIER: (&str, Situation) = ("a claim that was made earlier and arrives l
     })
 });
 
+/// Somebody registered, was erased, and came again to register under their key, because the first answer was lost. They
+/// were told that they could not be. See `apis/tests/api/idempotency.rs`.
+const ERASED_SINCE: (&str, Situation) = ("a registration that comes again when it is erased", |trace| {
+    trace.repeats().filter(|again| (again.method, again.path) == ("POST", "/customers")).any(|again| {
+        let named = |stored: &&Stored<'_>| {
+            let customer = stored.stream.rsplit('#').next().unwrap_or_default();
+            again.body.contains(&format!(r#""customer_id":"{customer}""#))
+        };
+        let registered = trace.named("EVENT#CustomerRegistered", "CustomerRegistered").find(named);
+        let erased = trace.named("EVENT#CustomerErased", "CustomerErased").find(named);
+        let is_between = |line: usize| (again.first..again.line).contains(&line);
+        registered.zip(erased).is_some_and(|(one, other)| is_between(one.line) && is_between(other.line))
+            && again.answer.starts_with("201")
+            && again.answer.contains(r#""erased":true"#)
+    })
+});
+
+/// Somebody set a price, somebody else another, and the first came again under their key. The price was set again. See
+/// `apis/tests/api/idempotency.rs`.
+const PRICED_SINCE: (&str, Situation) = ("a price that is asked for again when it is another", |trace| {
+    trace.repeats().filter(|again| again.method == "PATCH" && again.body.contains("price")).any(|again| {
+        let product = again.path.rsplit('/').next().unwrap_or_default();
+        let price = again.body.trim_matches(|letter| "{}".contains(letter));
+        let is_set = |stored: &&Stored<'_>| {
+            stored.name == "ProductRepriced"
+                && stored.stream == format!("EVENTS#PRODUCT_ID#{product}")
+                && (again.first..again.line).contains(&stored.line)
+        };
+        let set: Vec<bool> =
+            trace.stored.iter().filter(is_set).map(|stored| stored.data.contains(price)).collect();
+        let own = set.iter().position(|is_own| *is_own);
+        own.is_some_and(|own| set[own..].contains(&false))
+            && again.answer.starts_with("200")
+            && !again.answer.contains(price)
+    })
+});
+
 /// The plan of the line that a failing run prints.
 fn plan(seed: u64, only: &str, faults: &str, storm: Option<u64>, without: &str) -> Plan {
     let numbers = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
@@ -184,12 +253,29 @@ fn a_replay_whose_shadow_another_one_discarded_takes_no_counter_away() {
     holds(DISCARDED, &plan(20_813, "", "", None, ""));
 }
 
+#[test]
+fn a_registration_that_comes_again_stands_though_the_customer_was_erased_since() {
+    let without = "slow,crash_before,crash_after,throttled,duplicates,pipe_failures,skewed_clocks,stale_indexes,\
+        gateway_failures,next_version,raw_events,operators,hot_skus,asks_who,built_in_gateway,expiry,delays,\
+        reordering,lost_messages,bus_failures,redrives";
+    holds(ERASED_SINCE, &plan(40, "12,59", "0", Some(1), without));
+}
+
+#[test]
+fn a_price_that_comes_again_is_not_set_over_a_later_one() {
+    let without = "slow,crash_before,delays,early_giving_up,gateway_failures,next_version,raw_events,redrives,operators,\
+        hot_skus,collisions,asks_who,built_in_gateway,expiry,lost_answer,duplicates,pipe_failures,bus_failures,\
+        throttled,reordering";
+    let only = "43,45,59,72-74,81,85-86,92-93,110,248-250,252-253";
+    holds(PRICED_SINCE, &plan(122, only, "1-3", None, without));
+}
+
 /// Looks for a run in which each of them happens, and makes it small.
 #[test]
 #[ignore = "by hand, when the course of the runs has changed"]
 fn find() {
     let wanted = std::env::var("LOOK_FOR").unwrap_or_default();
-    let all = [BLOCKED, WITHOUT_ROW, DISCARDED, MOVED_BACK, EARLIER];
+    let all = [BLOCKED, WITHOUT_ROW, DISCARDED, MOVED_BACK, EARLIER, ERASED_SINCE, PRICED_SINCE];
     for (what, happens) in all.into_iter().filter(|(what, _)| what.contains(&wanted)) {
         let told = |plan: &Plan| {
             let mut outcome = run(&Plan { lines: true, ..plan.clone() });
