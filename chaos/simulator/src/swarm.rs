@@ -120,7 +120,9 @@ impl Swarm {
         let mood = [0.3, 1.0, 1.0, 3.0][rng.usize(..4)];
         let mut share = |switch: Switch, shares: &[f32], on: f32| {
             let (drawn, is_on) = (shares[rng.usize(..shares.len())] * mood, rng.f32() < on);
-            if is_on && !without.contains(&switch) { drawn.min(0.5) } else { 0.0 }
+            // A gateway fails as often as `sagaline up` lets it under chaos; of the rest too much would leave nothing to see.
+            let most = if switch == Switch::GatewayFailures { 0.7 } else { 0.5 };
+            if is_on && !without.contains(&switch) { drawn.min(most) } else { 0.0 }
         };
         let often = [0.002, 0.01, 0.03, 0.08];
         let faults = [
