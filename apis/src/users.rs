@@ -19,7 +19,7 @@ use crate::fields::{Bad, Fields, Kind, id, kind, one_of, string};
 use crate::openapi::Operation;
 use crate::paging::Wanted;
 use crate::problem::Problem;
-use crate::request::{Caller, Said, Sent};
+use crate::request::{Caller, PathText, Said, Sent};
 use crate::shape;
 use crate::table::{LOGIN, Table, USERS};
 
@@ -28,6 +28,7 @@ pub(crate) fn routes(table: Table) -> Table {
         .post(Needs::Perhaps, USERS, register, register_says)
         .list(Needs::ADMIN, USERS, list, list_says)
         .get(Needs::CUSTOMER, "/users/me", me, me_says)
+        .delete(Needs::ADMIN, "/users/{name}", remove, remove_says)
         .post(Needs::Nothing, LOGIN, log_in, log_in_says)
 }
 
@@ -83,7 +84,17 @@ async fn register(
     if let Some(customer_id) = &row.customer_id {
         customers::not_for_the_erased(&api, customer_id).await?;
     }
-    Ok(if is_new { Answer::created(&row, "/users/me".into()) } else { Answer::ok(&row) })
+    let answer = if is_new { Answer::created(&row, "/users/me".into()) } else { Answer::ok(&row) };
+    Ok(answer.kept_as(&nameless(row)))
+}
+
+/// As it is kept: what a customer is called at the login may say who the customer is, and nobody finds kept answers by whom
+/// they are about.
+fn nameless(row: UserRow) -> UserRow {
+    match row.customer_id {
+        Some(_) => UserRow { username: String::new(), ..row },
+        None => row,
+    }
 }
 
 fn register_says(says: &mut Operation) {
@@ -217,6 +228,30 @@ async fn me(caller: Caller) -> Answer {
 
 fn me_says(says: &mut Operation) {
     says.summary("Show who asks").answers::<Principal>(200, "Who asks, as this system knows them.");
+}
+
+/// `DELETE /users/{name}`: nobody logs in under this name any more, and no token of the user opens anything from now on;
+/// elsewhere for at most [`auth::CACHED`] milliseconds more. Who the user is as a customer stays: that is erased by
+/// `DELETE /customers/{id}`.
+async fn remove(State(api): State<Arc<Api>>, PathText(username): PathText) -> Result<Answer, Problem> {
+    let unknown = || Problem::not_found("user_not_found", "there is no user of this name");
+    let username = username.ok_or_else(unknown)?.to_ascii_lowercase();
+    let row = api.access.users.remove_user(&username).await?.ok_or_else(unknown)?;
+    api.access.authenticator.forget_user(&username);
+    api.access.tries.forget_tries(&logins_of(&username), api.stamper.now()).await?;
+    Ok(Answer::ok(&row).kept_as(&nameless(row.clone())))
+}
+
+fn remove_says(says: &mut Operation) {
+    says.summary("Remove a user")
+        .detail(
+            "Nobody logs in under this name any more, and what was opened by a login is shut; elsewhere a minute later at \
+             most. The customer who the user was stays, and so do their orders and API keys: `DELETE /customers/{id}` erases \
+             those.",
+        )
+        .in_path("name", "The username, as it was registered.", "anna")
+        .answers::<UserRow>(200, "The user, as it was.")
+        .refuses(StatusCode::NOT_FOUND, "user_not_found", "There is no user of this name.");
 }
 
 /// `POST /login` {username, password}: a token for `Authorization: Bearer`.

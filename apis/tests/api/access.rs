@@ -22,11 +22,12 @@ enum Who {
 
 use Who::{Admins, Customers, Everybody, Operators};
 
-const ROUTES: [(&str, &str, Who); 44] = [
+const ROUTES: [(&str, &str, Who); 45] = [
     ("DELETE", "/customers/{id}", Customers),
     ("DELETE", "/keys/{id}", Admins),
     ("DELETE", "/orders/{id}", Customers),
     ("DELETE", "/products/{id}", Operators),
+    ("DELETE", "/users/{name}", Admins),
     ("GET", "/customers", Operators),
     ("GET", "/customers/{id}", Customers),
     ("GET", "/customers/{id}/orders", Customers),
@@ -311,6 +312,25 @@ async fn a_key_is_shown_once_even_to_who_asks_again_under_an_idempotency_key() {
     assert_eq!((&again.body["key_id"], &again.body["api_key"]), (&first.body["key_id"], &Value::Null));
     let kept = format!("{:?}", guarded.world.store.kept_answers());
     assert!(!kept.contains(shown.splitn(3, '_').nth(2).unwrap()));
+}
+
+#[tokio::test]
+async fn a_user_who_is_removed_is_nobody_from_then_on_and_whoever_takes_the_name_is_somebody_else() {
+    let guarded = Guarded::new().await;
+    let login = json!({ "username": "olga", "password": "correct horse battery" });
+    let register = json!({ "username": "Olga", "password": "correct horse battery", "role": "operator" });
+    assert_eq!(guarded.post(&guarded.admin, "/users", register.clone()).await.status, 201);
+    let token = guarded.ask(None, "POST", "/login", &login).await.body["token"].as_str().unwrap().to_owned();
+    assert_eq!(with_token(&guarded, &token, "/orders/order-2").await.status, 200);
+    let remove = async || guarded.ask(Some(&guarded.admin), "DELETE", "/users/OLGA", &Value::Null).await;
+    let removed = remove().await;
+    assert_eq!((removed.status, &removed.body["username"]), (200, &json!("olga")));
+    assert_eq!(remove().await.code(), "user_not_found");
+    assert_eq!(with_token(&guarded, &token, "/orders/order-2").await.code(), "invalid_credentials");
+    assert_eq!(guarded.ask(None, "POST", "/login", &login).await.code(), "invalid_login");
+    assert_eq!(guarded.post(&guarded.admin, "/users", register).await.status, 201);
+    assert_eq!(with_token(&guarded, &token, "/orders/order-2").await.status, 401);
+    assert_eq!(guarded.ask(None, "POST", "/login", &login).await.status, 200);
 }
 
 #[tokio::test]

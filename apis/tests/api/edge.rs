@@ -19,6 +19,7 @@ fn every_route_is_registered_once_under_the_names_of_the_design() {
         ("DELETE", "/keys/{id}"),
         ("DELETE", "/orders/{id}"),
         ("DELETE", "/products/{id}"),
+        ("DELETE", "/users/{name}"),
         ("GET", "/customers"),
         ("GET", "/customers/{id}"),
         ("GET", "/customers/{id}/orders"),

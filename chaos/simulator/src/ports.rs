@@ -392,6 +392,10 @@ impl Users for Ports {
         self.store.users(window).await
     }
 
+    async fn remove_user(&self, username: &str) -> Result<Option<UserRow>, StoreError> {
+        self.store.remove_user(username).await
+    }
+
     async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
         self.sim.call(Call::ForgetCustomer, || at_once(self.store.forget_customer(customer))).await
     }

@@ -133,6 +133,9 @@ pub trait Users: Send + Sync {
     async fn user(&self, username: &str) -> Result<Option<User>, StoreError>;
     /// Users by the time of their registration.
     async fn users(&self, window: &Window) -> Result<Page<UserRow>, StoreError>;
+    /// Takes a user away, and says who it was; `None` if there is nobody of this name. What then cannot be read any more is
+    /// said of [`Users::forget_customer`].
+    async fn remove_user(&self, username: &str) -> Result<Option<UserRow>, StoreError>;
     /// Takes away every user and every key of a customer whose adding was acknowledged, and says which. Once this answers, nothing that was
     /// overwritten or taken away before, here or in the rows, can be read from what the store keeps, by whatever means.
     async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError>;

@@ -192,6 +192,7 @@ macro_rules! access_conformance {
                 a_user_comes_back_as_it_was_added
                 users_and_keys_are_listed_by_time_and_key_page_by_page
                 a_key_is_revoked_once_and_for_all
+                a_user_who_is_removed_is_gone_and_the_name_is_free
                 a_customer_is_forgotten_with_every_user_and_key
                 the_first_secret_that_is_offered_stays
                 no_more_tries_are_given_than_there_are

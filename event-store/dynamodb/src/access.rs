@@ -78,13 +78,25 @@ impl Users for DynamoStore {
         self.all_of(USER, window, |item| json_of(item, "row")).await
     }
 
+    async fn remove_user(&self, username: &str) -> Result<Option<UserRow>, StoreError> {
+        let id = id_of(USER, username);
+        let Some(item) = self.get(&self.tables.users, key("id", &id)).await? else { return Ok(None) };
+        let row: UserRow = json_of(&item, "row")?;
+        // Whoever took the name since stays. Whoever removed the user since, perhaps a try of ours, did what is wanted.
+        self.delete_where(&id, ("created_at", text_of(&item, "created_at")?)).await?;
+        if let Some(customer) = &row.customer_id {
+            self.no_longer_of(customer, vec![id]).await?;
+        }
+        Ok(Some(row))
+    }
+
     async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
         let (table, noted) = (&self.tables.users, key("id", &id_of(OF_CUSTOMER, customer.as_str())));
-        let found = self.get(table, noted.clone()).await?.and_then(|mut item| item.remove("ids"));
+        let found = self.get(table, noted).await?.and_then(|mut item| item.remove("ids"));
         let Some(AttributeValue::Ss(ids)) = found else { return Ok(Forgotten::default()) };
         let mut forgotten = Forgotten::default();
         for id in &ids {
-            if !self.delete_of(customer, id).await? {
+            if !self.delete_where(id, ("customer_id", customer.as_str())).await? {
                 continue;
             }
             match id.split_once('#') {
@@ -93,16 +105,7 @@ impl Users for DynamoStore {
                 None => {}
             }
         }
-        // Names of people are among them. What was noted meanwhile stays.
-        let forget = self
-            .client
-            .update_item()
-            .table_name(table)
-            .set_key(Some(noted))
-            .update_expression("DELETE ids :ids")
-            .expression_attribute_values(":ids", AttributeValue::Ss(ids))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        self.call(|| forget.clone().send()).await?;
+        self.no_longer_of(customer, ids).await?;
         Ok(forgotten)
     }
 }
@@ -335,16 +338,31 @@ impl DynamoStore {
         }
     }
 
-    /// Deletes what is a customer's; says whether there was such an item. After a try whose answer was lost, perhaps
-    /// not. A name that was given to somebody else since is theirs.
-    async fn delete_of(&self, customer: &CustomerId, id: &str) -> Result<bool, StoreError> {
+    /// Forgets that a customer could act by these. Names of people are among them. What was noted meanwhile stays.
+    async fn no_longer_of(&self, customer: &CustomerId, ids: Vec<String>) -> Result<(), StoreError> {
+        let forget = self
+            .client
+            .update_item()
+            .table_name(&self.tables.users)
+            .set_key(Some(key("id", &id_of(OF_CUSTOMER, customer.as_str()))))
+            .update_expression("DELETE ids :ids")
+            .expression_attribute_values(":ids", AttributeValue::Ss(ids))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        self.call(|| forget.clone().send()).await?;
+        Ok(())
+    }
+
+    /// Deletes an item if it has this attribute; says whether there was such an item. After a try whose answer was lost,
+    /// perhaps not. A name that was given to somebody else since is theirs.
+    async fn delete_where(&self, id: &str, (name, value): (&str, &str)) -> Result<bool, StoreError> {
         let delete = self
             .client
             .delete_item()
             .table_name(&self.tables.users)
             .set_key(Some(key("id", id)))
-            .condition_expression("customer_id = :customer")
-            .expression_attribute_values(":customer", text(customer.as_str()))
+            .condition_expression("#name = :value")
+            .expression_attribute_names("#name", name)
+            .expression_attribute_values(":value", text(value))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         match self.call(|| delete.clone().send()).await {
             Ok(_) => Ok(true),

@@ -57,6 +57,18 @@ impl Users for EmbeddedStore {
         .await
     }
 
+    async fn remove_user(&self, username: &str) -> Result<Option<UserRow>, StoreError> {
+        let username = username.to_owned();
+        let write = move |transaction: &mut Transaction<'_>| {
+            let mut delete =
+                transaction.sql.prepare_cached("DELETE FROM users WHERE username = ?1 RETURNING user")?;
+            let removed = delete.query_row([&username], |row| from_json(row, 0)).optional()?;
+            transaction.scrub |= removed.is_some();
+            Ok(removed)
+        };
+        self.inner.writer.write(write).await
+    }
+
     async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
         let customer = customer.clone();
         let write = move |transaction: &mut Transaction<'_>| {

@@ -72,6 +72,24 @@ pub async fn a_key_is_revoked_once_and_for_all(access: &dyn Access) {
     assert_eq!(access.key("k-2").await, Ok(Some(key("k-2", 1))));
 }
 
+pub async fn a_user_who_is_removed_is_gone_and_the_name_is_free(access: &dyn Access) {
+    let mut ann = user("ann", 1);
+    ann.row.customer_id = Some(customer_id("cus-1"));
+    for one in [ann.clone(), user("bob", 2)] {
+        assert_eq!(access.add_user(one).await, Ok(true));
+    }
+    assert_eq!(access.remove_user("ann").await, Ok(Some(ann.row)));
+    assert_eq!(access.remove_user("ann").await, Ok(None));
+    assert_eq!(access.user("ann").await, Ok(None));
+    let place = |row: &UserRow| After { created_at: row.created_at, id: row.username.clone() };
+    let list = async |window: Window| access.users(&window).await.unwrap();
+    soon_listed("users", vec![user("bob", 2).row], &[1, 3], place, list).await;
+    // Who has the name next has nothing to do with whoever had it.
+    assert_eq!(access.add_user(user("ann", 3)).await, Ok(true));
+    assert_eq!(access.forget_customer(&customer_id("cus-1")).await, Ok(Forgotten::default()));
+    assert_eq!(access.user("ann").await, Ok(Some(user("ann", 3))));
+}
+
 pub async fn a_customer_is_forgotten_with_every_user_and_key(access: &dyn Access) {
     let of = |customer: &str| Some(customer_id(customer));
     for (n, (name, customer)) in (0..).zip([("ann", "cus-1"), ("bob", "cus-2"), ("cid", "cus-1")]) {

@@ -58,6 +58,10 @@ impl Users for MemoryStore {
         Ok(page_of(rows, window, |row| (row.created_at, row.username.clone())))
     }
 
+    async fn remove_user(&self, username: &str) -> Result<Option<UserRow>, StoreError> {
+        Ok(self.world().beside.users.remove(username).map(|user| user.row))
+    }
+
     async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
         let beside = &mut self.world().beside;
         let users = beside.users.extract_if(.., |_, user| user.row.customer_id.as_ref() == Some(customer));
