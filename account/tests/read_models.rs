@@ -39,6 +39,7 @@ impl World {
                 priority: Priority::Standard,
                 correlation_id: "one".into(),
                 causation_id: None,
+                request_seed: None,
                 traceparent: None,
             };
             let event = Event::CustomerRegistered(CustomerRegistered { customer_id });

@@ -151,6 +151,8 @@ async fn repeated(
         Some(row) if row.erased && is_own => Ok(row),
         Some(row) if row.erased => Err(erased()),
         Some(row) if row.personal == personal => Ok(row),
+        // Who said nothing of them is not contradicted by whoever did.
+        Some(row) if is_own && personal == Personal::default() => Ok(row),
         Some(row) if row.personal != Personal::default() => {
             let detail =
                 "this customer_id is registered with another name, email or address; choose another one";

@@ -8,7 +8,7 @@ use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use event_store::{Claim, Claimed, KeptAnswer};
+use event_store::{Claim, Claimed, Held, KeptAnswer};
 use events::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -113,14 +113,10 @@ impl Once {
                 caller.seed = Some(seed);
                 parts.extensions.insert(caller.clone());
                 let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-                Ok(self.keep(api, until, response).await)
+                self.keep(api, Held { seed, until }, response).await
             }
             Claimed::Done(answer) => again(answer, caller),
-            Claimed::Running => {
-                let detail =
-                    "the first request with this Idempotency-Key is still being carried out; ask again";
-                Err(Problem::conflict("request_in_progress", detail).retry_after(1))
-            }
+            Claimed::Running => Err(running()),
             Claimed::OfAnother => {
                 let detail =
                     "this Idempotency-Key was used for a request with other content; choose another one";
@@ -131,8 +127,9 @@ impl Once {
 
     /// Keeps an answer that decided something. What was refused before anything was decided, or could not be decided
     /// now, may be asked again. Whatever goes wrong here, the answer is what it is: asked again, the request makes the
-    /// same ids, and so finds what it did.
-    async fn keep(&self, api: &Api, until: Timestamp, response: Response) -> Response {
+    /// same ids, and so finds what it did. Only a refusal by whoever was so slow that another took the request over is
+    /// worth nothing: the other may have done it.
+    async fn keep(&self, api: &Api, held: Held, response: Response) -> Result<Response, Problem> {
         let (parts, body) = response.into_parts();
         let body = match to_bytes(body, usize::MAX).await {
             Ok(body) => body,
@@ -150,15 +147,24 @@ impl Once {
                 headers: HEADERS.iter().filter_map(header).collect(),
                 body: String::from_utf8_lossy(shown).into_owned(),
             };
-            api.kept.keep(&self.key, until, answer).await
+            api.kept.keep(&self.key, held, answer).await
         } else {
-            api.kept.give_up(&self.key, until).await
+            api.kept.give_up(&self.key, held).await
         };
-        if let Err(error) = kept {
-            tracing::warn!(%error, "failed to keep the answer to a request with an Idempotency-Key");
+        match kept {
+            Ok(false) if parts.status.is_client_error() => return Err(running()),
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "failed to keep the answer to a request with an Idempotency-Key");
+            }
         }
-        Response::from_parts(parts, Body::from(body))
+        Ok(Response::from_parts(parts, Body::from(body)))
     }
+}
+
+fn running() -> Problem {
+    let detail = "the first request with this Idempotency-Key is still being carried out; ask again";
+    Problem::conflict("request_in_progress", detail).retry_after(1)
 }
 
 /// Whether an answer of this status decided what was asked: it was done, or what is there does not allow it.

@@ -91,6 +91,7 @@ impl Caller {
             priority,
             correlation_id: self.request_id.clone(),
             causation_id: None,
+            request_seed: self.seed,
             traceparent: Some(self.traceparent.clone()),
         }
     }

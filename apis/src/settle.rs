@@ -34,13 +34,8 @@ impl Api {
     }
 
     /// Appends an item of the log.
-    pub(crate) async fn append(
-        &self,
-        mut item: RecordedEvent,
-        caller: &Caller,
-    ) -> Result<Settled, StoreError> {
+    pub(crate) async fn append(&self, item: RecordedEvent, caller: &Caller) -> Result<Settled, StoreError> {
         let id = item.event_id;
-        item.request_seed = caller.seed;
         match self.log.append(item).await? {
             // A store that repeats a write whose answer was lost finds our own event in the slot.
             Appended::Taken(stored) if stored.event_id != id => {

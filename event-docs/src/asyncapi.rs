@@ -106,7 +106,7 @@ fn spellings(event: &Known) -> Vec<Spelling<'_>> {
         let RecordedEvent { pk, sk, event_id, occurred_at, priority, correlation_id, traceparent, .. } =
             event.item.clone();
         let stamp = Stamp { event_id, occurred_at, producer: events::recorded::RAW_PRODUCER.into() };
-        let causes = Causes { priority, correlation_id, causation_id: None, traceparent };
+        let causes = Causes { priority, correlation_id, causation_id: None, traceparent, request_seed: None };
         let item = RecordedEvent::raw((&pk, &sk), (older.name, 1, &older.payload), Vec::new(), stamp, causes);
         Spelling { event, name: older.name, item, schema: None }
     });

@@ -70,6 +70,7 @@ pub fn item(event: Event, number: i64, producer: &str) -> RecordedEvent {
         priority: Priority::Standard,
         correlation_id: "6c84fb90-12c4-11e1-840d-7b25c5ee775a".into(),
         causation_id: None,
+        request_seed: None,
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
     };
     RecordedEvent::new(event, Vec::new(), stamp, causes)

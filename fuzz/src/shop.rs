@@ -37,6 +37,7 @@ pub fn stamped(n: usize) -> (Stamp, Causes) {
         priority: Priority::Standard,
         correlation_id: "fuzz".into(),
         causation_id: None,
+        request_seed: None,
         traceparent: None,
     };
     (stamp, causes)

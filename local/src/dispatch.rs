@@ -144,6 +144,7 @@ pub(crate) mod tests {
             priority: events::Priority::Standard,
             correlation_id: "one".into(),
             causation_id: None,
+            request_seed: None,
             traceparent: None,
         };
         let stamp = SystemStamper::new("a test").stamp(None);

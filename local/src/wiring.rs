@@ -206,7 +206,13 @@ fn is_attribute(path: &str) -> bool {
 pub(crate) fn probe(name: &str, lane: Priority) -> RecordedEvent {
     let stamp =
         Stamp { event_id: Ulid::default(), occurred_at: Timestamp::from_millis(0), producer: "".into() };
-    let causes = Causes { priority: lane, correlation_id: "".into(), causation_id: None, traceparent: None };
+    let causes = Causes {
+        priority: lane,
+        correlation_id: "".into(),
+        causation_id: None,
+        traceparent: None,
+        request_seed: None,
+    };
     RecordedEvent::raw(("", ""), (name, 1, "{}"), Vec::new(), stamp, causes)
 }
 

@@ -14,6 +14,7 @@ fn given(name: &str, pk: &str, sk: &str, data: &str) -> events::RecordedEvent {
         priority: events::Priority::Standard,
         correlation_id: "one".into(),
         causation_id: None,
+        request_seed: None,
         traceparent: None,
     };
     events::RecordedEvent::raw((pk, sk), (name, 1, data), Vec::new(), stamp, causes)

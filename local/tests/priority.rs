@@ -16,7 +16,13 @@ const END: &str = "InventoryCommitted";
 
 fn given(name: &str, pk: &str, sk: &str, data: &str, priority: Priority) -> RecordedEvent {
     let stamp = SystemStamper::new("a test").stamp(None);
-    let causes = Causes { priority, correlation_id: "one".into(), causation_id: None, traceparent: None };
+    let causes = Causes {
+        priority,
+        correlation_id: "one".into(),
+        causation_id: None,
+        traceparent: None,
+        request_seed: None,
+    };
     RecordedEvent::raw((pk, sk), (name, 1, data), Vec::new(), stamp, causes)
 }
 

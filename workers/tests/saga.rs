@@ -111,6 +111,7 @@ fn recorded(events: &[Event]) -> Vec<Arc<RecordedEvent>> {
             priority: Priority::Standard,
             correlation_id: "one".into(),
             causation_id: None,
+            request_seed: None,
             traceparent: None,
         };
         Arc::new(RecordedEvent::new(event.clone(), Vec::new(), stamp, causes))
@@ -168,6 +169,7 @@ async fn world_of(number: usize, history: &[Event]) -> (Arc<MemoryStore>, Worker
         priority: Priority::Standard,
         correlation_id: "one".into(),
         causation_id: None,
+        request_seed: None,
         traceparent: None,
     };
     if number.is_multiple_of(2) {

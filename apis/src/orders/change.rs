@@ -213,7 +213,7 @@ async fn become_so(
         if let Some(placed) = facts.placed.what() {
             caller.sees(&placed.customer_id, unknown::<OrderId>)?;
         }
-        let wish = wanted.event(id);
+        // What was stored is done, also where somebody forged since what it counts less than.
         let is_done = caller.has_appended(stream.iter().map(|item| &**item));
         let verdict = if is_done { Ok(Verdict::Stands) } else { decide(&facts, wanted) };
         // Of a repeat whose first answer was lost, the version has changed by what it asks for.
@@ -226,7 +226,7 @@ async fn become_so(
         verdict?;
         let priority = facts.placed.by().map_or(Priority::Standard, |placed| placed.priority);
         let latest = stream.iter().map(|item| item.event_id).max();
-        match api.settle(wish, latest, caller, priority).await? {
+        match api.settle(wanted.event(id), latest, caller, priority).await? {
             Settled::Now(stored) => {
                 let event_id = stored.event_id;
                 stream.push(stored);
@@ -238,6 +238,7 @@ async fn become_so(
                 show(api, &stream).await;
                 return Ok(answer(row(&stream)?, id));
             }
+            // Its own of before is found when the stream is read again.
             Settled::Again(stored) | Settled::Before(stored) => lost_to = Some(stored),
         }
     }

@@ -67,8 +67,13 @@ pub(crate) async fn place(
     };
     match settled {
         Settled::Now(placed) if wait == Wait(0) => created(&order_id, &placed, None),
-        Settled::Now(placed) | Settled::Again(placed) => {
+        Settled::Now(placed) => {
             let later = api.settled(&order_id, wait).await.ok().flatten();
+            created(&order_id, &placed, later).map(|answer| answer.waited(wait))
+        }
+        // What has become of it since is shown, and what is shown is kept.
+        Settled::Again(placed) => {
+            let later = api.settled(&order_id, wait).await?;
             created(&order_id, &placed, later).map(|answer| answer.waited(wait))
         }
         Settled::Before(stored) => stands(&api, &asked, &order_id, &stored, wait).await,

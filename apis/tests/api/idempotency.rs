@@ -1,5 +1,8 @@
 //! `Idempotency-Key`: a request that comes again is carried out once, and gets the answer that it got.
 
+use std::sync::Arc;
+
+use apis::Environment;
 use axum::body::Body;
 use axum::http::Request;
 use event_store::{Claim, Claimed, Idempotency};
@@ -7,7 +10,7 @@ use events::{Timestamp, Ulid};
 use serde_json::{Value, json};
 
 use crate::world::Step::{Paid, Reserved};
-use crate::world::{Reply, World};
+use crate::world::{Log, Reply, World};
 
 async fn under(world: &World, key: &str, method: &str, path: &str, body: &Value) -> Reply {
     let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
@@ -101,6 +104,33 @@ async fn lose_the_answer_of(world: &World, seed: Ulid) {
     world.store.forget_kept_answers();
     let claim = Claim { until: dead, seed, ..kept.claim.clone() };
     assert_eq!(world.store.claim(key, claim, dead).await, Ok(Claimed::Mine(seed)));
+}
+
+#[tokio::test]
+async fn a_refusal_by_whoever_was_so_slow_that_another_took_the_request_over_is_none() {
+    let world = World::open().await;
+    world.place("ord-1").await;
+    let slow = World::over(world.store.clone(), Environment::Dev, |store| Arc::new(Log::Slow(store)));
+    let ship = json!({ "status": "SHIPPED" });
+    let late = under(&slow, "k1", "PATCH", "/orders/ord-1", &ship).await;
+    assert_eq!((late.status, late.code(), late.header("retry-after")), (409, "request_in_progress", "1"));
+    // What was done is done, however slowly.
+    assert_eq!(under(&slow, "k2", "DELETE", "/orders/ord-1", &Value::Null).await.status, 200);
+    let again = under(&world, "k2", "DELETE", "/orders/ord-1", &Value::Null).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (200, "true"));
+}
+
+#[tokio::test]
+async fn a_registration_that_said_nothing_of_the_person_stands_though_somebody_else_told_of_them() {
+    let world = World::open().await;
+    let nobody = json!({ "customer_id": "cust-7" });
+    assert_eq!(under(&world, "k1", "POST", "/customers", &nobody).await.status, 201);
+    lose_the_answer(&world).await;
+    let bea = json!({ "customer_id": "cust-7", "name": "Bea" });
+    assert_eq!(world.post("/customers", bea).await.status, 200);
+    assert_eq!(under(&world, "k1", "POST", "/customers", &nobody).await.status, 201);
+    assert_eq!(under(&world, "k2", "POST", "/customers", &nobody).await.code(), "customer_exists");
+    assert_eq!(world.get("/customers/cust-7").await.body["name"], "Bea");
 }
 
 #[tokio::test]

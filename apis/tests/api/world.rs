@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use event_store::memory::MemoryStore;
-use event_store::{Appended, EventLog, LogScan, OrderViews, Stamper, StoreError};
+use event_store::{Appended, Claim, EventLog, Idempotency, Kept, LogScan, OrderViews, Stamper, StoreError};
 use events::*;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -86,17 +86,22 @@ impl Pause for Clockless {
     }
 }
 
-/// A log that lets a rival append first, once; or that is not there at all.
+/// A log that lets a rival append first, once; whose reads take so long that somebody else takes every request over; or
+/// that is not there at all.
 pub enum Log {
     Racing(Arc<MemoryStore>, Mutex<Vec<RecordedEvent>>),
+    Slow(Arc<MemoryStore>),
     Down,
 }
 
 #[async_trait]
 impl EventLog for Log {
     async fn append(&self, event: RecordedEvent) -> Result<Appended, StoreError> {
-        let Log::Racing(store, rivals) = self else { return Err(down()) };
-        let rival = rivals.lock().unwrap().pop();
+        let (store, rival) = match self {
+            Log::Racing(store, rivals) => (store, rivals.lock().unwrap().pop()),
+            Log::Slow(store) => (store, None),
+            Log::Down => return Err(down()),
+        };
         if let Some(rival) = rival {
             store.append(rival).await?;
         }
@@ -104,12 +109,22 @@ impl EventLog for Log {
     }
 
     async fn read_stream(&self, pk: &str) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
-        let Log::Racing(store, _) = self else { return Err(down()) };
-        store.read_stream(pk).await
+        match self {
+            Log::Racing(store, _) => store.read_stream(pk).await,
+            Log::Slow(store) => {
+                for (key, Kept { claim, .. }) in store.kept_answers() {
+                    let over = claim.until;
+                    let until = Timestamp::from_millis(over.millis() + 60_000);
+                    store.claim(&key, Claim { until, ..claim }, over).await?;
+                }
+                store.read_stream(pk).await
+            }
+            Log::Down => Err(down()),
+        }
     }
 
     async fn read_slot(&self, pk: &str, sk: &str) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
-        let Log::Racing(store, _) = self else { return Err(down()) };
+        let (Log::Racing(store, _) | Log::Slow(store)) = self else { return Err(down()) };
         store.read_slot(pk, sk).await
     }
 }
@@ -260,6 +275,7 @@ impl World {
             priority: Priority::Standard,
             correlation_id: "rival".into(),
             causation_id: None,
+            request_seed: None,
             traceparent: None,
         };
         RecordedEvent::new(event, Vec::new(), self.clock.stamp(None), causes)
@@ -277,6 +293,7 @@ impl World {
             priority: Priority::Standard,
             correlation_id: "worker".into(),
             causation_id: stream.last().map(|last| last.event_id),
+            request_seed: None,
             traceparent: None,
         };
         let item = RecordedEvent::new(event, counters, stamp, causes);

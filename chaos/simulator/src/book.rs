@@ -53,6 +53,9 @@ struct Door {
 /// So long something revoked may still open doors.
 const STILL_OPEN: Micros = auth::CACHED as Micros * 1_000;
 
+/// So long a request is whoever's who carries it out, by their clock, in milliseconds: as `apis/src/idempotency.rs` has it.
+const LEASE_MS: i64 = 60_000;
+
 /// How often a client asks that hears in peace that its request is still being carried out: for an hour and more, while
 /// whoever died over it had it for a minute, by clocks that may be twenty minutes apart.
 const PATIENCE_IN_PEACE: u32 = 400;
@@ -72,8 +75,8 @@ enum Admission {
 struct UnderKey {
     /// What was sent: headers and bodies.
     contents: Vec<String>,
-    /// The events that were appended.
-    appended: usize,
+    /// When its events were appended.
+    appended: Vec<Micros>,
     /// The order that a 2xx named.
     order_id: Option<OrderId>,
     /// The answer that was given again: its status, and its body, or the code of a refusal.
@@ -205,8 +208,8 @@ impl Book {
         let number = asked.and_then(|(number, _)| number.parse::<usize>().ok());
         let Some(key) = number.and_then(|number| self.entries.get(number)?.under()) else { return };
         let under = self.keys.entry(key.clone()).or_default();
-        under.appended += 1;
-        if under.appended > 1 {
+        under.appended.push(self.sim.now());
+        if under.appended.len() > 1 {
             let detail = format!("under {} a second event was appended: {event:?}", key.1);
             self.found.push(Violation { invariant: Invariant::Repeated, detail });
         }
@@ -223,6 +226,10 @@ impl Book {
             let body = String::from_utf8_lossy(&answer.body).into_owned();
             let told = (answer.status, if is_refused { code_of(answer) } else { body });
             let known = under.replayed.get_or_insert_with(|| told.clone());
+            // Of two whose clocks differ, one may refuse what the other is doing; once it is done, that is the answer.
+            if known.0 >= 400 && !is_refused && self.sim.core().swarm.skew_ms >= LEASE_MS / 2 {
+                known.clone_from(&told);
+            }
             if *known != told {
                 let detail =
                     format!("under {} the answer {known:?} was given again, and {told:?} was", key.1);
@@ -333,11 +340,13 @@ impl Book {
                     let others = self.keys.get(key).is_some_and(|under| under.contents.len() > 1);
                     return unless(others, Invariant::Repeated, "and nothing else was sent under its key");
                 }
-                // What was done is not refused. Who somebody is, is not in the log: another may have told it before whoever
-                // registered them came back.
-                _ if status >= 400 && self.has_appended(entry) => {
-                    let personal = matches!(entry.ask.wants, Wants::Register { personal: true, .. });
-                    return unless(personal, Invariant::Refused, "and it was done");
+                // Who somebody is, is not in the log: another may have told it before whoever registered them came back.
+                "customer_exists" => {}
+                // What was done before it was asked is not refused. A refusal that is given again may have been decided
+                // before it was done, by one of two whose clocks differ.
+                _ if status >= 400 && self.had_appended(entry) => {
+                    let is_sure = !answer.replayed || self.sim.core().swarm.skew_ms < LEASE_MS / 2;
+                    return unless(!is_sure, Invariant::Refused, "and it was done");
                 }
                 // What was refused before may be allowed by now, and stays refused.
                 _ if answer.replayed && status >= 400 => return None,
@@ -360,6 +369,9 @@ impl Book {
                         Invariant::Acknowledged,
                         "and is not in the log",
                     ),
+                    200 if self.has_appended(entry) => {
+                        unless(false, Invariant::Repeated, "as if it were new to whoever asked")
+                    }
                     200 => unless(same, Invariant::Acknowledged, "and something else stands there"),
                     409 => unless(
                         stored.is_some() && !same,
@@ -386,7 +398,8 @@ impl Book {
             Wants::Change { order_id, into } => match status {
                 200 | 202 => {
                     // What is stored counts, unless somebody forges an event of the same decision in the meantime.
-                    let is_stored = !own.is_empty() && self.is_by_hand(order_id);
+                    let is_stored =
+                        (!own.is_empty() || self.has_appended(entry)) && self.is_by_hand(order_id);
                     let holds = is_stored || self.is_so(order_id, *into);
                     unless(holds, Invariant::Acknowledged, "and the log says no")
                 }
@@ -426,11 +439,16 @@ impl Book {
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
-            Wants::Register { customer_id, personal } => {
+            Wants::Register { customer_id, .. } => {
                 let id = events::CustomerId::recorded(customer_id).ok()?;
-                let there = self.slot(StreamKey::Customer(id), Slot::CustomerRegistered).is_some();
-                // Somebody else may have told otherwise of the same person.
-                let is_usual = matches!(status, 200 | 201) || (status == 409 && *personal);
+                let stream = StreamKey::Customer(id);
+                let there = self.slot(stream.clone(), Slot::CustomerRegistered).is_some();
+                let is_usual = match &*code_of(answer) {
+                    // Somebody else may have told otherwise of the same person.
+                    "customer_exists" => true,
+                    "customer_erased" => self.slot(stream, Slot::CustomerErased).is_some(),
+                    _ => matches!(status, 200 | 201),
+                };
                 unless(is_usual && there, Invariant::Acknowledged, "and is not in the log")
             }
             Wants::Erase { customer_id } => {
@@ -521,7 +539,13 @@ impl Book {
 
     /// Whether a request appended something, this time or another that it came under its key.
     fn has_appended(&self, entry: &Entry) -> bool {
-        entry.under().and_then(|key| self.keys.get(&key)).is_some_and(|under| under.appended > 0)
+        entry.under().and_then(|key| self.keys.get(&key)).is_some_and(|under| !under.appended.is_empty())
+    }
+
+    /// Whether it had done so before it was sent the last time.
+    fn had_appended(&self, entry: &Entry) -> bool {
+        let under = entry.under().and_then(|key| self.keys.get(&key));
+        under.is_some_and(|under| under.appended.iter().any(|at| *at < entry.sent_at))
     }
 
     /// Whether what a request is about is in the log.

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use event_store::memory::MemoryStore;
 use event_store::{
     Allowance, Appended, CatalogViews, ChangeFeed, Claim, Claimed, Copy, CustomerRow, DeliveryRow, EventLog,
-    Forgotten, Idempotency, IntentStore, KeptAnswer, Key, KeyRow, Keys, LedgerEntry, LogScan, OrderQuery,
-    OrderRow, OrderRows, OrderViews, Page, PaymentRow, Personal, Position, ProductRow, Progress, ScanPage,
-    Secrets, Segment, ShadowViews, StockRow, StockViews, StoreError, Tries, User, UserRow, Users, Versioned,
-    View, ViewRow, Window,
+    Forgotten, Held, Idempotency, IntentStore, KeptAnswer, Key, KeyRow, Keys, LedgerEntry, LogScan,
+    OrderQuery, OrderRow, OrderRows, OrderViews, Page, PaymentRow, Personal, Position, ProductRow, Progress,
+    ScanPage, Secrets, Segment, ShadowViews, StockRow, StockViews, StoreError, Tries, User, UserRow, Users,
+    Versioned, View, ViewRow, Window,
 };
 use events::{Causes, CustomerId, OrderId, Priority, ProductId, RecordedEvent, Sku, Slot, Stamp, Timestamp};
 use futures_util::FutureExt;
@@ -68,12 +68,11 @@ fn as_the_next_version_writes(event: RecordedEvent) -> RecordedEvent {
         priority: event.priority,
         correlation_id: event.correlation_id.clone(),
         causation_id: event.causation_id,
+        request_seed: event.request_seed,
         traceparent: event.traceparent.clone(),
     };
     let said = (&**event_name, schema_version + 1, &*data);
-    let mut next = RecordedEvent::raw((pk, sk), said, counters.clone(), stamp, causes);
-    next.request_seed = event.request_seed;
-    next
+    RecordedEvent::raw((pk, sk), said, counters.clone(), stamp, causes)
 }
 
 #[async_trait]
@@ -369,12 +368,12 @@ impl Idempotency for Ports {
             .await
     }
 
-    async fn keep(&self, key: &str, until: Timestamp, answer: KeptAnswer) -> Result<(), StoreError> {
-        self.sim.call(Call::KeepAnswer, || at_once(self.store.keep(key, until, answer))).await
+    async fn keep(&self, key: &str, held: Held, answer: KeptAnswer) -> Result<bool, StoreError> {
+        self.sim.call(Call::KeepAnswer, || at_once(self.store.keep(key, held, answer))).await
     }
 
-    async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
-        self.sim.call(Call::GiveUp, || at_once(self.store.give_up(key, until))).await
+    async fn give_up(&self, key: &str, held: Held) -> Result<bool, StoreError> {
+        self.sim.call(Call::GiveUp, || at_once(self.store.give_up(key, held))).await
     }
 }
 

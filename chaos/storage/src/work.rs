@@ -62,6 +62,7 @@ impl Work {
             priority: Priority::Standard,
             correlation_id: format!("request-{}", self.clock).into(),
             causation_id: because_of,
+            request_seed: None,
             traceparent: None,
         };
         Write::Event(Arc::new(RecordedEvent::new(event, counters, stamp, causes)))

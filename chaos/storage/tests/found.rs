@@ -21,6 +21,7 @@ fn noted(n: u64) -> RecordedEvent {
         priority: Priority::Standard,
         correlation_id: "one".into(),
         causation_id: None,
+        request_seed: None,
         traceparent: None,
     };
     let data = format!("{{\"text\":\"{}\"}}", "x".repeat(3_000));

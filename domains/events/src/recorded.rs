@@ -45,7 +45,7 @@ pub struct RecordedEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Arc<str>>,
     /// What a request with an `Idempotency-Key` made its ids from when it appended this, the same however often it comes:
-    /// by that it knows what it did. Absent where no request appended it, or one without a key.
+    /// by that it knows what it did. Absent where no request appended it, or one without a key, and in what the pipe sends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::UlidText>"))]
     pub request_seed: Option<Ulid>,
@@ -62,6 +62,8 @@ pub struct Causes {
     pub correlation_id: Arc<str>,
     /// The event because of which this one is appended.
     pub causation_id: Option<Ulid>,
+    /// What the request made its ids from, if it had an `Idempotency-Key`.
+    pub request_seed: Option<Ulid>,
     /// The W3C trace context.
     pub traceparent: Option<Arc<str>>,
 }
@@ -115,7 +117,7 @@ impl RecordedEvent {
             correlation_id: causes.correlation_id,
             causation_id: causes.causation_id,
             traceparent: causes.traceparent,
-            request_seed: None,
+            request_seed: causes.request_seed,
             read: OnceLock::new(),
         }
     }
@@ -151,6 +153,7 @@ impl RecordedEvent {
             priority: self.priority,
             correlation_id: self.correlation_id.clone(),
             causation_id: Some(self.event_id),
+            request_seed: None,
             traceparent: self.traceparent.clone(),
         }
     }

@@ -238,6 +238,7 @@ fn an_item_is_read_back_as_it_was_written_with_every_attribute_and_with_none_tha
         priority: Priority::Express,
         correlation_id: "request-1".into(),
         causation_id: Some(Ulid(6)),
+        request_seed: Some(Ulid(5)),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
     };
     let counters = vec![StockDelta::reserve(&sku("sku-a"), units(2))];

@@ -58,10 +58,11 @@ fn what_is_appended_because_of_an_item_inherits_its_request_its_lane_and_its_tra
         priority: Priority::Express,
         correlation_id: "request-1".into(),
         causation_id: Some(Ulid(6)),
+        request_seed: Some(Ulid(5)),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into()),
     };
     let item = RecordedEvent::new(event(EventName::OrderPlaced), Vec::new(), stamp(7), causes.clone());
-    assert_eq!(item.causes_next(), Causes { causation_id: Some(Ulid(7)), ..causes });
+    assert_eq!(item.causes_next(), Causes { causation_id: Some(Ulid(7)), request_seed: None, ..causes });
 }
 
 #[test]

@@ -176,6 +176,7 @@ macro_rules! conformance {
                 what_somebody_died_over_is_carried_out_by_another_with_the_same_seed
                 what_is_given_up_may_be_tried_again_at_once_with_the_same_seed
                 what_is_over_is_forgotten
+                what_was_done_is_kept_whoever_has_the_request_by_now_and_over_a_refusal
             }
         }
     };

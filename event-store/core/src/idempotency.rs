@@ -52,10 +52,21 @@ pub enum Claimed {
 pub trait Idempotency: Send + Sync {
     /// Claims a key at a moment.
     async fn claim(&self, key: &str, claim: Claim, now: Timestamp) -> Result<Claimed, StoreError>;
-    /// Keeps the answer of a request that this caller claimed with this end.
-    async fn keep(&self, key: &str, until: Timestamp, answer: KeptAnswer) -> Result<(), StoreError>;
-    /// Gives up what this caller claimed with this end, so that it may be tried again at once, with the same seed.
-    async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError>;
+    /// Keeps the answer of a request that this caller claimed with this end, and says whether it did: where somebody has
+    /// taken the request over since, only what was done is kept, see [`Kept::answered`].
+    async fn keep(&self, key: &str, held: Held, answer: KeptAnswer) -> Result<bool, StoreError>;
+    /// Gives up what this caller claimed with this end, so that it may be tried again at once, with the same seed. Says
+    /// whether it was theirs to give up.
+    async fn give_up(&self, key: &str, held: Held) -> Result<bool, StoreError>;
+}
+
+/// What somebody knows of the claim that made a request theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The seed that they were given.
+    pub seed: Ulid,
+    /// Until when it is theirs.
+    pub until: Timestamp,
 }
 
 /// What is stored under a key.
@@ -69,9 +80,29 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Whether it is claimed, not finished, and its claim is the one with this end.
-    pub fn is_held(&self, until: Timestamp) -> bool {
-        self.answer.is_none() && self.claim.until == until
+    /// Whether it is claimed, not finished, and its claim is this one.
+    fn is_held(&self, held: Held) -> bool {
+        self.answer.is_none() && (self.claim.seed, self.claim.until) == (held.seed, held.until)
+    }
+
+    /// What is stored once whoever held a claim has an answer; `None` where the request is somebody else's by now. What
+    /// was done is kept whoever has the claim, also over a refusal: where clocks differ two may carry a request out
+    /// beside each other, and one of them find that it cannot be done because the other did it.
+    pub fn answered(stored: Option<Kept>, held: Held, answer: KeptAnswer) -> Option<Kept> {
+        let stored = stored.filter(|stored| stored.claim.seed == held.seed)?;
+        let is_done = |answer: &KeptAnswer| (200..300).contains(&answer.status);
+        let over = match &stored.answer {
+            // A write whose answer was lost is written again.
+            Some(kept) => *kept == answer || (is_done(&answer) && !is_done(kept)),
+            None => stored.is_held(held) || is_done(&answer),
+        };
+        over.then(|| Kept { answer: Some(answer), ..stored })
+    }
+
+    /// What is stored once whoever held a claim gives it up; `None` where it is somebody else's by now.
+    pub fn given_up(stored: Option<Kept>, held: Held) -> Option<Kept> {
+        let stored = stored.filter(|stored| stored.is_held(held))?;
+        Some(Kept { claim: Claim { until: Timestamp::from_millis(0), ..stored.claim }, ..stored })
     }
 
     /// What a claim finds at a moment, and what is stored from then on, if that is something else: the rules that

@@ -20,7 +20,7 @@ pub mod memory;
 
 pub use access::{Allowance, Forgotten, Key, KeyRow, Keys, Role, Secrets, Tries, Try, User, UserRow, Users};
 pub use beside::{Beside, StoredText};
-pub use idempotency::{Claim, Claimed, Idempotency, Kept, KeptAnswer};
+pub use idempotency::{Claim, Claimed, Held, Idempotency, Kept, KeptAnswer};
 pub use intents::{IntentStore, Versioned};
 pub use log::{Appended, ChangeFeed, EventLog, LogScan, Position, ScanPage, Segment, StoreError, check};
 pub use rows::{

@@ -97,6 +97,7 @@ fn event(n: usize, append: &Append) -> RecordedEvent {
             priority: Priority::Standard,
             correlation_id: "request-1".into(),
             causation_id: None,
+            request_seed: None,
             traceparent: None,
         },
     )

@@ -13,8 +13,8 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update,
 };
 use event_store::{
-    After, Allowance, Claim, Claimed, Forgotten, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page,
-    Secrets, StoreError, Tries, Try, User, UserRow, Users, Window,
+    After, Allowance, Claim, Claimed, Forgotten, Held, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys,
+    Page, Secrets, StoreError, Tries, Try, User, UserRow, Users, Window,
 };
 use events::{CustomerId, Timestamp};
 use serde::Serialize;
@@ -227,21 +227,18 @@ impl Idempotency for DynamoStore {
         .await
     }
 
-    async fn keep(&self, key: &str, until: Timestamp, answer: KeptAnswer) -> Result<(), StoreError> {
-        self.change(&id_of("ANSWER", key), |kept: Option<Kept>| {
-            let held = kept.filter(|kept| kept.is_held(until));
-            ((), held.map(|held| with_end(Kept { answer: Some(answer.clone()), ..held })))
+    async fn keep(&self, key: &str, held: Held, answer: KeptAnswer) -> Result<bool, StoreError> {
+        self.change(&id_of("ANSWER", key), |stored: Option<Kept>| {
+            let kept = Kept::answered(stored, held, answer.clone());
+            (kept.is_some(), kept.map(with_end))
         })
         .await
     }
 
-    async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
-        self.change(&id_of("ANSWER", key), |kept: Option<Kept>| {
-            let held = kept.filter(|kept| kept.is_held(until)).map(|mut held| {
-                held.claim.until = Timestamp::from_millis(0);
-                with_end(held)
-            });
-            ((), held)
+    async fn give_up(&self, key: &str, held: Held) -> Result<bool, StoreError> {
+        self.change(&id_of("ANSWER", key), |stored: Option<Kept>| {
+            let given_up = Kept::given_up(stored, held);
+            (given_up.is_some(), given_up.map(with_end))
         })
         .await
     }

@@ -65,19 +65,18 @@ fn read(item: &Item) -> Result<RecordedEvent, StoreError> {
         priority: priority_of(text_of(item, "priority")?)?,
         correlation_id: text_or_empty(item, "correlation_id").into(),
         causation_id: optional("causation_id")?,
+        request_seed: optional("request_seed")?,
         traceparent: (!["", NO_TRACE].contains(&traceparent)).then(|| Arc::from(traceparent)),
     };
     let counters: Vec<StockDelta> =
         if item.contains_key("counters") { json_of(item, "counters")? } else { Vec::new() };
-    let mut event = RecordedEvent::raw(
+    Ok(RecordedEvent::raw(
         (text_of(item, "pk")?, text_of(item, "sk")?),
         (text_or_empty(item, "event_name"), number_of(item, "schema_version")?, text_or_empty(item, "data")),
         counters,
         stamp,
         causes,
-    );
-    event.request_seed = optional("request_seed")?;
-    Ok(event)
+    ))
 }
 
 fn priority_of(text: &str) -> Result<Priority, StoreError> {

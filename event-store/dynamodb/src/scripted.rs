@@ -146,6 +146,7 @@ pub(crate) fn noted() -> RecordedEvent {
         priority: Priority::Standard,
         correlation_id: "request-1".into(),
         causation_id: None,
+        request_seed: None,
         traceparent: None,
     };
     RecordedEvent::raw(("PK", "SK"), ("Noted", 1, "{}"), Vec::new(), stamp, causes)

@@ -65,6 +65,7 @@ fn causes() -> Causes {
         priority: Priority::Standard,
         correlation_id: "request-1".into(),
         causation_id: None,
+        request_seed: None,
         traceparent: None,
     }
 }

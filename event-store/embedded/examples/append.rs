@@ -51,6 +51,7 @@ fn event(n: u64) -> RecordedEvent {
         priority: Priority::Standard,
         correlation_id: "01JD0000000000000000000000".into(),
         causation_id: Some(Ulid::from_parts(n, 1)),
+        request_seed: None,
         traceparent: None,
     };
     let keys =

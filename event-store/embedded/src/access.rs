@@ -1,8 +1,8 @@
 //! Users, keys, secrets and tries; and answers that were given already. None of it is in the log.
 
 use ::event_store::{
-    Allowance, Claim, Claimed, Forgotten, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page, Secrets,
-    StoreError, Tries, Try, User, UserRow, Users, Window,
+    Allowance, Claim, Claimed, Forgotten, Held, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page,
+    Secrets, StoreError, Tries, Try, User, UserRow, Users, Window,
 };
 use async_trait::async_trait;
 use events::{CustomerId, Timestamp};
@@ -238,27 +238,26 @@ impl Idempotency for EmbeddedStore {
         self.inner.writer.write(write).await
     }
 
-    async fn keep(&self, key: &str, until: Timestamp, answer: KeptAnswer) -> Result<(), StoreError> {
-        let key = key.to_owned();
-        let write = move |transaction: &mut Transaction<'_>| match kept(transaction, &key)?
-            .filter(|kept| kept.is_held(until))
-        {
-            Some(held) => keep(transaction, &key, &Kept { answer: Some(answer), ..held }),
-            None => Ok(()),
-        };
-        self.inner.writer.write(write).await
+    async fn keep(&self, key: &str, held: Held, answer: KeptAnswer) -> Result<bool, StoreError> {
+        self.keep_as(key, move |stored| Kept::answered(stored, held, answer.clone())).await
     }
 
-    async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
+    async fn give_up(&self, key: &str, held: Held) -> Result<bool, StoreError> {
+        self.keep_as(key, move |stored| Kept::given_up(stored, held)).await
+    }
+}
+
+impl EmbeddedStore {
+    /// Changes what is stored under a key; says whether that was to be changed.
+    async fn keep_as(
+        &self,
+        key: &str,
+        change: impl Fn(Option<Kept>) -> Option<Kept> + Send + 'static,
+    ) -> Result<bool, StoreError> {
         let key = key.to_owned();
-        let write = move |transaction: &mut Transaction<'_>| match kept(transaction, &key)?
-            .filter(|kept| kept.is_held(until))
-        {
-            Some(mut held) => {
-                held.claim.until = Timestamp::from_millis(0);
-                keep(transaction, &key, &held)
-            }
-            None => Ok(()),
+        let write = move |transaction: &mut Transaction<'_>| match change(kept(transaction, &key)?) {
+            Some(changed) => keep(transaction, &key, &changed).map(|()| true),
+            None => Ok(false),
         };
         self.inner.writer.write(write).await
     }

@@ -27,12 +27,11 @@ pub(crate) fn event(row: &Row<'_>, first: usize, pk: &str) -> rusqlite::Result<R
         priority: if text(6)? == Priority::Express.as_str() { Priority::Express } else { Priority::Standard },
         correlation_id: text(9)?.into(),
         causation_id: optional(10)?.map(|id| ulid(first + 10, id)).transpose()?,
+        request_seed: optional(12)?.map(|id| ulid(first + 12, id)).transpose()?,
         traceparent: optional(11)?.map(Arc::from),
     };
     let said = (text(2)?, row.get(first + 3)?, text(4)?);
-    let mut event = RecordedEvent::raw((pk, text(0)?), said, counters, stamp, causes);
-    event.request_seed = optional(12)?.map(|id| ulid(first + 12, id)).transpose()?;
-    Ok(event)
+    Ok(RecordedEvent::raw((pk, text(0)?), said, counters, stamp, causes))
 }
 
 fn ulid(column: usize, text: &str) -> rusqlite::Result<Ulid> {

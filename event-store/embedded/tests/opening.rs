@@ -19,6 +19,7 @@ fn noted(n: u64) -> RecordedEvent {
         priority: Priority::Standard,
         correlation_id: "one".into(),
         causation_id: None,
+        request_seed: None,
         traceparent: None,
     };
     RecordedEvent::raw(("stream", &format!("slot {n}")), ("Noted", 1, "{}"), Vec::new(), stamp, causes)

@@ -160,6 +160,7 @@ fn request() -> Causes {
         priority: Priority::Standard,
         correlation_id: "a request".into(),
         causation_id: None,
+        request_seed: None,
         traceparent: None,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use event_store::memory::{Broken, MemoryStore};
 use event_store::{
-    Appended, CatalogViews, Claim, Claimed, Copy, CustomerRow, DeliveryRow, EventLog, Idempotency,
+    Appended, CatalogViews, Claim, Claimed, Copy, CustomerRow, DeliveryRow, EventLog, Held, Idempotency,
     KeptAnswer, Key, KeyRow, Keys, OrderQuery, OrderRow, OrderRows, OrderViews, Page, PaymentRow, Personal,
     ProductRow, Progress, Role, ShadowViews, StoreError, View, ViewRow, Window,
 };
@@ -92,6 +92,8 @@ named! {
         RefusalKept = "refusal_kept",
         /// An order that was stored is called too large.
         StoredAndRefused = "stored_and_refused",
+        /// An event does not say which request appended it, so one that comes again does not know what it did.
+        RequestForgotten = "request_forgotten",
     }
 }
 
@@ -128,6 +130,7 @@ impl Bug {
             Bug::RevocationNotSeen | Bug::CustomersAreOperators | Bug::ListsAreOpen => &["admitted:"],
             Bug::KeysAreWedged => &["was never answered"],
             Bug::RefusalKept | Bug::StoredAndRefused => &["refused:"],
+            Bug::RequestForgotten => &["and it was done", "a second event was appended", "as if it were new"],
             Bug::OldPriceRemembered => &["priced:"],
         }
     }
@@ -269,14 +272,14 @@ impl Idempotency for Answers {
             claimed => claimed,
         })
     }
-    async fn keep(&self, key: &str, until: Timestamp, answer: KeptAnswer) -> Result<(), StoreError> {
+    async fn keep(&self, key: &str, held: Held, answer: KeptAnswer) -> Result<bool, StoreError> {
         let is_refused = self.0.sim.has(Bug::RefusalKept);
         let answer =
             if is_refused { KeptAnswer { status: 409, body: "{}".into(), ..answer } } else { answer };
-        self.0.keep(key, self.held_until(until), answer).await
+        self.0.keep(key, Held { until: self.held_until(held.until), ..held }, answer).await
     }
-    async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
-        if self.0.sim.has(Bug::KeysAreWedged) { Ok(()) } else { self.0.give_up(key, until).await }
+    async fn give_up(&self, key: &str, held: Held) -> Result<bool, StoreError> {
+        if self.0.sim.has(Bug::KeysAreWedged) { Ok(true) } else { self.0.give_up(key, held).await }
     }
 }
 
@@ -428,6 +431,9 @@ impl EventLog for Log {
     async fn append(&self, mut event: RecordedEvent) -> Result<Appended, StoreError> {
         if self.has(Bug::CauseForgotten) && self.handler() == Handler::Inventory {
             event.causation_id = None;
+        }
+        if self.has(Bug::RequestForgotten) {
+            event.request_seed = None;
         }
         if self.has(Bug::AckBeforeDurability) {
             let own = event.clone();

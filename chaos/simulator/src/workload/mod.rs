@@ -179,7 +179,7 @@ fn with_other_content(ask: Ask, rng: &mut fastrand::Rng) -> Ask {
         Wants::List { product_id, sku, minor } => {
             Ask::list(product_id, sku, "A thing", minor + rng.i64(1..100))
         }
-        Wants::Register { customer_id, personal: true } => Ask::register_person(customer_id, "Bea"),
+        Wants::Register { customer_id, .. } => Ask::register_person(customer_id, "Bea"),
         _ => return ask,
     };
     Ask { holder, ..other.under(key) }

@@ -211,7 +211,8 @@ impl Clients<'_> {
             let (at, later) = (self.rng.f32() * 0.5, self.rng.f32() * 0.5 + 0.5);
             let (sku, product) = (sku(100 + newcomer), format!("product-{}", 100 + newcomer));
             let name = format!("customer-{}", 100 + newcomer);
-            self.at(at, Ask::register_person(&name, "Ann"));
+            let one = if newcomer == 1 { Ask::register(&name) } else { Ask::register_person(&name, "Ann") };
+            self.at(at, one);
             if self.collides() {
                 let again = self.later(at);
                 let called = if self.rng.bool() { "Ann" } else { "Anna" };

@@ -53,6 +53,7 @@ pub fn causes() -> Causes {
         priority: Priority::Standard,
         correlation_id: "request-1".into(),
         causation_id: None,
+        request_seed: None,
         traceparent: None,
     }
 }

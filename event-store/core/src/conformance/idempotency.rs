@@ -3,11 +3,11 @@
 use futures_util::future::join_all;
 
 use super::given::{id, second};
-use crate::idempotency::{Claim, Claimed, Idempotency, KeptAnswer};
+use crate::idempotency::{Claim, Claimed, Held, Idempotency, KeptAnswer};
 
 pub async fn a_request_is_carried_out_once_and_answered_ever_after(kept: &dyn Idempotency) {
     assert_eq!(kept.claim("k", claim("a", 1), second(1)).await, Ok(Claimed::Mine(id(1))));
-    kept.keep("k", second(31), answer(201)).await.unwrap();
+    assert_eq!(kept.keep("k", held(1, 31), answer(201)).await, Ok(true));
     for n in [2, 40, 900] {
         assert_eq!(kept.claim("k", claim("a", n), second(n)).await, Ok(Claimed::Done(answer(201))));
     }
@@ -27,7 +27,7 @@ pub async fn a_key_that_was_used_for_another_request_says_so(kept: &dyn Idempote
     assert_eq!(kept.claim("k", claim("b", 2), second(2)).await, Ok(Claimed::OfAnother));
     // Also when whoever claimed it died, and when it is done.
     assert_eq!(kept.claim("k", claim("b", 40), second(40)).await, Ok(Claimed::OfAnother));
-    kept.keep("k", second(31), answer(200)).await.unwrap();
+    assert_eq!(kept.keep("k", held(1, 31), answer(200)).await, Ok(true));
     assert_eq!(kept.claim("k", claim("b", 41), second(41)).await, Ok(Claimed::OfAnother));
 }
 
@@ -37,28 +37,53 @@ pub async fn what_somebody_died_over_is_carried_out_by_another_with_the_same_see
     assert_eq!(kept.claim("k", claim("a", 40), second(31)).await, Ok(Claimed::Mine(id(1))));
     assert_eq!(kept.claim("k", claim("a", 3), second(32)).await, Ok(Claimed::Running));
     // The first one was only slow: its answer comes too late.
-    kept.keep("k", second(31), answer(500)).await.unwrap();
+    assert_eq!(kept.keep("k", held(1, 31), answer(409)).await, Ok(false));
     assert_eq!(kept.claim("k", claim("a", 4), second(33)).await, Ok(Claimed::Running));
-    kept.keep("k", second(70), answer(201)).await.unwrap();
+    assert_eq!(kept.keep("k", held(1, 70), answer(201)).await, Ok(true));
     assert_eq!(kept.claim("k", claim("a", 5), second(34)).await, Ok(Claimed::Done(answer(201))));
 }
 
 pub async fn what_is_given_up_may_be_tried_again_at_once_with_the_same_seed(kept: &dyn Idempotency) {
     kept.claim("k", claim("a", 1), second(1)).await.unwrap();
-    kept.give_up("k", second(99)).await.unwrap();
+    assert_eq!(kept.give_up("k", held(1, 99)).await, Ok(false));
     assert_eq!(kept.claim("k", claim("a", 2), second(2)).await, Ok(Claimed::Running));
-    kept.give_up("k", second(31)).await.unwrap();
+    assert_eq!(kept.give_up("k", held(1, 31)).await, Ok(true));
     assert_eq!(kept.claim("k", claim("a", 2), second(2)).await, Ok(Claimed::Mine(id(1))));
-    kept.keep("k", second(32), answer(201)).await.unwrap();
-    kept.give_up("k", second(32)).await.unwrap();
+    assert_eq!(kept.keep("k", held(1, 32), answer(201)).await, Ok(true));
+    assert_eq!(kept.give_up("k", held(1, 32)).await, Ok(false));
     assert_eq!(kept.claim("k", claim("a", 3), second(3)).await, Ok(Claimed::Done(answer(201))));
 }
 
 pub async fn what_is_over_is_forgotten(kept: &dyn Idempotency) {
     kept.claim("k", claim("a", 1), second(1)).await.unwrap();
-    kept.keep("k", second(31), answer(201)).await.unwrap();
+    assert_eq!(kept.keep("k", held(1, 31), answer(201)).await, Ok(true));
     assert_eq!(kept.claim("k", claim("b", 2), second(1000)).await, Ok(Claimed::OfAnother));
     assert_eq!(kept.claim("k", claim("b", 1001), second(1001)).await, Ok(Claimed::Mine(id(1001))));
+}
+
+pub async fn what_was_done_is_kept_whoever_has_the_request_by_now_and_over_a_refusal(kept: &dyn Idempotency) {
+    kept.claim("k", claim("a", 1), second(1)).await.unwrap();
+    assert_eq!(kept.keep("k", held(2, 31), answer(201)).await, Ok(false), "it is of another claim");
+    assert_eq!(kept.claim("k", claim("a", 40), second(31)).await, Ok(Claimed::Mine(id(1))));
+    assert_eq!(kept.keep("k", held(1, 70), answer(409)).await, Ok(true));
+    assert_eq!(kept.claim("k", claim("a", 41), second(41)).await, Ok(Claimed::Done(answer(409))));
+    // The first one was only slow, and did it.
+    assert_eq!(kept.keep("k", held(1, 31), answer(201)).await, Ok(true));
+    for late in [200, 409] {
+        assert_eq!(kept.keep("k", held(1, 70), answer(late)).await, Ok(false));
+    }
+    assert_eq!(kept.claim("k", claim("a", 42), second(42)).await, Ok(Claimed::Done(answer(201))));
+
+    kept.claim("l", claim("a", 1), second(1)).await.unwrap();
+    assert_eq!(kept.claim("l", claim("a", 40), second(31)).await, Ok(Claimed::Mine(id(1))));
+    assert_eq!(kept.keep("l", held(1, 31), answer(201)).await, Ok(true));
+    assert_eq!(kept.give_up("l", held(1, 70)).await, Ok(false));
+    assert_eq!(kept.claim("l", claim("a", 42), second(42)).await, Ok(Claimed::Done(answer(201))));
+}
+
+/// The claim of the n-th second, good until another one.
+fn held(n: u64, until: u64) -> Held {
+    Held { seed: id(n), until: second(until) }
 }
 
 /// Made in the n-th second, good for thirty more; remembered for a thousand.

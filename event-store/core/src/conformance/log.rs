@@ -403,7 +403,7 @@ pub async fn an_event_that_is_finished_again_moves_nothing_again(log: &dyn AllPo
 
 /// Events that differ from each other in every attribute: absent and there, smallest and largest.
 pub(super) fn of_every_shape() -> Vec<RecordedEvent> {
-    let mut full = RecordedEvent::raw(
+    let full = RecordedEvent::raw(
         ("EVENTS#SKU#ключ", "EVENT#StockReceived#LOT_ID#№ 1"),
         ("Weird Näme 🦀", u32::MAX, "{\"text\": \"line\\nbreak, 'quotes', \u{1F980} \u{7f} \u{2028}\"}"),
         vec![
@@ -419,10 +419,10 @@ pub(super) fn of_every_shape() -> Vec<RecordedEvent> {
             priority: Priority::Express,
             correlation_id: "request 🧵".into(),
             causation_id: Some(Ulid(u128::MAX - 1)),
+            request_seed: Some(Ulid(u128::MAX - 2)),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
         },
     );
-    full.request_seed = Some(Ulid(u128::MAX - 2));
     let least = RecordedEvent::raw(
         ("p", "s"),
         ("E", 0, ""),

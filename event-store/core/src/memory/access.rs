@@ -7,7 +7,7 @@ use events::{CustomerId, Timestamp};
 
 use super::{MemoryStore, page_of};
 use crate::access::{Allowance, Forgotten, Key, KeyRow, Keys, Secrets, Tries, Try, User, UserRow, Users};
-use crate::idempotency::{Claim, Claimed, Idempotency, Kept, KeptAnswer};
+use crate::idempotency::{Claim, Claimed, Held, Idempotency, Kept, KeptAnswer};
 use crate::log::StoreError;
 use crate::views::{Page, Window};
 
@@ -30,6 +30,13 @@ impl MemoryStore {
     /// Whose tries are known.
     pub fn known_tries(&self) -> Vec<String> {
         self.world().beside.tries.keys().cloned().collect()
+    }
+
+    /// Changes what is stored under a key; says whether that was to be changed.
+    fn keep_as(&self, key: &str, change: impl FnOnce(Option<Kept>) -> Option<Kept>) -> bool {
+        let kept = &mut self.world().beside.kept;
+        let changed = change(kept.get(key).cloned());
+        changed.map(|changed| kept.insert(key.to_owned(), changed)).is_some()
     }
 
     /// Forgets every `Idempotency-Key`.
@@ -141,17 +148,11 @@ impl Idempotency for MemoryStore {
         Ok(claimed)
     }
 
-    async fn keep(&self, key: &str, until: Timestamp, answer: KeptAnswer) -> Result<(), StoreError> {
-        if let Some(kept) = self.world().beside.kept.get_mut(key).filter(|kept| kept.is_held(until)) {
-            kept.answer = Some(answer);
-        }
-        Ok(())
+    async fn keep(&self, key: &str, held: Held, answer: KeptAnswer) -> Result<bool, StoreError> {
+        Ok(self.keep_as(key, |stored| Kept::answered(stored, held, answer)))
     }
 
-    async fn give_up(&self, key: &str, until: Timestamp) -> Result<(), StoreError> {
-        if let Some(kept) = self.world().beside.kept.get_mut(key).filter(|kept| kept.is_held(until)) {
-            kept.claim.until = Timestamp::from_millis(0);
-        }
-        Ok(())
+    async fn give_up(&self, key: &str, held: Held) -> Result<bool, StoreError> {
+        Ok(self.keep_as(key, |stored| Kept::given_up(stored, held)))
     }
 }
