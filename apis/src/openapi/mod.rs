@@ -228,8 +228,9 @@ fn components(mut schemas: Map<String, Value>) -> Value {
         "parameters": {
             "Idempotency-Key": parameter(
                 "Idempotency-Key",
-                "Names this request: sent again under the same key within a day, it is carried out once and gets the same \
-                 answer. 1 to 255 visible ASCII characters, such as a UUID.",
+                "Names this request among the caller's to this method and path: sent again under the same key within a day, \
+                 byte for byte, it is carried out once and gets the same answer. 1 to 255 visible ASCII characters, such \
+                 as a UUID.",
                 json!({ "type": "string", "maxLength": 255, "pattern": "^[!-~]{1,255}$" }),
                 "8e03978e-40d5-43e8-bc93-6894a57f9324",
             ),
@@ -274,7 +275,8 @@ fn components(mut schemas: Map<String, Value>) -> Value {
                 json!({ "type": "integer", "minimum": 1 }),
             ),
             "Idempotent-Replayed": header(
-                "Says that the request was carried out before, and that this is the answer it got.",
+                "Says that the request was carried out before, and that this is the answer it got; who people are and what \
+                 secrets are is not kept, and left out or empty.",
                 json!({ "const": "true" }),
             ),
             "Preference-Applied": header(

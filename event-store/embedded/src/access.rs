@@ -222,16 +222,24 @@ fn keep(transaction: &Transaction<'_>, key: &str, kept: &Kept) -> rusqlite::Resu
 #[async_trait]
 impl Idempotency for EmbeddedStore {
     async fn claim(&self, key: &str, claim: Claim, now: Timestamp) -> Result<Claimed, StoreError> {
-        let key = key.to_owned();
+        let (key, running) = (key.to_owned(), self.inner.running.clone());
         let write = move |transaction: &mut Transaction<'_>| {
             let mut forget = transaction.sql.prepare_cached(
                 "DELETE FROM kept_answers WHERE key IN
                      (SELECT key FROM kept_answers WHERE forget_at <= ?1 ORDER BY forget_at LIMIT ?2)",
             )?;
             forget.execute(params![now.millis(), AT_ONCE])?;
-            let (claimed, stored) = Kept::claimed(kept(transaction, &key)?.as_ref(), claim, now);
+            let mut stored = kept(transaction, &key)?;
+            let mut running = running.lock().expect("nobody panics while holding it");
+            if let Some(Kept { claim, answer: None }) = &mut stored
+                && !running.contains(&key)
+            {
+                claim.until = Timestamp::from_millis(0);
+            }
+            let (claimed, stored) = Kept::claimed(stored.as_ref(), claim, now);
             if let Some(stored) = stored {
                 keep(transaction, &key, &stored)?;
+                running.insert(key);
             }
             Ok(claimed)
         };
@@ -254,10 +262,12 @@ impl EmbeddedStore {
         key: &str,
         change: impl Fn(Option<Kept>) -> Option<Kept> + Send + 'static,
     ) -> Result<bool, StoreError> {
-        let key = key.to_owned();
-        let write = move |transaction: &mut Transaction<'_>| match change(kept(transaction, &key)?) {
-            Some(changed) => keep(transaction, &key, &changed).map(|()| true),
-            None => Ok(false),
+        let (key, running) = (key.to_owned(), self.inner.running.clone());
+        let write = move |transaction: &mut Transaction<'_>| {
+            let Some(changed) = change(kept(transaction, &key)?) else { return Ok(false) };
+            keep(transaction, &key, &changed)?;
+            running.lock().expect("nobody panics while holding it").remove(&key);
+            Ok(true)
         };
         self.inner.writer.write(write).await
     }

@@ -25,6 +25,7 @@ mod shadow;
 mod stock;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -53,6 +54,9 @@ struct Inner {
     writer: writer::Writer,
     recent: Arc<recent::Recent>,
     readers: Mutex<Vec<Connection>>,
+    /// The keys of requests that this process carries out. Nobody else has the store open, so whoever claimed another one
+    /// is dead.
+    running: Arc<Mutex<BTreeSet<String>>>,
     // Closed last: while it lives, no second process opens the folder.
     lock: Option<folder::FolderLock>,
     #[cfg(feature = "temporary")]
@@ -148,6 +152,7 @@ impl Inner {
             writer,
             recent,
             readers: Mutex::new(Vec::new()),
+            running: Arc::default(),
             lock: None,
             #[cfg(feature = "temporary")]
             _folder: None,

@@ -99,13 +99,19 @@ pub(crate) fn open(disk: &dyn Disk, folder: &Path) -> Result<(PathBuf, Connectio
         let what = format!("{DATABASE} is missing beside its write-ahead log");
         return Err(OpenError::Damaged { path, what });
     }
-    if marked {
+    let held = match (is_empty, marked) {
+        (true, _) => Held::Nothing,
+        (_, true) => Held::Store,
+        // Its making may have been cut short.
+        (_, false) => held(disk, &path).map_err(|cause| refused(&path, cause))?,
+    };
+    if held == Held::Store {
         // What is read from the log goes into the database. If the log had it in the system's memory only, and not
         // on the disk, a power cut would leave a database that is newer than its log.
         let wal = path.with_extension("db-wal");
         disk.rewrite(&wal).map_err(|cause| OpenError::Io { path: wal, cause })?;
     }
-    let fresh = is_empty || (!marked && is_blank(disk, &path).map_err(|cause| refused(&path, cause))?);
+    let fresh = held == Held::Nothing;
     let connection = connect(disk, &path, fresh).map_err(|refusal| match refusal {
         // The marker says whose it is; what is wrong is the database, or the log that it is completed from.
         OpenError::NotOurs { path } if marked => {
@@ -146,23 +152,32 @@ pub(crate) fn erase(folder: &Path) -> Result<(), OpenError> {
 
 /// Whether a file is a database of ours, or one whose making was cut short.
 fn is_ours(database: &Path) -> bool {
-    if fs::metadata(database).is_ok_and(|about| about.len() == 0)
-        || is_blank(&FileSystem, database).unwrap_or(false)
-    {
-        return true;
-    }
-    let id = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .and_then(|connection| connection.query_row("PRAGMA application_id", [], |row| row.get::<_, i32>(0)));
-    id.is_ok_and(|id| id == APPLICATION_ID)
+    fs::metadata(database).is_ok_and(|about| about.len() == 0)
+        || held(&FileSystem, database).is_ok_and(|held| held != Held::Other)
 }
 
-/// Whether a database has nothing in it: its making was cut short before anything was committed.
-fn is_blank(disk: &dyn Disk, database: &Path) -> rusqlite::Result<bool> {
-    let blank = "SELECT (SELECT count(*) FROM sqlite_master) = 0
-        AND (SELECT application_id FROM pragma_application_id) = 0";
+/// What a database holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// Nothing: its making was cut short before anything was committed.
+    Nothing,
+    /// A store, whole or not.
+    Store,
+    /// Somebody else's data.
+    Other,
+}
+
+fn held(disk: &dyn Disk, database: &Path) -> rusqlite::Result<Held> {
+    let look = "SELECT (SELECT count(*) FROM sqlite_master), application_id FROM pragma_application_id";
     let connection = disk.connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     keep_log(&connection)?;
-    connection.query_row(blank, [], |row| row.get(0))
+    connection.query_row(look, [], |row| {
+        Ok(match (row.get::<_, i64>(0)?, row.get::<_, i32>(1)?) {
+            (_, APPLICATION_ID) => Held::Store,
+            (0, 0) => Held::Nothing,
+            _ => Held::Other,
+        })
+    })
 }
 
 /// Whether a folder holds a store, whole or not.

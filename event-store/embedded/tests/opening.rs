@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use event_store::{Appended, EventLog};
+use event_store::{Appended, Claim, Claimed, EventLog, Held, Idempotency, KeptAnswer};
 use event_store_embedded::{EmbeddedStore, OpenError};
 use events::{Causes, Priority, RecordedEvent, Stamp, Timestamp, Ulid};
 use tempfile::TempDir;
@@ -210,6 +210,27 @@ async fn erasing_takes_the_store_and_nothing_else_and_not_from_under_somebody() 
     assert_eq!(fs::read_to_string(folder.path().join("notes.txt")).unwrap(), "mine");
     let fresh = EmbeddedStore::open(folder.path()).unwrap();
     assert_eq!(fresh.read_stream("stream").await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_carries_out_any_more_is_taken_over_as_soon_as_the_store_is_open_again() {
+    let folder = TempDir::new().unwrap();
+    let at = Timestamp::from_millis;
+    let claim = |seed| Claim { fingerprint: "a".into(), seed, until: at(60_000), forget_at: at(90_000) };
+    let held = |seed| Held { seed, until: at(60_000) };
+    let answer = KeptAnswer { status: 201, headers: Vec::new(), body: String::new() };
+    {
+        let store = EmbeddedStore::open(folder.path()).unwrap();
+        for (key, seed) in [("cut off", Ulid(1)), ("done", Ulid(2))] {
+            assert_eq!(store.claim(key, claim(seed), at(0)).await, Ok(Claimed::Mine(seed)));
+            assert_eq!(store.claim(key, claim(Ulid(3)), at(1)).await, Ok(Claimed::Running));
+        }
+        assert_eq!(store.keep("done", held(Ulid(2)), answer.clone()).await, Ok(true));
+    }
+    let store = EmbeddedStore::open(folder.path()).unwrap();
+    assert_eq!(store.claim("cut off", claim(Ulid(3)), at(2)).await, Ok(Claimed::Mine(Ulid(1))));
+    assert_eq!(store.claim("cut off", claim(Ulid(4)), at(3)).await, Ok(Claimed::Running));
+    assert_eq!(store.claim("done", claim(Ulid(3)), at(2)).await, Ok(Claimed::Done(answer)));
 }
 
 #[tokio::test]

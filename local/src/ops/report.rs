@@ -15,7 +15,9 @@ use super::{Answer, Ops, not_found, show, started, store};
 /// What the last sweep of the log that came to its end found.
 pub(super) async fn last(State(ops): State<Arc<Ops>>) -> Answer {
     let last = ops.sweeps.last().map_err(store)?.filter(|sweep| sweep.has_ended);
-    let sweep = last.ok_or_else(|| not_found("report yet; ask for one with POST /ops/sweeps"))?;
+    let sweep = last.ok_or_else(|| {
+        not_found("report yet; ask for one with `sagaline report --now` (POST /ops/sweeps)")
+    })?;
     Ok(Json(shown(&sweep)).into_response())
 }
 
