@@ -84,8 +84,7 @@ async fn register(
     if let Some(customer_id) = &row.customer_id {
         customers::not_for_the_erased(&api, customer_id).await?;
     }
-    let answer = if is_new { Answer::created(&row, "/users/me".into()) } else { Answer::ok(&row) };
-    Ok(answer.kept_as(&nameless(row)))
+    Ok(if is_new { Answer::created(&row, "/users/me".into()) } else { Answer::ok(&row) })
 }
 
 /// As it is kept: what a customer is called at the login may say who the customer is, and nobody finds kept answers by whom

@@ -28,6 +28,7 @@ mod seed;
 mod sku;
 mod status;
 mod up;
+mod user;
 mod watch;
 
 use std::process::ExitCode;
@@ -98,6 +99,9 @@ enum Command {
     /// Keys of those who may ask.
     #[command(subcommand)]
     Key(key::Command),
+    /// Those who log in.
+    #[command(subcommand)]
+    User(user::Command),
     /// The log itself.
     #[command(subcommand)]
     Event(event::Command),
@@ -172,6 +176,7 @@ async fn run(Cli { session, command }: Cli) -> anyhow::Result<()> {
         Command::Customer(command) => customer::run(command, &session).await,
         Command::Product(command) => product::run(command, &session).await,
         Command::Key(command) => key::run(command, &session).await,
+        Command::User(command) => user::run(command, &session).await,
         Command::Event(command) => event::run(command, &session).await,
         Command::Queue(command) => queue::run(command, &session).await,
         Command::Dlq(command) => dlq::run(command, &session).await,

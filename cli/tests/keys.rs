@@ -100,6 +100,33 @@ fn a_key_opens_what_its_role_may_until_it_is_revoked() {
     server.stop();
 }
 
+#[tokio::test]
+async fn users_are_listed_and_removed() {
+    let folder = TempDir::new().unwrap();
+    let server = started(folder.path());
+    let admin = server.key.clone().unwrap();
+    let headers = [("x-api-key", &*admin), ("content-type", "application/json")];
+    for name in ["olga", "anna@example.org"] {
+        let user =
+            serde_json::json!({ "username": name, "password": "correct horse battery", "role": "operator" });
+        assert_eq!(server.ask("POST", "/users", &headers, user.to_string()).await.0, 201);
+    }
+    let names = || {
+        let listed = server.json(&admin, &["user", "list"]);
+        let users = listed["users"].as_array().unwrap().iter();
+        users.map(|user| user["username"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(), ["anna@example.org", "olga"]);
+    assert_eq!(server.json(&admin, &["user", "remove", "anna@example.org"])["role"], "operator");
+    assert_eq!(names(), ["olga"]);
+    assert!(
+        server
+            .refused(Some(&admin), &["user", "remove", "anna@example.org"])
+            .contains("no user of this name")
+    );
+    server.stop();
+}
+
 /// The routes that only one machine has, and the least that opens each.
 const OF_THIS_MACHINE: [(&str, &str, Option<&str>); 17] = [
     ("GET", "/docs", None),

@@ -96,7 +96,7 @@ impl Kept {
             Some(kept) => *kept == answer || (is_done(&answer) && !is_done(kept)),
             None => stored.is_held(held) || is_done(&answer),
         };
-        over.then(|| Kept { answer: Some(answer), ..stored })
+        over.then_some(Kept { answer: Some(answer), ..stored })
     }
 
     /// What is stored once whoever held a claim gives it up; `None` where it is somebody else's by now.
