@@ -163,6 +163,12 @@ impl Ask {
         Ask { header: Some((name, value.into())), ..self }
     }
 
+    /// The version that it presupposes.
+    pub fn tag(&self) -> Option<u32> {
+        let (_, value) = self.header.as_ref().filter(|(name, _)| *name == "if-match")?;
+        value.trim_matches('"').parse().ok()
+    }
+
     /// The same under a key, so that it may be sent for longer than whoever died over it had for it.
     pub fn under(self, key: impl Into<String>) -> Ask {
         Ask { key: Some(key.into()), patience: 12, ..self }
@@ -196,7 +202,13 @@ impl Ask {
 
     /// A change of an order's state.
     pub fn change(order_id: &OrderId, into: Change) -> Ask {
-        let body = format!(r#"{{"status":"{}"}}"#, into.status());
+        let more = match into {
+            Change::Paid => format!(r#","reference":"transfer of {order_id}""#),
+            Change::Shipped => format!(r#","carrier":"Parcels & Sons","tracking":"PS-{order_id}""#),
+            Change::Cancelled => r#","reason":"wrong colour""#.to_owned(),
+            Change::Delivered => String::new(),
+        };
+        let body = format!(r#"{{"status":"{}"{more}}}"#, into.status());
         let wants = Wants::Change { order_id: order_id.clone(), into };
         Ask::send("PATCH", format!("/orders/{order_id}"), body, wants)
     }

@@ -95,6 +95,8 @@ pub struct Entry {
     stood: bool,
     /// Whether what it wants could be refused then, as things stood.
     refusable: bool,
+    /// The version of the order that it is about, then.
+    version: Option<u32>,
     /// When it was sent last.
     sent_at: Micros,
     /// What the things that it orders, or the product that it is about, cost then, and how often that had changed.
@@ -143,6 +145,7 @@ impl Book {
             settled: None,
             stood: false,
             refusable: false,
+            version: None,
             sent_at: 0,
             costs: Vec::new(),
             known: false,
@@ -162,6 +165,12 @@ impl Book {
         let refusable = match &self.entries[number].ask.wants {
             Wants::Change { order_id, into } => self.is_refused(order_id, *into),
             _ => false,
+        };
+        let version = match &self.entries[number].ask.wants {
+            Wants::Change { order_id, .. } if self.entries[number].ask.tag().is_some() => {
+                self.version(order_id)
+            }
+            _ => None,
         };
         let costs = match &self.entries[number].ask.wants {
             // Where indexes lag, nobody can say what it costs now.
@@ -186,6 +195,7 @@ impl Book {
         entry.sent += 1;
         entry.stood = stood;
         entry.refusable = refusable;
+        entry.version = version;
         entry.sent_at = self.sim.now();
         entry.costs = costs;
         entry.known = known;
@@ -379,9 +389,11 @@ impl Book {
                         "and nothing else stands there",
                     ),
                     422 if same => unless(false, Invariant::Repeated, "and it stands there"),
-                    422 => {
-                        unless(self.is_unknown(entry), Invariant::Refused, "though nothing is wrong with it")
-                    }
+                    422 => unless(
+                        self.is_unknown(entry, &code_of(answer)),
+                        Invariant::Refused,
+                        "though nothing is wrong with it",
+                    ),
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
@@ -401,6 +413,18 @@ impl Book {
                     let is_stored =
                         (!own.is_empty() || self.has_appended(entry)) && self.is_by_hand(order_id);
                     let holds = is_stored || self.is_so(order_id, *into);
+                    if let Some(stored) = own.first().filter(|stored| !is_change(&entry.ask, *into, stored)) {
+                        return unless(
+                            false,
+                            Invariant::Acknowledged,
+                            &format!("and what is stored is {stored:?}"),
+                        );
+                    }
+                    // Versions only grow.
+                    let tag = entry.ask.tag().filter(|_| !own.is_empty());
+                    if tag.is_some_and(|tag| entry.version.is_some_and(|then| then > tag)) {
+                        return unless(false, Invariant::Acknowledged, "though its version was gone before");
+                    }
                     unless(holds, Invariant::Acknowledged, "and the log says no")
                 }
                 404 => unless(!entry.stood, Invariant::Acknowledged, "though the order was there"),
@@ -412,7 +436,9 @@ impl Book {
                     "though nothing stood in its way",
                 ),
                 412 => {
-                    unless(entry.ask.header.is_some(), Invariant::Acknowledged, "and nothing was presupposed")
+                    let versions = [entry.version, self.version(order_id)];
+                    let is_other = entry.ask.tag().is_some_and(|tag| versions != [Some(tag); 2]);
+                    unless(is_other, Invariant::Acknowledged, "and what was presupposed was so all the time")
                 }
                 _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
             },
@@ -548,6 +574,12 @@ impl Book {
         under.is_some_and(|under| under.appended.iter().any(|at| *at < entry.sent_at))
     }
 
+    /// The version of an order.
+    fn version(&self, order_id: &OrderId) -> Option<u32> {
+        let stream = at_once(self.store.read_stream(&StreamKey::Order(order_id.clone()).pk()));
+        views::project::order_rows(&stream.expect("memory is always there")).map(|rows| rows.order.seen)
+    }
+
     /// Whether what a request is about is in the log.
     fn stands(&self, ask: &Ask) -> bool {
         let is_placed = || ask.order().is_some_and(|order_id| self.placed(&order_id).is_some());
@@ -591,14 +623,18 @@ impl Book {
         row.is_some_and(|row| !row.erased)
     }
 
-    /// Whether whoever orders, or something that they order, was unknown when they asked or is now.
-    fn is_unknown(&self, entry: &Entry) -> bool {
+    /// Whether what an order was refused for was so when it was asked for, or is now.
+    fn is_unknown(&self, entry: &Entry, code: &str) -> bool {
         let Wants::Place { customer_id, lines, .. } = &entry.ask.wants else { return false };
         let nobody = !entry.known || !self.is_known(customer_id);
         let nothing =
             entry.costs.iter().any(Option::is_none) || lines.iter().any(|line| self.cost(line).is_none());
-        // Where indexes lag, nobody can say what was found there.
-        nobody || nothing || self.sim.core().swarm.stale > 0
+        match code {
+            "unknown_customer" => nobody,
+            // Where indexes lag, nobody can say what was found there.
+            "unknown_sku" => nothing || self.sim.core().swarm.stale > 0,
+            _ => false,
+        }
     }
 
     /// What a product costs now.
@@ -785,6 +821,21 @@ fn is_what_was_said(ask: &Ask, stored: &RecordedEvent) -> bool {
         && said["units"] == line.quantity.get()
         && said["userId"] == placed.customer_id.as_str()
         && cost == Some(placed.total.minor())
+}
+
+/// Whether an event is the change that a request asks for, with everything that it says of it.
+fn is_change(ask: &Ask, into: Change, stored: &RecordedEvent) -> bool {
+    let is_it = matches!(
+        (into, stored.event()),
+        (Change::Paid, Ok(Event::ManualPaymentRecorded(_)))
+            | (Change::Shipped, Ok(Event::OrderShipped(_)))
+            | (Change::Delivered, Ok(Event::OrderDelivered(_)))
+            | (Change::Cancelled, Ok(Event::OrderCancelled(_)))
+    );
+    let said: serde_json::Value = serde_json::from_str(&ask.body).unwrap_or_default();
+    let kept: serde_json::Value = serde_json::from_str(&stored.data).unwrap_or_default();
+    let told = ["reference", "carrier", "tracking", "reason"];
+    is_it && told.into_iter().all(|field| said[field].is_null() || said[field] == kept[field])
 }
 
 /// Whether an event announces a lot of so many units.

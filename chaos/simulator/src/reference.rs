@@ -231,7 +231,9 @@ fn of_the_cost(asked: &Asked, id: &OrderId, order: &Value) -> Result<(), String>
     for (sku, units) in lines {
         let known = asked.prices.get(sku.as_str());
         let shown = order["items"].as_array().into_iter().flatten().find(|line| line["sku"] == *sku);
-        let Some(price) = shown.and_then(|line| minor(&line["unit_price"])) else { return Ok(()) };
+        let Some(price) = shown.and_then(|line| minor(&line["unit_price"])) else {
+            return Err(format!("order {id} does not show {sku}, which was ordered"));
+        };
         let Some(known) = known else { return Ok(()) };
         if !known.contains(&price) {
             return Err(format!(

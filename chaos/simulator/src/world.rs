@@ -140,7 +140,8 @@ pub(crate) enum Done {
     Answer(Answer),
     Audited(Result<AuditReport, event_store::StoreError>),
     Replayed(Result<ReplayReport, event_store::StoreError>),
-    Swept,
+    /// Why it failed, where nothing could have kept it from coming to its end.
+    Swept(Option<String>),
 }
 
 /// What the run keeps beside a task.
@@ -581,10 +582,11 @@ impl World {
             stamper: Arc::new(self.clock("oms-sweeper")),
             patience: STANDS_STILL,
         };
+        // A sweep that fails in the storm is followed by the next one.
+        let in_peace = self.sim.core().peace;
         let future = async move {
-            // A sweep that fails is followed by the next one.
-            drop(sweeper.sweep().await);
-            Done::Swept
+            let failed = sweeper.sweep().await.err().filter(|_| in_peace);
+            Done::Swept(failed.map(|error| error.to_string()))
         };
         self.tasks.spawn(future, About { handler: Handler::Sweeper, what: What::Operator });
     }
@@ -602,9 +604,10 @@ impl World {
             patience: STANDS_STILL,
             expire_after: expires.then_some(STANDS_STILL),
         };
+        let in_peace = self.sim.core().peace;
         let future = async move {
-            drop(sweeper.sweep().await);
-            Done::Swept
+            let failed = sweeper.sweep().await.err().filter(|_| in_peace);
+            Done::Swept(failed.map(|error| error.to_string()))
         };
         self.tasks.spawn(future, About { handler: Handler::LogSweeper, what: What::Operator });
     }
@@ -685,11 +688,13 @@ impl World {
                 };
                 self.answered(number, &request_id, answer);
             }
-            What::Operator => {
-                if let Some(Done::Audited(Ok(report))) = done {
-                    self.audited_beside_traffic(&report);
+            What::Operator => match done {
+                Some(Done::Audited(Ok(report))) => self.audited_beside_traffic(&report),
+                Some(Done::Swept(Some(why))) => {
+                    self.failure = Some(format!("a sweep failed though nothing else did: {why}"));
                 }
-            }
+                _ => {}
+            },
             What::Replay { view, at_rest } => {
                 self.sim.core().replaying[view as usize] -= 1;
                 match done {
