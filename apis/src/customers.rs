@@ -146,26 +146,24 @@ async fn repeated(
     personal: Personal,
     is_own: bool,
 ) -> Result<CustomerRow, Problem> {
-    let known = api.catalog.customer(id).await?;
-    match known {
-        Some(row) if row.erased && is_own => Ok(row),
-        Some(row) if row.erased => Err(erased()),
-        Some(row) if row.personal == personal => Ok(row),
-        // Who said nothing of them is not contradicted by whoever did.
-        Some(row) if is_own && personal == Personal::default() => Ok(row),
-        Some(row) if row.personal != Personal::default() => {
+    let nothing = Personal::default();
+    let row = match api.catalog.customer(id).await? {
+        Some(row) if row.erased || row.personal != nothing || personal == nothing => row,
+        _ => keep(api, id, personal.clone()).await?,
+    };
+    match row {
+        row if is_own || (row.personal == personal && !row.erased) => Ok(row),
+        row if row.erased => Err(erased()),
+        _ => {
             let detail =
                 "this customer_id is registered with another name, email or address; choose another one";
             Err(Problem::conflict("customer_exists", detail))
         }
-        Some(_) | None => {
-            let row = keep(api, id, personal).await?;
-            if row.erased && !is_own { Err(erased()) } else { Ok(row) }
-        }
     }
 }
 
-/// Keeps who a registered customer is. Of one who was erased meanwhile nothing is kept.
+/// Keeps who a registered customer is, and gives what is known of them then: of somebody who was erased meanwhile nothing,
+/// and of one of whom somebody else told first, what they told.
 async fn keep(api: &Api, id: &CustomerId, personal: Personal) -> Result<CustomerRow, Problem> {
     let Some(row) = api.folded_customer(id).await? else {
         let detail =
@@ -173,11 +171,13 @@ async fn keep(api: &Api, id: &CustomerId, personal: Personal) -> Result<Customer
         return Err(Problem::conflict("slot_taken", detail));
     };
     api.catalog.put_customer(row.clone()).await?;
-    let is_kept = personal == Personal::default() || api.catalog.put_personal(id, personal.clone()).await?;
-    if row.erased || !is_kept {
-        return Ok(CustomerRow { erased: true, ..row });
+    if !row.erased && personal != Personal::default() {
+        if api.catalog.put_personal(id, personal.clone()).await? {
+            return Ok(CustomerRow { personal, ..row });
+        }
+        return Ok(api.catalog.customer(id).await?.unwrap_or(row));
     }
-    Ok(CustomerRow { personal, ..row })
+    Ok(row)
 }
 
 /// Takes away what was just made for somebody to act for a customer, if that customer is erased.

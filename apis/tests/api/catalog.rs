@@ -1,9 +1,14 @@
 //! Customers and products.
 
+use std::sync::Arc;
+
+use apis::Environment;
+use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::Request;
-use event_store::{CatalogViews, EventLog, Personal};
-use events::{CustomerId, CustomerRegistered, Event, ProductId};
+use event_store::memory::MemoryStore;
+use event_store::{Appended, CatalogViews, EventLog, Personal, StoreError};
+use events::{CustomerId, CustomerRegistered, Event, ProductId, RecordedEvent};
 use serde_json::json;
 
 use crate::world::World;
@@ -48,7 +53,53 @@ async fn a_registration_that_broke_off_is_completed_by_its_repeat() {
     let reply = world.post("/customers", json!({"customer_id": "cust-1", "name": "Ann"})).await;
     assert_eq!((reply.status, &reply.body["name"]), (200, &json!("Ann")));
     let row = world.store.customer(&customer_id).await.unwrap().unwrap();
-    assert_eq!(row.personal, Personal { name: Some("Ann".into()), ..Personal::default() });
+    assert_eq!(row.personal, called("Ann"));
+}
+
+/// A log during whose reads somebody else tells who a customer is.
+struct ToldMeanwhile(Arc<MemoryStore>);
+
+#[async_trait]
+impl EventLog for ToldMeanwhile {
+    async fn append(&self, event: RecordedEvent) -> Result<Appended, StoreError> {
+        self.0.append(event).await
+    }
+
+    async fn read_stream(&self, pk: &str) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        let stream = self.0.read_stream(pk).await?;
+        if let Some(row) = views::project::customer_row(&stream) {
+            self.0.put_customer(row.clone()).await?;
+            self.0.put_personal(&row.customer_id, called("Bea")).await?;
+        }
+        Ok(stream)
+    }
+
+    async fn read_slot(&self, pk: &str, sk: &str) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
+        self.0.read_slot(pk, sk).await
+    }
+}
+
+fn called(name: &str) -> Personal {
+    Personal { name: Some(name.into()), ..Personal::default() }
+}
+
+#[tokio::test]
+async fn of_two_who_register_one_customer_at_once_only_who_is_believed_hears_so() {
+    let ann = json!({"customer_id": "cust-1", "name": "Ann"});
+    let told_meanwhile =
+        || World::over(Arc::default(), Environment::Dev, |store| Arc::new(ToldMeanwhile(store)));
+
+    // Whoever registered them did so, and sees what is known.
+    let world = told_meanwhile();
+    let reply = world.post("/customers", ann.clone()).await;
+    assert_eq!((reply.status, &reply.body["name"]), (201, &json!("Bea")));
+
+    let world = told_meanwhile();
+    let customer_id = CustomerId::parse("cust-1").unwrap();
+    world.append(Event::CustomerRegistered(CustomerRegistered { customer_id: customer_id.clone() })).await;
+    let reply = world.post("/customers", ann).await;
+    assert_eq!((reply.status, reply.code()), (409, "customer_exists"));
+    assert_eq!(world.store.customer(&customer_id).await.unwrap().unwrap().personal, called("Bea"));
 }
 
 #[tokio::test]

@@ -1,9 +1,13 @@
 //! What a client asks for: a request, and what its answer would mean.
 
+use event_store::Personal;
 use events::{OrderId, Sku};
 
 use crate::holder::Holder;
 use crate::site::Handler;
+
+/// What everything is sold for.
+pub const CURRENCY: &str = "GBP";
 
 /// Units of a SKU.
 pub type Line = (Sku, u32);
@@ -77,8 +81,8 @@ pub enum Wants {
     Register {
         /// Under which id.
         customer_id: String,
-        /// Whether something is told about the person.
-        personal: bool,
+        /// Who that is.
+        personal: Personal,
     },
     /// To erase a customer.
     Erase {
@@ -93,6 +97,8 @@ pub enum Wants {
         sku: Sku,
         /// At which price, in hundredths.
         minor: i64,
+        /// What it is called.
+        name: String,
     },
     /// To change what a product costs.
     Reprice {
@@ -233,16 +239,19 @@ impl Ask {
             "POST",
             "/customers",
             body,
-            Wants::Register { customer_id: customer_id.to_owned(), personal: false },
+            Wants::Register { customer_id: customer_id.to_owned(), personal: Personal::default() },
         )
     }
 
     /// A customer of whom a name and an address are known.
     pub fn register_person(customer_id: &str, name: &str) -> Ask {
+        let (email, address) = ("somebody@example.org", "1 High Street");
         let body = serde_json::json!({
-            "customer_id": customer_id, "name": name, "email": "somebody@example.org", "address": "1 High Street",
+            "customer_id": customer_id, "name": name, "email": email, "address": address,
         });
-        let wants = Wants::Register { customer_id: customer_id.to_owned(), personal: true };
+        let known = |text: &str| Some(text.to_owned());
+        let personal = Personal { name: known(name), email: known(email), address: known(address) };
+        let wants = Wants::Register { customer_id: customer_id.to_owned(), personal };
         Ask::send("POST", "/customers", body.to_string(), wants)
     }
 
@@ -262,11 +271,12 @@ impl Ask {
     /// A product that sells a SKU under the SKU's own name, at a price in hundredths.
     pub fn list(product_id: &str, sku: &Sku, name: &str, minor: i64) -> Ask {
         let (whole, hundredths) = (minor / 100, minor % 100);
-        let name = serde_json::Value::from(name);
+        let quoted = serde_json::Value::from(name);
         let body = format!(
-            r#"{{"product_id":"{product_id}","sku":"{sku}","name":{name},"price":{whole}.{hundredths:02},"currency":"GBP"}}"#
+            r#"{{"product_id":"{product_id}","sku":"{sku}","name":{quoted},"price":{whole}.{hundredths:02},"currency":"{CURRENCY}"}}"#
         );
-        let wants = Wants::List { product_id: product_id.to_owned(), sku: sku.clone(), minor };
+        let (product_id, sku, name) = (product_id.to_owned(), sku.clone(), name.to_owned());
+        let wants = Wants::List { product_id, sku, minor, name };
         Ask::send("POST", "/products", body, wants)
     }
 

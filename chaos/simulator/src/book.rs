@@ -9,7 +9,7 @@ use orders::{Closing, Status};
 use rustc_hash::FxHashMap;
 use views::invariants::{Invariant, Violation};
 
-use crate::ask::{Ask, Change, Line, Wants};
+use crate::ask::{self, Ask, Change, Line, Wants};
 use crate::executor::Micros;
 use crate::figures::Sometimes;
 use crate::holder::Holder;
@@ -31,6 +31,8 @@ pub struct Answer {
 pub struct Book {
     sim: Arc<Sim>,
     store: Arc<MemoryStore>,
+    /// What the indexes over it show, which may be older.
+    indexes: Arc<MemoryStore>,
     /// Each with how often it was sent, and its latest answer.
     pub entries: Vec<Entry>,
     /// What each request appended itself.
@@ -39,15 +41,8 @@ pub struct Book {
     pub found: Vec<Violation>,
     /// What was asked and answered under each key, by every request that has it.
     keys: FxHashMap<(Option<Holder>, String), UnderKey>,
-    /// Keys of API clients that somebody revokes.
-    doors: FxHashMap<Holder, Door>,
-}
-
-/// What is known of a key since somebody asked for its end.
-#[derive(Default)]
-struct Door {
-    /// Since when it is sure to be revoked.
-    shut: Option<Micros>,
+    /// Keys that are revoked, and since when that is sure.
+    shut: FxHashMap<Holder, Micros>,
 }
 
 /// So long something revoked may still open doors.
@@ -110,8 +105,9 @@ pub struct Entry {
 }
 
 /// What something cost at some moment, in hundredths.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Cost {
+    product_id: ProductId,
     minor: i64,
     revision: u32,
 }
@@ -125,15 +121,16 @@ impl Entry {
 
 impl Book {
     /// A book without requests.
-    pub fn new(sim: Arc<Sim>, store: Arc<MemoryStore>) -> Self {
+    pub fn new(sim: Arc<Sim>, store: Arc<MemoryStore>, indexes: Arc<MemoryStore>) -> Self {
         Book {
             sim,
             store,
+            indexes,
             entries: Vec::new(),
             appended: FxHashMap::default(),
             found: Vec::new(),
             keys: FxHashMap::default(),
-            doors: FxHashMap::default(),
+            shut: FxHashMap::default(),
         }
     }
 
@@ -173,16 +170,10 @@ impl Book {
             _ => None,
         };
         let costs = match &self.entries[number].ask.wants {
-            // Where indexes lag, nobody can say what it costs now.
-            Wants::Place { lines, .. } if self.sim.core().swarm.stale == 0 => {
-                lines.iter().map(|line| self.cost(line)).collect()
-            }
+            Wants::Place { lines, .. } => lines.iter().map(|line| self.cost(line)).collect(),
             Wants::Reprice { product_id, .. } => vec![self.latest_price(product_id)],
             _ => Vec::new(),
         };
-        if let Some(closing) = self.closes(&self.entries[number].ask) {
-            self.doors.entry(closing).or_default();
-        }
         let entry = &mut self.entries[number];
         if let Some(key) = entry.under() {
             let under = self.keys.entry(key).or_default();
@@ -298,7 +289,7 @@ impl Book {
         if (200..300).contains(&status)
             && let Some(closed) = self.closes(&self.entries[number].ask)
         {
-            self.doors.entry(closed).or_default().shut.get_or_insert(self.sim.now());
+            self.shut.entry(closed).or_insert(self.sim.now());
         }
         let entry = &mut self.entries[number];
         entry.heard = (200..500).contains(&status) && !is_running;
@@ -350,8 +341,6 @@ impl Book {
                     let others = self.keys.get(key).is_some_and(|under| under.contents.len() > 1);
                     return unless(others, Invariant::Repeated, "and nothing else was sent under its key");
                 }
-                // Who somebody is, is not in the log: another may have told it before whoever registered them came back.
-                "customer_exists" => {}
                 // What was done before it was asked is not refused. A refusal that is given again may have been decided
                 // before it was done, by one of two whose clocks differ.
                 _ if status >= 400 && self.had_appended(entry) => {
@@ -465,17 +454,32 @@ impl Book {
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
-            Wants::Register { customer_id, .. } => {
+            Wants::Register { customer_id, personal: told } => {
                 let id = events::CustomerId::recorded(customer_id).ok()?;
-                let stream = StreamKey::Customer(id);
+                let stream = StreamKey::Customer(id.clone());
                 let there = self.slot(stream.clone(), Slot::CustomerRegistered).is_some();
+                let erased = self.slot(stream, Slot::CustomerErased).is_some();
+                // Whoever told first is believed; whoever registered them is shown what was told.
+                let otherwise = self.is_told_otherwise(customer_id, told);
                 let is_usual = match &*code_of(answer) {
-                    // Somebody else may have told otherwise of the same person.
-                    "customer_exists" => true,
-                    "customer_erased" => self.slot(stream, Slot::CustomerErased).is_some(),
-                    _ => matches!(status, 200 | 201),
+                    "customer_exists" => otherwise,
+                    "customer_erased" => erased,
+                    _ => status == 201 || (status == 200 && !self.has_appended(entry)),
                 };
-                unless(is_usual && there, Invariant::Acknowledged, "and is not in the log")
+                let row = at_once(self.store.customer(&id)).expect("memory is always there");
+                let known = row.map(|row| row.personal).unwrap_or_default();
+                let says_nothing = *told == Personal::default();
+                let may_differ = otherwise && known != Personal::default() && (status == 201 || says_nothing);
+                let is_known = known == *told || may_differ;
+                // An answer that is kept does not say who somebody is.
+                let shown = Some(personal_in(answer)).filter(|_| status < 300 && !answer.replayed);
+                // Who says nothing of a person is not shown what others say meanwhile.
+                let is_shown = shown.is_none_or(|shown| shown == known || (says_nothing && shown == *told));
+                if !is_usual || !there {
+                    return unless(false, Invariant::Acknowledged, "and is not in the log");
+                }
+                let holds = status >= 400 || erased || (is_known && is_shown);
+                unless(holds, Invariant::Acknowledged, &format!("and what is known of them is {known:?}"))
             }
             Wants::Erase { customer_id } => {
                 let id = events::CustomerId::recorded(customer_id).ok()?;
@@ -488,22 +492,22 @@ impl Book {
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
-            Wants::List { product_id, sku, minor } => {
+            Wants::List { product_id, sku, minor, name } => {
                 let id = events::ProductId::recorded(product_id).ok()?;
                 let stored = self.slot(StreamKey::Product(id), Slot::ProductListed);
                 let same = stored.as_ref().is_some_and(|stored| {
                     matches!(stored.event(), Ok(Event::ProductListed(listed))
-                        if listed.sku == *sku && listed.price.minor() == *minor)
+                        if listed.sku == *sku && listed.price.minor() == *minor
+                            && listed.name == *name && listed.currency.as_str() == ask::CURRENCY)
                 });
                 match status {
                     200 | 201 => {
                         unless(same, Invariant::Acknowledged, "and another product stands there, or none")
                     }
                     409 => {
-                        let id = events::ProductId::recorded(product_id).ok()?;
-                        let withdrawn = self.slot(StreamKey::Product(id), Slot::ProductWithdrawn).is_some();
-                        let is_taken =
-                            (stored.is_some() && !same) || withdrawn || self.is_sold(sku, product_id);
+                        let is_taken = (stored.is_some() && !same)
+                            || self.is_withdrawn(product_id)
+                            || self.is_sold(sku, product_id);
                         unless(is_taken, Invariant::Repeated, "and nothing stands in its way")
                     }
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
@@ -511,7 +515,7 @@ impl Book {
             }
             Wants::Reprice { product_id, minor } => {
                 let id = events::ProductId::recorded(product_id).ok()?;
-                let withdrawn = self.slot(StreamKey::Product(id.clone()), Slot::ProductWithdrawn).is_some();
+                let withdrawn = self.is_withdrawn(product_id);
                 let is_it = |event: &Arc<RecordedEvent>| matches!(event.event(), Ok(Event::ProductRepriced(set)) if set.price.minor() == *minor);
                 let costs_so = if own.is_empty() {
                     self.costs_since(&id, *minor, entry, answer)
@@ -526,13 +530,11 @@ impl Book {
                 }
             }
             Wants::Revoke { holder } => {
-                let key = at_once(self.store.key(&holder.key_id())).expect("memory is always there");
-                let revoked = key.is_some_and(|key| key.row.revoked_at.is_some());
-                unless(status == 200 && revoked, Invariant::Acknowledged, "and the key is good")
+                let revoked = status == 200 && !self.is_good(holder);
+                unless(revoked, Invariant::Acknowledged, "and the key is good")
             }
             Wants::Withdraw { product_id } => {
-                let id = events::ProductId::recorded(product_id).ok()?;
-                let there = self.slot(StreamKey::Product(id), Slot::ProductWithdrawn).is_some();
+                let there = self.is_withdrawn(product_id);
                 match status {
                     200 => unless(there, Invariant::Acknowledged, "and it can still be ordered"),
                     404 => unless(!entry.stood, Invariant::Acknowledged, "though it was listed"),
@@ -598,10 +600,24 @@ impl Book {
         }
     }
 
+    /// Whether somebody else told something else of the same customer.
+    fn is_told_otherwise(&self, id: &str, told: &Personal) -> bool {
+        self.entries.iter().filter(|other| other.sent > 0).any(|other| {
+            matches!(&other.ask.wants, Wants::Register { customer_id, personal }
+                if customer_id == id && personal != told)
+        })
+    }
+
     /// Whether somebody can have listed a product under this id.
     fn listed(&self, product_id: &str) -> bool {
         let id = ProductId::recorded(product_id).ok();
         id.is_some_and(|id| self.slot(StreamKey::Product(id), Slot::ProductListed).is_some())
+    }
+
+    /// Whether a product is off the list.
+    fn is_withdrawn(&self, product_id: &str) -> bool {
+        let id = ProductId::recorded(product_id).ok();
+        id.is_some_and(|id| self.slot(StreamKey::Product(id), Slot::ProductWithdrawn).is_some())
     }
 
     /// Whether some other product sells, or sold, a SKU.
@@ -629,10 +645,17 @@ impl Book {
         let nobody = !entry.known || !self.is_known(customer_id);
         let nothing =
             entry.costs.iter().any(Option::is_none) || lines.iter().any(|line| self.cost(line).is_none());
+        // What is withdrawn may have been shown before, and be sold by another product since.
+        let withdrawn = || {
+            let is_one = |other: &Entry| {
+                matches!(&other.ask.wants, Wants::List { product_id, sku, .. }
+                if lines.iter().any(|(of, _)| of == sku) && self.is_withdrawn(product_id))
+            };
+            self.entries.iter().any(is_one)
+        };
         match code {
             "unknown_customer" => nobody,
-            // Where indexes lag, nobody can say what was found there.
-            "unknown_sku" => nothing || self.sim.core().swarm.stale > 0,
+            "unknown_sku" => nothing || withdrawn(),
             _ => false,
         }
     }
@@ -648,9 +671,15 @@ impl Book {
     fn costs_since(&self, id: &ProductId, minor: i64, entry: &Entry, answer: &Answer) -> bool {
         let is_keyed = entry.ask.key.is_some();
         let asked_before = answer.replayed || self.has_appended(entry) || (entry.sent > 1 && !is_keyed);
-        let then = entry.costs.first().copied().flatten().filter(|_| !asked_before);
+        let then = entry.costs.first().and_then(Option::as_ref).filter(|_| !asked_before);
         let since = then.map_or(0, |cost| cost.revision);
         self.prices(id).iter().any(|cost| cost.minor == minor && cost.revision >= since)
+    }
+
+    /// Whether somebody's key is there, and nobody revoked it.
+    fn is_good(&self, holder: &Holder) -> bool {
+        let key = at_once(self.store.key(&holder.key_id())).expect("memory is always there");
+        key.is_some_and(|key| key.row.revoked_at.is_none())
     }
 
     /// Whose key a request makes good for nothing, if it may.
@@ -680,20 +709,22 @@ impl Book {
 
     fn admission(&self, entry: &Entry, status: u16) -> Admission {
         let Some(holder) = &entry.ask.holder else { return Admission::In };
-        let (may, door) = (self.may(&entry.ask), self.doors.get(holder));
+        let may = self.may(&entry.ask);
         if matches!(status, 401 | 403) {
-            if door.is_some() && status == 401 {
+            // Whoever tried to make it good for nothing may have failed.
+            let is_good = self.is_good(holder);
+            if !is_good && status == 401 {
                 self.sim.saw(Sometimes::TurnedAway);
             }
-            let is_out = may != Some(true) || door.is_some();
+            let is_out = may != Some(true) || !is_good;
             return if is_out { Admission::Out } else { Admission::Wrong("though its key is good") };
         }
         // There is a catalogue that everybody may read.
-        if let (Some(shut), Some(_)) = (door.and_then(|door| door.shut), may) {
+        if let (Some(shut), Some(_)) = (self.shut.get(holder), may) {
             if entry.sent_at >= shut + STILL_OPEN {
                 return Admission::Wrong("though its key was revoked more than a minute before");
             }
-            if entry.sent_at > shut {
+            if entry.sent_at > *shut {
                 self.sim.saw(Sometimes::StillOpen);
             }
         }
@@ -710,17 +741,21 @@ impl Book {
     fn prices(&self, id: &ProductId) -> Vec<Cost> {
         let stream = at_once(self.store.read_stream(&StreamKey::Product(id.clone()).pk()));
         let stream = stream.expect("memory is always there");
-        let cost = |item: &Arc<RecordedEvent>| match item.event() {
-            Ok(Event::ProductListed(listed)) => Some(Cost { minor: listed.price.minor(), revision: 0 }),
-            Ok(Event::ProductRepriced(e)) => Some(Cost { minor: e.price.minor(), revision: e.revision }),
-            _ => None,
+        let cost = |item: &Arc<RecordedEvent>| {
+            let (price, revision) = match item.event() {
+                Ok(Event::ProductListed(listed)) => (listed.price, 0),
+                Ok(Event::ProductRepriced(set)) => (set.price, set.revision),
+                _ => return None,
+            };
+            Some(Cost { product_id: id.clone(), minor: price.minor(), revision })
         };
         stream.iter().filter_map(cost).collect()
     }
 
-    /// What somebody who orders now is asked for one of these; the earliest price that it can be.
+    /// What somebody who orders now is asked for one of these; the earliest price that it can be. Indexes only move on, so
+    /// it is no earlier than the one that they show.
     fn cost(&self, (sku, _): &Line) -> Option<Cost> {
-        let row = at_once(self.store.product_by_sku(sku)).expect("memory is always there")?;
+        let row = at_once(self.indexes.product_by_sku(sku)).expect("memory is always there")?;
         let of_now = self.prices(&row.product_id).into_iter().filter(|cost| cost.minor == row.price.minor());
         of_now.min_by_key(|cost| cost.revision)
     }
@@ -732,11 +767,19 @@ impl Book {
             return None;
         };
         lines.iter().zip(&entry.costs).find_map(|((sku, _), then)| {
-            let then = (*then)?;
+            let then = then.as_ref()?;
             let asked = placed.items.iter().find(|line| line.sku == *sku)?.unit_price?.minor();
-            let row = at_once(self.store.product_by_sku(sku)).expect("memory is always there")?;
-            let since = self.prices(&row.product_id).into_iter().filter(|cost| cost.revision > then.revision);
-            let mut fair = since.map(|cost| cost.minor).chain([then.minor]);
+            let since = self.prices(&then.product_id).into_iter();
+            let since = since.filter(|cost| cost.revision > then.revision).map(|cost| cost.minor);
+            // Of a product that took its place, every price.
+            let others = self.entries.iter().filter_map(|other| match &other.ask.wants {
+                Wants::List { product_id, sku: of, .. } if of == sku => ProductId::recorded(product_id).ok(),
+                _ => None,
+            });
+            let others =
+                others.filter(|id| *id != then.product_id && self.is_withdrawn(then.product_id.as_str()));
+            let others = others.flat_map(|id| self.prices(&id)).map(|cost| cost.minor);
+            let mut fair = since.chain([then.minor]).chain(others);
             if then.revision > 0 {
                 self.sim.saw(Sometimes::Repriced);
             }
@@ -841,6 +884,13 @@ fn is_change(ask: &Ask, into: Change, stored: &RecordedEvent) -> bool {
 /// Whether an event announces a lot of so many units.
 fn is_lot_of(event: &RecordedEvent, units: u32) -> bool {
     matches!(event.event(), Ok(Event::SkuRestocked(lot)) if lot.units.get() == units)
+}
+
+/// Who somebody is, by an answer.
+fn personal_in(answer: &Answer) -> Personal {
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let said = |field: &str| body[field].as_str().map(str::to_owned);
+    Personal { name: said("name"), email: said("email"), address: said("address") }
 }
 
 fn code_of(answer: &Answer) -> String {

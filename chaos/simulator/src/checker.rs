@@ -12,10 +12,10 @@ use views::invariants::{Invariant, StockBook, Violation, held_by, of_payment, of
 use crate::executor::{Micros, SECOND};
 use crate::figures::Sometimes;
 use crate::ports::at_once;
-use crate::sim::Sim;
+use crate::sim::{LATEST, Sim};
 
 /// No worker that pays lives longer than a minute: the longest time-out of the templates but for the sweepers', which
-/// append no attempt. What it appends later than that was decided by another one.
+/// append no attempt. What it appends later than that, and than a write can be late, was decided by another one.
 const LONGEST_LOOK: Micros = 60 * SECOND;
 
 /// Looks at everything that changes.
@@ -80,7 +80,7 @@ impl Checker {
                 let facts = orders::fold(stream.iter().map(|item| &**item));
                 let closing = facts.closing.get().filter(|it| matches!(it.what, Closing::Cancelled(_)));
                 let at = closing.and_then(|closing| self.cancelled.get(&closing.by.event_id));
-                if let Some(at) = at.filter(|at| self.sim.now() > **at + LONGEST_LOOK) {
+                if let Some(at) = at.filter(|at| self.sim.now() > **at + LONGEST_LOOK + LATEST) {
                     let late = (self.sim.now() - at) / SECOND;
                     let detail = format!("{} {} is {late} s later than the cancellation", event.pk, event.sk);
                     self.found.push(Violation { invariant: Invariant::NotAfterCancel, detail });

@@ -1,6 +1,7 @@
 //! What was seen, counted: every call with every fault, and facts that should be true sometimes.
 
 use crate::site::{Call, Fault, Handler, SELDOM, SITES, named};
+use crate::swarm::Switch;
 
 named! {
     /// A fact that must have been true in some run, or the runs prove less than they seem to.
@@ -35,6 +36,8 @@ named! {
         RedrivenLate = "a dead letter was redriven after the order had ended",
         /// A function was cut off.
         TimedOut = "a function ran into its time-out",
+        /// What somebody wrote who had given up, or was dead by then, came to be.
+        Landed = "a write had its effect when whoever made it had given up",
         /// A process was killed in the middle of a call.
         Crashed = "a process crashed",
         /// A message came back while its first delivery was still handled.
@@ -87,6 +90,8 @@ named! {
         ReplayResumed = "a replay went on where another had crashed",
         /// An audit ended while orders were placed.
         Audited = "an audit ran beside live traffic",
+        /// An audit named what somebody owed an order for too long.
+        Stuck = "an audit beside live traffic named what was stuck",
         /// A shipment came before its payment.
         Held = "a shipment waited for its payment",
         /// An order with more than one SKU was short of one of them.
@@ -94,12 +99,23 @@ named! {
     }
 }
 
-const FATES: usize = 6;
+/// The faults that strike between the ports: in pipe, bus and queues, and at the gateway.
+pub const BETWEEN: &[Switch] = &[
+    Switch::Duplicates,
+    Switch::Delays,
+    Switch::LostMessages,
+    Switch::PipeFailures,
+    Switch::BusFailures,
+    Switch::GatewayFailures,
+];
+
+const FATES: usize = 1 + Fault::ALL.len();
 
 /// Counts of one run, or of many added up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figures {
     calls: Vec<[u64; FATES]>,
+    between: [u64; Switch::ALL.len()],
     sometimes: [u64; Sometimes::ALL.len()],
 }
 
@@ -107,6 +123,7 @@ impl Default for Figures {
     fn default() -> Self {
         Figures {
             calls: vec![[0; FATES]; Handler::ALL.len() * Call::ALL.len()],
+            between: [0; Switch::ALL.len()],
             sometimes: [0; Sometimes::ALL.len()],
         }
     }
@@ -116,6 +133,10 @@ impl Figures {
     pub(crate) fn called(&mut self, handler: Handler, call: Call, fault: Option<Fault>) {
         let fate = fault.map_or(0, |fault| fault as usize + 1);
         self.calls[handler as usize * Call::ALL.len() + call as usize][fate] += 1;
+    }
+
+    pub(crate) fn struck(&mut self, what: Switch) {
+        self.between[what as usize] += 1;
     }
 
     pub(crate) fn saw(&mut self, what: Sometimes) {
@@ -132,24 +153,28 @@ impl Figures {
         for (ours, theirs) in self.calls.iter_mut().zip(&other.calls) {
             ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| *ours += theirs);
         }
+        self.between.iter_mut().zip(&other.between).for_each(|(ours, theirs)| *ours += theirs);
         self.sometimes.iter_mut().zip(&other.sometimes).for_each(|(ours, theirs)| *ours += theirs);
     }
 
     /// Every call that was made in a storm, with how often it was made and how often each of [`Fault::ALL`] struck it.
-    pub fn calls(&self) -> impl Iterator<Item = (Handler, Call, u64, [u64; 5])> + '_ {
+    pub fn calls(&self) -> impl Iterator<Item = (Handler, Call, u64, &[u64])> + '_ {
         let sites =
             Handler::ALL.iter().flat_map(|handler| Call::ALL.iter().map(move |call| (*handler, *call)));
-        sites.zip(&self.calls).filter(|(_, fates)| fates.iter().any(|count| *count > 0)).map(
-            |((handler, call), fates)| {
-                let [_, slow, before, after, lost, throttled] = *fates;
-                (handler, call, fates.iter().sum(), [slow, before, after, lost, throttled])
-            },
-        )
+        sites
+            .zip(&self.calls)
+            .filter(|(_, fates)| fates.iter().any(|count| *count > 0))
+            .map(|((handler, call), fates)| (handler, call, fates.iter().sum(), &fates[1..]))
     }
 
     /// Facts that were never true.
     pub fn never(&self) -> Vec<Sometimes> {
         Sometimes::ALL.iter().copied().filter(|what| self.times(*what) == 0).collect()
+    }
+
+    /// How often each of [`BETWEEN`] struck.
+    pub fn between(&self) -> impl Iterator<Item = (Switch, u64)> + '_ {
+        BETWEEN.iter().map(|what| (*what, self.between[*what as usize]))
     }
 
     /// Calls of [`SITES`] that some fault never struck.
@@ -158,6 +183,7 @@ impl Figures {
         let missing = |(handler, call): (Handler, Call)| {
             let fates = &self.calls[handler as usize * Call::ALL.len() + call as usize];
             let of = Fault::ALL.iter().zip(&fates[1..]).filter(|(_, count)| **count == 0);
+            let of = of.filter(|(fault, _)| **fault != Fault::Late || call.is_write());
             of.map(move |(fault, _)| (handler, call, *fault)).collect::<Vec<_>>()
         };
         sites.flat_map(missing).collect()

@@ -10,6 +10,7 @@ use crate::figures::Sometimes;
 use crate::ports::{Ports, at_once};
 use crate::sim::Said;
 use crate::site::Call;
+use crate::swarm::Switch;
 
 /// A gateway outside of the system: one intent per order, which is its idempotency key.
 pub struct OutsideGateway {
@@ -19,35 +20,37 @@ pub struct OutsideGateway {
 
 impl OutsideGateway {
     /// Changes an order's intent in the gateway's own books, which nothing interrupts.
-    fn change<T>(&self, order: &OrderId, change: impl FnOnce(&mut Intent) -> T) -> Result<T, GatewayError> {
-        let store = &*self.ports.store;
+    fn change<T>(
+        ports: &Ports,
+        order: &OrderId,
+        change: impl FnOnce(&mut Intent) -> T,
+    ) -> Result<T, GatewayError> {
+        let store = &*ports.store;
         let Versioned { mut intent, version } =
             at_once(store.load(order)).map_err(|cause| GatewayError(cause.to_string()))?;
         let answer = change(&mut intent);
-        self.ports.sim.core().said.push(Said::Asked(order.clone()));
+        ports.sim.core().said.push(Said::Asked(order.clone()));
         at_once(store.save(order, intent, version)).map_err(|cause| GatewayError(cause.to_string()))?;
         Ok(answer)
     }
 
     /// Whether it cannot for now.
-    fn fails(&self) -> bool {
-        let mut core = self.ports.sim.core();
+    fn fails(ports: &Ports) -> bool {
+        let mut core = ports.sim.core();
         let share = core.swarm.gateway_failures;
-        !core.peace && core.fate.f32() < share && core.faults.strike().is_some()
+        !core.peace && core.fate.f32() < share && core.strikes(ports.sim.now(), Switch::GatewayFailures)
     }
 }
 
 #[async_trait]
 impl Gateway for OutsideGateway {
     async fn charge(&self, order: &OrderId, amount: Money) -> Result<Charged, GatewayError> {
-        let charged = self
-            .ports
-            .sim
-            .call(Call::Charge, || {
-                let fails = self.fails();
-                self.change(order, |intent| intent.charge(amount, fails))
-            })
-            .await?;
+        let id = order.clone();
+        let charged = self.ports.write(Call::Charge, move |ports| {
+            let fails = OutsideGateway::fails(ports);
+            OutsideGateway::change(ports, &id, |intent| intent.charge(amount, fails))
+        });
+        let charged = charged.await?;
         match charged {
             Charge::Charged => Ok(Charged::Charged { payment_id: format!("pay-{order}") }),
             Charge::Declined(reason) => Ok(Charged::Declined { reason: reason.to_owned() }),
@@ -57,7 +60,9 @@ impl Gateway for OutsideGateway {
     }
 
     async fn cancel(&self, order: &OrderId) -> Result<Option<String>, GatewayError> {
-        let charged = self.ports.sim.call(Call::CancelIntent, || self.change(order, Intent::cancel)).await?;
+        let id = order.clone();
+        let cancel = move |ports: &Ports| OutsideGateway::change(ports, &id, Intent::cancel);
+        let charged = self.ports.write(Call::CancelIntent, cancel).await?;
         if charged {
             self.ports.sim.saw(Sometimes::ChargedUnseen);
         }
@@ -65,6 +70,8 @@ impl Gateway for OutsideGateway {
     }
 
     async fn refund(&self, order: &OrderId) -> Result<(), GatewayError> {
-        self.ports.sim.call(Call::Refund, || self.change(order, Intent::refund)).await
+        let id = order.clone();
+        let refund = move |ports: &Ports| OutsideGateway::change(ports, &id, Intent::refund);
+        self.ports.write(Call::Refund, refund).await
     }
 }

@@ -184,6 +184,10 @@ fn many(options: &Options) -> anyhow::Result<()> {
     for (handler, call, fault) in &unstruck {
         println!("  never: {handler} {call} {fault}");
     }
+    let quiet: Vec<Switch> =
+        report.figures.between().filter(|(_, count)| *count == 0).map(|(what, _)| what).collect();
+    println!("{} faults never struck between the ports", quiet.len());
+    quiet.iter().for_each(|what| println!("  never: {what}"));
     println!("{} calls were made that no table knows", unknown.len());
     for (handler, call) in &unknown {
         println!("  unknown: {handler} {call}; add it to SITES");
@@ -200,7 +204,7 @@ fn many(options: &Options) -> anyhow::Result<()> {
     if !unknown.is_empty() {
         bail!("{} calls were made that no table knows", unknown.len());
     }
-    let gaps = report.figures.never().len() + unstruck.len();
+    let gaps = report.figures.never().len() + unstruck.len() + quiet.len();
     if options.require_coverage && gaps > 0 {
         bail!("{gaps} things never happened; run more orders, or find out why they cannot");
     }
@@ -213,6 +217,9 @@ fn coverage(report: &Report) {
     for (handler, call, calls, struck) in report.figures.calls() {
         let struck: Vec<String> = struck.iter().map(|count| format!("{count:>12}")).collect();
         println!("{handler:<32} {call:<16} {calls:>12} {}", struck.join(" "));
+    }
+    for (what, count) in report.figures.between() {
+        println!("{:<49} {count:>12}", format!("between the ports: {what}"));
     }
     for what in simulator::figures::Sometimes::ALL {
         println!("{:>12}  {what}", report.figures.times(*what));

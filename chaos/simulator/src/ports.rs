@@ -20,8 +20,8 @@ use workers::{Nudges, Worker, WorkerError};
 
 use crate::Plan;
 use crate::figures::Sometimes;
-use crate::sim::{Row, Said, Sim};
-use crate::site::{Call, Handler};
+use crate::sim::{Broken, Row, Said, Sim};
+use crate::site::{Call, Fault, Handler};
 use crate::swarm::{Swarm, Switch};
 
 /// The ports as one function has them.
@@ -79,26 +79,25 @@ fn as_the_next_version_writes(event: RecordedEvent) -> RecordedEvent {
 impl EventLog for Ports {
     async fn append(&self, event: RecordedEvent) -> Result<Appended, StoreError> {
         let event = if self.next_version { as_the_next_version_writes(event) } else { event };
-        self.sim
-            .call(Call::Append, || {
-                let own = event.event_id;
-                let appended = at_once(self.store.append(event))?;
-                match &appended {
-                    Appended::Stored(stored) => self.sim.core().said.push(Said::Appended(stored.clone())),
-                    Appended::Taken(taken) if taken.event_id != own => {
-                        if *taken.sk == *Slot::Reservation.sk() {
-                            self.sim.saw(Sometimes::ReservationRace);
-                        }
-                        if &*taken.event_name == "PaymentAttempted" {
-                            self.sim.saw(Sometimes::ClaimRace);
-                        }
+        self.write(Call::Append, move |ports| {
+            let own = event.event_id;
+            let appended = at_once(ports.store.append(event))?;
+            match &appended {
+                Appended::Stored(stored) => ports.sim.core().said.push(Said::Appended(stored.clone())),
+                Appended::Taken(taken) if taken.event_id != own => {
+                    if *taken.sk == *Slot::Reservation.sk() {
+                        ports.sim.saw(Sometimes::ReservationRace);
                     }
-                    Appended::Taken(_) => {}
-                    Appended::Short(_) => self.sim.saw(Sometimes::Shortage),
+                    if &*taken.event_name == "PaymentAttempted" {
+                        ports.sim.saw(Sometimes::ClaimRace);
+                    }
                 }
-                Ok(appended)
-            })
-            .await
+                Appended::Taken(_) => {}
+                Appended::Short(_) => ports.sim.saw(Sometimes::Shortage),
+            }
+            Ok(appended)
+        })
+        .await
     }
 
     async fn read_stream(&self, pk: &str) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
@@ -151,15 +150,14 @@ impl ChangeFeed for Ports {
 #[async_trait]
 impl OrderViews for Ports {
     async fn put(&self, rows: OrderRows) -> Result<bool, StoreError> {
-        self.sim
-            .call(Call::PutOrder, || {
-                let written = at_once(OrderViews::put(&*self.store, rows.clone()))?;
-                if written {
-                    self.sim.core().said.push(Said::Written(Row::Order(Box::new(rows))));
-                }
-                Ok(written)
-            })
-            .await
+        self.write(Call::PutOrder, move |ports| {
+            let written = at_once(OrderViews::put(&*ports.store, rows.clone()))?;
+            if written {
+                ports.sim.core().said.push(Said::Written(Row::Order(Box::new(rows))));
+            }
+            Ok(written)
+        })
+        .await
     }
 
     async fn order(&self, id: &OrderId) -> Result<Option<OrderRow>, StoreError> {
@@ -205,24 +203,23 @@ impl StockViews for Ports {
 #[async_trait]
 impl CatalogViews for Ports {
     async fn put_customer(&self, row: CustomerRow) -> Result<bool, StoreError> {
-        self.sim
-            .call(Call::PutCustomer, || {
-                let id = row.customer_id.clone();
-                let written = at_once(self.store.put_customer(row))?;
-                self.customer_changed(&id);
-                Ok(written)
-            })
-            .await
+        self.write(Call::PutCustomer, move |ports| {
+            let id = row.customer_id.clone();
+            let written = at_once(ports.store.put_customer(row))?;
+            ports.customer_changed(&id);
+            Ok(written)
+        })
+        .await
     }
 
     async fn put_personal(&self, id: &CustomerId, personal: Personal) -> Result<bool, StoreError> {
-        self.sim
-            .call(Call::PutPersonal, || {
-                let written = at_once(self.store.put_personal(id, personal))?;
-                self.customer_changed(id);
-                Ok(written)
-            })
-            .await
+        let id = id.clone();
+        self.write(Call::PutPersonal, move |ports| {
+            let written = at_once(ports.store.put_personal(&id, personal))?;
+            ports.customer_changed(&id);
+            Ok(written)
+        })
+        .await
     }
 
     async fn customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, StoreError> {
@@ -234,15 +231,14 @@ impl CatalogViews for Ports {
     }
 
     async fn put_product(&self, row: ProductRow) -> Result<bool, StoreError> {
-        self.sim
-            .call(Call::PutProduct, || {
-                let written = at_once(self.store.put_product(row.clone()))?;
-                if written {
-                    self.sim.core().said.push(Said::Written(Row::Product(row)));
-                }
-                Ok(written)
-            })
-            .await
+        self.write(Call::PutProduct, move |ports| {
+            let written = at_once(ports.store.put_product(row.clone()))?;
+            if written {
+                ports.sim.core().said.push(Said::Written(Row::Product(row)));
+            }
+            Ok(written)
+        })
+        .await
     }
 
     async fn product(&self, id: &ProductId) -> Result<Option<ProductRow>, StoreError> {
@@ -276,6 +272,20 @@ impl Ports {
         !Arc::ptr_eq(&self.store, &self.indexes)
     }
 
+    /// A call that changes something: whoever makes it may be gone when it does.
+    pub async fn write<T, E: Broken>(
+        &self,
+        call: Call,
+        effect: impl FnOnce(&Ports) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        let drawn = self.sim.draw_write(call);
+        if drawn.fault == Some(Fault::Late) {
+            let ports = self.clone();
+            return self.sim.be_late(drawn, Box::new(move || drop(effect(&ports)))).await;
+        }
+        self.sim.carry_out(drawn, || effect(self)).await
+    }
+
     fn customer_changed(&self, id: &CustomerId) {
         if let Ok(Some(row)) = at_once(self.store.customer(id)) {
             self.sim.core().said.push(Said::Written(Row::Customer(row)));
@@ -300,7 +310,7 @@ impl ShadowViews for Ports {
     }
 
     async fn put_shadow(&self, view: View, rows: Vec<ViewRow>, progress: Progress) -> Result<(), StoreError> {
-        self.sim.call(Call::PutShadow, || at_once(self.store.put_shadow(view, rows, progress))).await
+        self.write(Call::PutShadow, move |ports| at_once(ports.store.put_shadow(view, rows, progress))).await
     }
 
     async fn progress(&self, view: View) -> Result<Option<Progress>, StoreError> {
@@ -317,19 +327,18 @@ impl ShadowViews for Ports {
     }
 
     async fn adopt(&self, rows: Vec<ViewRow>, view: View, gone: Vec<String>) -> Result<(), StoreError> {
-        self.sim
-            .call(Call::Adopt, || {
-                let ids = rows.iter().map(|row| row.id().to_owned()).chain(gone.iter().cloned());
-                let changed = ids.map(|id| Said::Written(Row::Whatever(view, id))).collect::<Vec<_>>();
-                at_once(self.store.adopt(rows, view, gone))?;
-                self.sim.core().said.extend(changed);
-                Ok(())
-            })
-            .await
+        self.write(Call::Adopt, move |ports| {
+            let ids = rows.iter().map(|row| row.id().to_owned()).chain(gone.iter().cloned());
+            let changed = ids.map(|id| Said::Written(Row::Whatever(view, id))).collect::<Vec<_>>();
+            at_once(ports.store.adopt(rows, view, gone))?;
+            ports.sim.core().said.extend(changed);
+            Ok(())
+        })
+        .await
     }
 
     async fn discard(&self, view: View) -> Result<(), StoreError> {
-        self.sim.call(Call::Discard, || at_once(self.store.discard(view))).await
+        self.write(Call::Discard, move |ports| at_once(ports.store.discard(view))).await
     }
 }
 
@@ -340,40 +349,42 @@ impl IntentStore for Ports {
     }
 
     async fn save(&self, order: &OrderId, intent: Intent, computed_from: u64) -> Result<bool, StoreError> {
-        self.sim
-            .call(Call::SaveIntent, || {
-                self.sim.core().said.push(Said::Asked(order.clone()));
-                at_once(self.store.save(order, intent, computed_from))
-            })
-            .await
+        let order = order.clone();
+        self.write(Call::SaveIntent, move |ports| {
+            ports.sim.core().said.push(Said::Asked(order.clone()));
+            at_once(ports.store.save(&order, intent, computed_from))
+        })
+        .await
     }
 }
 
 #[async_trait]
 impl Idempotency for Ports {
     async fn claim(&self, key: &str, claim: Claim, now: Timestamp) -> Result<Claimed, StoreError> {
-        self.sim
-            .call(Call::Claim, || {
-                let seed = claim.seed;
-                let claimed = at_once(self.store.claim(key, claim, now))?;
-                match &claimed {
-                    Claimed::Mine(of_another) if *of_another != seed => self.sim.saw(Sometimes::TakenOver),
-                    Claimed::Done(_) => self.sim.saw(Sometimes::AnsweredAgain),
-                    Claimed::Running => self.sim.saw(Sometimes::StillRunning),
-                    Claimed::OfAnother => self.sim.saw(Sometimes::KeyOfAnother),
-                    Claimed::Mine(_) => {}
-                }
-                Ok(claimed)
-            })
-            .await
+        let key = key.to_owned();
+        self.write(Call::Claim, move |ports| {
+            let seed = claim.seed;
+            let claimed = at_once(ports.store.claim(&key, claim, now))?;
+            match &claimed {
+                Claimed::Mine(of_another) if *of_another != seed => ports.sim.saw(Sometimes::TakenOver),
+                Claimed::Done(_) => ports.sim.saw(Sometimes::AnsweredAgain),
+                Claimed::Running => ports.sim.saw(Sometimes::StillRunning),
+                Claimed::OfAnother => ports.sim.saw(Sometimes::KeyOfAnother),
+                Claimed::Mine(_) => {}
+            }
+            Ok(claimed)
+        })
+        .await
     }
 
     async fn keep(&self, key: &str, held: Held, answer: KeptAnswer) -> Result<bool, StoreError> {
-        self.sim.call(Call::KeepAnswer, || at_once(self.store.keep(key, held, answer))).await
+        let key = key.to_owned();
+        self.write(Call::KeepAnswer, move |ports| at_once(ports.store.keep(&key, held, answer))).await
     }
 
     async fn give_up(&self, key: &str, held: Held) -> Result<bool, StoreError> {
-        self.sim.call(Call::GiveUp, || at_once(self.store.give_up(key, held))).await
+        let key = key.to_owned();
+        self.write(Call::GiveUp, move |ports| at_once(ports.store.give_up(&key, held))).await
     }
 }
 
@@ -396,7 +407,8 @@ impl Users for Ports {
     }
 
     async fn forget_customer(&self, customer: &CustomerId) -> Result<Forgotten, StoreError> {
-        self.sim.call(Call::ForgetCustomer, || at_once(self.store.forget_customer(customer))).await
+        let id = customer.clone();
+        self.write(Call::ForgetCustomer, move |ports| at_once(ports.store.forget_customer(&id))).await
     }
 }
 
@@ -415,7 +427,8 @@ impl Keys for Ports {
     }
 
     async fn revoke_key(&self, key_id: &str, at: Timestamp) -> Result<Option<KeyRow>, StoreError> {
-        self.sim.call(Call::RevokeKey, || at_once(self.store.revoke_key(key_id, at))).await
+        let key_id = key_id.to_owned();
+        self.write(Call::RevokeKey, move |ports| at_once(ports.store.revoke_key(&key_id, at))).await
     }
 }
 
@@ -450,14 +463,13 @@ impl Tries for Ports {
 #[async_trait]
 impl Nudges for Ports {
     async fn nudge(&self, worker: Worker, lane: Priority, event: &RecordedEvent) -> Result<(), WorkerError> {
-        self.sim
-            .call(Call::Nudge, || {
-                self.sim.saw(Sometimes::Swept);
-                let said = Said::Nudged(worker, lane, Box::new(event.clone()));
-                self.sim.core().said.push(said);
-                Ok(())
-            })
-            .await
+        let said = Said::Nudged(worker, lane, Box::new(event.clone()));
+        self.write(Call::Nudge, move |ports| {
+            ports.sim.saw(Sometimes::Swept);
+            ports.sim.core().said.push(said);
+            Ok(())
+        })
+        .await
     }
 }
 

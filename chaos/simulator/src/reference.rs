@@ -89,7 +89,7 @@ impl<'a> Asked<'a> {
                     let heard = entry.settled.filter(|status| *status < 400 || entry.sent == 1);
                     asked.changes.entry(order_id).or_default().push((*into, heard.unwrap_or(0)));
                 }
-                Wants::List { product_id, sku, minor } => {
+                Wants::List { product_id, sku, minor, .. } => {
                     sells.entry(product_id).or_default().insert(sku.as_str());
                     asked.prices.entry(sku.as_str()).or_default().push(*minor);
                 }

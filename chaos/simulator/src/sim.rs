@@ -25,9 +25,14 @@ use crate::planted::Bug;
 pub enum Due {
     /// A task that waited goes on.
     Wake(Waker),
+    /// What somebody wrote has its effect, who does not wait for it any more.
+    Land(Effect),
     /// Something outside of all tasks happens.
     Happen(Happening),
 }
+
+/// What a call does.
+pub type Effect = Box<dyn FnOnce() + Send>;
 
 /// Something that a task did to the world around it, told to the run when the task has been polled.
 pub enum Said {
@@ -114,6 +119,7 @@ impl Core {
     pub fn strikes(&mut self, at: Micros, what: Switch) -> bool {
         let number = self.faults.strike();
         if let Some(number) = number {
+            self.figures.struck(what);
             self.trace.add(at, what, || format!("{:<18} !{what} {number}", "pipeline"));
         }
         number.is_some()
@@ -121,11 +127,15 @@ impl Core {
 }
 
 /// What a call is in for.
-struct Drawn {
-    fault: Option<Fault>,
+pub struct Drawn {
+    /// What strikes it.
+    pub fault: Option<Fault>,
     before: Micros,
     after: Micros,
 }
+
+/// So much later than whoever made it gave it up can a call have its effect.
+pub const LATEST: Micros = 30 * SECOND;
 
 /// However unlucky, a call comes through more often than not.
 const MOST: f32 = 0.45;
@@ -219,7 +229,22 @@ impl Sim {
         call: Call,
         effect: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let drawn = self.draw(handler, call);
+        let drawn = self.draw(handler, call, false);
+        self.carry_out(drawn, effect).await
+    }
+
+    /// A call that changes something and may do so late: what its caller's own code is in for.
+    pub fn draw_write(&self, call: Call) -> Drawn {
+        let handler = self.core().handler;
+        self.draw(handler, call, true)
+    }
+
+    /// A call as it was drawn, but a late one.
+    pub async fn carry_out<T, E: Broken>(
+        &self,
+        drawn: Drawn,
+        effect: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         self.sleep(drawn.before).await;
         match drawn.fault {
             Some(Fault::CrashBefore) => self.crash().await,
@@ -237,13 +262,25 @@ impl Sim {
         }
     }
 
+    /// A call that has its effect when whoever made it has given up, or is dead.
+    pub async fn be_late<T, E: Broken>(&self, drawn: Drawn, effect: Effect) -> Result<T, E> {
+        self.sleep(drawn.before).await;
+        let dies = {
+            let mut core = self.core();
+            let wait = core.pace.u64(SECOND / 100..LATEST);
+            core.agenda.put(self.now() + wait, Due::Land(effect));
+            core.pace.u8(..3) == 0
+        };
+        if dies { self.crash().await } else { Err(E::broken("no answer came in time")) }
+    }
+
     /// Ends the task that runs now, as if its process had been killed.
     pub async fn crash(&self) -> ! {
         self.core().crashed = true;
         std::future::pending().await
     }
 
-    fn draw(&self, handler: Handler, call: Call) -> Drawn {
+    fn draw(&self, handler: Handler, call: Call, can_be_late: bool) -> Drawn {
         let mut core = self.core();
         let core = &mut *core;
         let mut fault: Option<(Fault, u64)> = None;
@@ -256,6 +293,9 @@ impl Sim {
             for kind in Fault::ALL {
                 let share = core.swarm.of(*kind);
                 if at < share {
+                    if *kind == Fault::Late && !can_be_late {
+                        break;
+                    }
                     fault = core.faults.strike().map(|number| (*kind, number));
                     break;
                 }

@@ -264,6 +264,35 @@ named! {
         LostAnswer = "lost_answer",
         /// The call is refused for now, without effect.
         Throttled = "throttled",
+        /// Whoever made the call hears nothing in time, or dies over it, and it has its effect later than that.
+        Late = "late",
+    }
+}
+
+impl Call {
+    /// Whether it changes something, so that it can do so late.
+    pub fn is_write(self) -> bool {
+        matches!(
+            self,
+            Call::Append
+                | Call::PutOrder
+                | Call::PutCustomer
+                | Call::PutPersonal
+                | Call::PutProduct
+                | Call::PutShadow
+                | Call::Adopt
+                | Call::Discard
+                | Call::SaveIntent
+                | Call::Charge
+                | Call::CancelIntent
+                | Call::Refund
+                | Call::Claim
+                | Call::KeepAnswer
+                | Call::GiveUp
+                | Call::RevokeKey
+                | Call::ForgetCustomer
+                | Call::Nudge
+        )
     }
 }
 

@@ -56,6 +56,8 @@ named! {
         BuiltInGateway = "built_in_gateway",
         /// Orders that stand still expire.
         Expiry = "expiry",
+        /// [`Fault::Late`]
+        Late = "late",
     }
 }
 
@@ -63,7 +65,7 @@ named! {
 #[derive(Debug, Clone)]
 pub struct Swarm {
     /// How often each of [`Fault::ALL`] strikes a call.
-    pub faults: [f32; 5],
+    pub faults: [f32; 6],
     /// How often a message is delivered twice.
     pub duplicates: f32,
     /// How often a message is late.
@@ -131,6 +133,7 @@ impl Swarm {
             share(Switch::CrashAfter, &often, 0.45),
             share(Switch::LostAnswer, &often, 0.45),
             share(Switch::Throttled, &often, 0.45),
+            0.0,
         ];
         let often = [0.01, 0.05, 0.15];
         let duplicates = share(Switch::Duplicates, &often, 0.5);
@@ -157,7 +160,7 @@ impl Swarm {
             if is_on && !without.contains(&Switch::Keys) { drawn } else { 0.0 }
         };
         let asks_who = |rng: &mut fastrand::Rng| rng.f32() < 0.3 && !without.contains(&Switch::AsksWho);
-        Swarm {
+        let mut swarm = Swarm {
             faults,
             duplicates,
             delays,
@@ -182,7 +185,12 @@ impl Swarm {
             keys: keys(&mut rng),
             asks_who: asks_who(&mut rng),
             expiry: rng.f32() < 0.3 && !without.contains(&Switch::Expiry),
+        };
+        let (drawn, is_on) = ([0.002, 0.01, 0.03][rng.usize(..3)] * mood, rng.f32() < 0.4);
+        if is_on && !without.contains(&Switch::Late) {
+            swarm.faults[Fault::Late as usize] = drawn;
         }
+        swarm
     }
 
     /// How often a fault strikes a call.

@@ -17,6 +17,7 @@ use http_body_util::BodyExt;
 use local::wiring::Wiring;
 use rustc_hash::FxHashMap;
 use tower::ServiceExt;
+use views::audit::STUCK;
 use views::invariants::Violation;
 use views::replay::Mode;
 use views::{AuditReport, ReplayReport, audit, audit_at_rest, replay};
@@ -37,7 +38,7 @@ use crate::numbers::Numbers;
 use crate::panics::caught;
 use crate::pipeline::Pipeline;
 use crate::ports::{Ports, at_once};
-use crate::sim::{Due, Row, Said, Sim};
+use crate::sim::{Due, Effect, Row, Said, Sim};
 use crate::site::Handler;
 use crate::swarm::{Swarm, Switch};
 use crate::workload;
@@ -198,7 +199,7 @@ impl World {
             tasks: Tasks::default(),
             workers: instances.iter().map(|instance| instance.workers.clone()).collect(),
             routers: instances.into_iter().map(|instance| instance.router).collect(),
-            book: Book::new(sim.clone(), store.clone()),
+            book: Book::new(sim.clone(), store.clone(), ports.indexes.clone()),
             checker: Checker::new(sim.clone(), store.clone()),
             only: plan.only.clone(),
             handling: FxHashMap::default(),
@@ -303,9 +304,21 @@ impl World {
             self.sim.advance(at);
             match due {
                 Due::Wake(waker) => waker.wake(),
+                Due::Land(effect) => self.land(effect),
                 Due::Happen(happening) => self.happen(happening),
             }
         }
+    }
+
+    /// What somebody wrote who gave up since has its effect, and what it changed is looked at.
+    fn land(&mut self, effect: Effect) {
+        self.sim.saw(Sometimes::Landed);
+        let at = self.sim.now();
+        self.sim.core().trace.add(at, "late", || "what was given up has its effect".to_owned());
+        effect();
+        let said = std::mem::take(&mut self.sim.core().said);
+        self.hear(said);
+        self.fail_on_violation();
     }
 
     /// One step of one task, and a look at everything that it changed.
@@ -447,7 +460,7 @@ impl World {
             Happening::Sweep => self.sweep(),
             Happening::SweepLog => self.sweep_log(),
             Happening::Replay => self.replay(),
-            Happening::Audit => self.audit(What::Operator, 5),
+            Happening::Audit => self.audit_beside_traffic(),
             Happening::Peace => self.peace(),
         }
     }
@@ -650,15 +663,23 @@ impl World {
 
     /// Audits at rest; the report comes into [`World::at_rest`].
     pub(crate) fn audit_at_rest(&mut self) {
-        self.audit(What::AtRest, 1);
+        // Nothing is too young to be owed something.
+        self.audit(What::AtRest, 1, Some(Timestamp::from_millis(i64::MAX)));
     }
 
-    fn audit(&mut self, what: What, looks: u32) {
+    /// As users do it, by a clock that may be as wrong as any; every third one asks nothing of what may be under way.
+    fn audit_beside_traffic(&mut self) {
+        let still_since = match self.pick(3) {
+            0 => None,
+            _ => Some(views::audit::still_since(self.clock("audit").now(), STANDS_STILL)),
+        };
+        self.audit(What::Operator, 5, still_since);
+    }
+
+    fn audit(&mut self, what: What, looks: u32, still_since: Option<Timestamp>) {
         let ports = self.views_ports(looks);
-        // At rest nothing is too young to be owed something; beside live traffic everything is.
-        let end_of_time = matches!(what, What::AtRest).then(|| Timestamp::from_millis(i64::MAX));
         let future = async move {
-            Done::Audited(match end_of_time {
+            Done::Audited(match still_since {
                 Some(still_since) => audit_at_rest(&ports, still_since, &|_, _| {}).await,
                 None => audit(&ports, &|_, _| {}).await,
             })
@@ -725,15 +746,16 @@ impl World {
         }
     }
 
-    /// Rows may lag while orders are placed; counters may not, and streams may not.
+    /// Rows may lag while orders are placed, and what is owed may be held up for as long as the storm lasts; counters may
+    /// not be wrong, nor streams, nor may anything that stands still and is owed nothing.
     fn audited_beside_traffic(&mut self, report: &AuditReport) {
         if !self.sim.core().peace {
             self.sim.saw(Sometimes::Audited);
         }
-        let lags = |what: &str| {
-            let found = views::invariants::Invariant::ALL.into_iter().find(|known| known.name() == what);
-            found.is_none_or(|found| found.when() == views::invariants::When::AtRest)
-        };
+        if report.still_since.is_some() && report.differences.iter().any(|found| found.what == STUCK) {
+            self.sim.saw(Sometimes::Stuck);
+        }
+        let lags = |what: &str| matches!(what, "row" | "orphan_row" | STUCK);
         if let Some(found) = report.differences.iter().find(|found| !lags(found.what)) {
             self.failure =
                 Some(format!("an audit beside live traffic found {}: {}", found.what, found.detail));

@@ -33,7 +33,12 @@ fn a_run_without_faults_has_none() {
     let without: Vec<Switch> = Switch::ALL.to_vec();
     let outcome = run(&Plan { seed: 3, without, ..Plan::default() });
     assert_eq!(outcome.failure, None);
-    assert!(outcome.figures.calls().all(|(_, _, calls, struck)| calls > 0 && struck == [0; 5]));
+    assert!(
+        outcome
+            .figures
+            .calls()
+            .all(|(_, _, calls, struck)| calls > 0 && struck.iter().all(|count| *count == 0))
+    );
 }
 
 #[test]

@@ -134,7 +134,8 @@ macro_rules! conformance {
                 what_was_never_written_is_not_there
                 a_customer_is_written_only_if_it_has_seen_more
                 personal_data_stays_when_the_log_says_more
-                personal_data_is_replaced_as_a_whole
+                whoever_tells_first_of_a_person_is_believed
+                of_many_who_tell_at_once_one_is_believed
                 an_erased_customer_has_no_personal_data_and_gets_none
                 a_late_row_does_not_erase
                 nobody_has_personal_data_without_a_row

@@ -269,10 +269,13 @@ impl CatalogViews for MemoryStore {
     async fn put_personal(&self, id: &CustomerId, personal: Personal) -> Result<bool, StoreError> {
         let live = &mut self.world().live;
         match live.get::<CustomerRow>(id.as_str()) {
-            Some(row) if !row.erased => live.put(ViewRow::Customer(CustomerRow { personal, ..row })),
-            _ => return Ok(false),
+            Some(row) if !row.erased && row.personal == personal => Ok(true),
+            Some(row) if !row.erased && row.personal == Personal::default() => {
+                live.put(ViewRow::Customer(CustomerRow { personal, ..row }));
+                Ok(true)
+            }
+            _ => Ok(false),
         }
-        Ok(true)
     }
 
     async fn customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, StoreError> {

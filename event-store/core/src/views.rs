@@ -106,13 +106,15 @@ pub trait StockViews: Send + Sync {
 /// Customers and products.
 ///
 /// What must hold: as in [`OrderViews`]. A customer's personal data is not part of what `seen` gates:
-/// [`CatalogViews::put_customer`] keeps what is stored, [`CatalogViews::put_personal`] replaces it.
+/// [`CatalogViews::put_customer`] keeps what is stored, and [`CatalogViews::put_personal`] believes whoever tells first.
 #[async_trait]
 pub trait CatalogViews: Send + Sync {
     /// Writes what the log knows of a customer, if it is newer; personal data stays as it is, unless
     /// the row says that it was erased: then it goes.
     async fn put_customer(&self, row: CustomerRow) -> Result<bool, StoreError>;
-    /// Writes the personal data of a customer whose row is there and not erased; says whether it was.
+    /// Writes the personal data of a customer whose row is there, not erased, and without any so far; says whether this is
+    /// what is known of them now. So of several who tell at once of one customer, those hear that they were believed who
+    /// were.
     async fn put_personal(&self, id: &CustomerId, personal: Personal) -> Result<bool, StoreError>;
     /// One customer.
     async fn customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, StoreError>;

@@ -60,25 +60,35 @@ impl CatalogViews for DynamoStore {
 
     async fn put_personal(&self, id: &CustomerId, personal: Personal) -> Result<bool, StoreError> {
         let (mut set, mut remove) = (Vec::new(), Vec::new());
+        // What was told, or nothing, stands there before.
+        let (mut same, mut nothing) = (Vec::new(), Vec::new());
         let mut update = self.client.update_item().table_name(&self.tables.customers);
         let values = [personal.name, personal.email, personal.address];
         for (name, value) in PERSONAL.into_iter().zip(values) {
             update = update.expression_attribute_names(format!("#{name}"), name);
+            nothing.push(format!("attribute_not_exists(#{name})"));
             match value {
                 Some(value) => {
                     set.push(format!("#{name} = :{name}"));
+                    same.push(format!("#{name} = :{name}"));
                     update = update.expression_attribute_values(format!(":{name}"), text(value));
                 }
-                None => remove.push(format!("#{name}")),
+                None => {
+                    remove.push(format!("#{name}"));
+                    same.push(format!("attribute_not_exists(#{name})"));
+                }
             }
         }
+        let (same, nothing) = (same.join(" AND "), nothing.join(" AND "));
         let parts = [("SET", set), ("REMOVE", remove)].into_iter().filter(|(_, names)| !names.is_empty());
         let expression: Vec<String> =
             parts.map(|(verb, names)| format!("{verb} {}", names.join(", "))).collect();
         let update = update
             .set_key(Some(key("id", id.as_str())))
             .update_expression(expression.join(" "))
-            .condition_expression("attribute_exists(seen) AND attribute_not_exists(erased)");
+            .condition_expression(format!(
+                "attribute_exists(seen) AND attribute_not_exists(erased) AND (({nothing}) OR ({same}))"
+            ));
         self.update(update, OfARepeat::SaysNothing).await
     }
 

@@ -114,9 +114,11 @@ impl CatalogViews for EmbeddedStore {
         let write = move |transaction: &mut Transaction<'_>| {
             let mut update = transaction.sql.prepare_cached(
                 "UPDATE customers SET personal = ?2
-                 WHERE stream = (SELECT stream FROM streams WHERE pk = ?1) AND NOT customer ->> 'erased'",
+                 WHERE stream = (SELECT stream FROM streams WHERE pk = ?1) AND NOT customer ->> 'erased'
+                     AND (personal IS NULL OR personal IN (?2, ?3))",
             )?;
-            Ok(update.execute(params![pk, json(&personal)])? > 0)
+            let (told, nothing) = (json(&personal), json(&Personal::default()));
+            Ok(update.execute(params![pk, told, nothing])? > 0)
         };
         self.inner.writer.write(write).await
     }

@@ -41,10 +41,10 @@ async fn who_was_erased_is_in_no_byte_of_the_stores_files_though_it_stays_open()
         let canary = if n % 2 == 0 { erased } else { kept };
         let id = CustomerId::parse(&format!("cust-{n}")).expect("an id");
         store.put_customer(row(&id, 1)).await.expect("it is written");
-        // What is overwritten before it is erased must go too.
-        for address in [long(canary), canary.to_owned(), long(canary)] {
+        for address in [long(canary), canary.to_owned()] {
+            let is_first = address.len() > canary.len();
             let personal = Personal { name: Some(canary.into()), email: None, address: Some(address) };
-            assert_eq!(store.put_personal(&id, personal).await, Ok(true));
+            assert_eq!(store.put_personal(&id, personal).await, Ok(is_first));
         }
         let row = UserRow {
             username: format!("{canary}{n}@example.org"),

@@ -94,6 +94,8 @@ named! {
         StoredAndRefused = "stored_and_refused",
         /// An event does not say which request appended it, so one that comes again does not know what it did.
         RequestForgotten = "request_forgotten",
+        /// Whoever tells of a person is told that they were believed.
+        TellerNotBelieved = "teller_not_believed",
     }
 }
 
@@ -124,6 +126,7 @@ impl Bug {
             Bug::FloatsForMoney => &["and what was ordered costs"],
             Bug::RowsNotKept => &["\"row\""],
             Bug::CauseForgotten => &["answer:"],
+            Bug::TellerNotBelieved => &["and what is known of them is"],
             Bug::RepeatRecorded => &["repeated:"],
             Bug::OtherIdsAgain => &["repeated: under key-"],
             Bug::KeyAnswersAnything => &["acknowledged:"],
@@ -165,8 +168,8 @@ pub(crate) fn log(ports: &Arc<Ports>) -> Arc<dyn EventLog> {
 }
 
 pub(crate) fn catalog(ports: &Arc<Ports>) -> Arc<dyn CatalogViews> {
-    let is_planted = ports.sim.has(Bug::FloatsForMoney) || ports.sim.has(Bug::OldPriceRemembered);
-    if is_planted {
+    let bugs = [Bug::FloatsForMoney, Bug::OldPriceRemembered, Bug::TellerNotBelieved];
+    if bugs.into_iter().any(|bug| ports.sim.has(bug)) {
         Arc::new(Catalog { ports: ports.clone(), first: Mutex::default() })
     } else {
         ports.clone()
@@ -574,7 +577,8 @@ impl CatalogViews for Catalog {
         self.ports.put_customer(row).await
     }
     async fn put_personal(&self, id: &CustomerId, personal: Personal) -> Result<bool, StoreError> {
-        self.ports.put_personal(id, personal).await
+        let is_believed = self.ports.put_personal(id, personal).await?;
+        Ok(is_believed || self.ports.sim.has(Bug::TellerNotBelieved))
     }
     async fn customer(&self, id: &CustomerId) -> Result<Option<CustomerRow>, StoreError> {
         self.ports.customer(id).await
@@ -593,6 +597,9 @@ impl CatalogViews for Catalog {
         let Some(row) = row else { return Ok(None) };
         if self.ports.sim.has(Bug::FloatsForMoney) {
             return Ok(Some(as_a_float_has_it(row)));
+        }
+        if !self.ports.sim.has(Bug::OldPriceRemembered) {
+            return Ok(Some(row));
         }
         let mut first = self.first.lock().expect("nobody panics while remembering");
         Ok(Some(first.entry(sku.clone()).or_insert(row).clone()))

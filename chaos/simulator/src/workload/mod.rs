@@ -3,6 +3,7 @@
 pub mod random;
 pub mod retail;
 
+use event_store::Personal;
 use events::OrderId;
 use rustc_hash::FxHashMap;
 
@@ -93,8 +94,8 @@ fn erase_some(workload: &mut Workload, rng: &mut fastrand::Rng) {
     let asked = workload.storm.len();
     for number in 0..asked {
         let (at, ask) = &workload.storm[number];
-        let Wants::Register { customer_id, personal: true } = &ask.wants else { continue };
-        if rng.u8(..3) > 0 {
+        let Wants::Register { customer_id, personal } = &ask.wants else { continue };
+        if *personal == Personal::default() || rng.u8(..3) > 0 {
             continue;
         }
         let later = at + (1.0 - at) * rng.f32() * rng.f32();
@@ -176,7 +177,7 @@ fn with_other_content(ask: Ask, rng: &mut fastrand::Rng) -> Ask {
         Wants::Change { order_id, .. } if ask.method == "PATCH" => Ask::change(order_id, Change::Cancelled),
         Wants::Restock { sku, units, lot_id } => Ask::restock(sku, units + rng.u32(1..3), lot_id),
         Wants::Reprice { product_id, minor } => Ask::reprice(product_id, minor + rng.i64(1..100)),
-        Wants::List { product_id, sku, minor } => {
+        Wants::List { product_id, sku, minor, .. } => {
             Ask::list(product_id, sku, "A thing", minor + rng.i64(1..100))
         }
         Wants::Register { customer_id, .. } => Ask::register_person(customer_id, "Bea"),

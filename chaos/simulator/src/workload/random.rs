@@ -213,6 +213,10 @@ impl Clients<'_> {
             let name = format!("customer-{}", 100 + newcomer);
             let one = if newcomer == 1 { Ask::register(&name) } else { Ask::register_person(&name, "Ann") };
             self.at(at, one);
+            if newcomer == 0 {
+                // Somebody else at the same time.
+                self.at(at, Ask::register_person(&name, "Bea"));
+            }
             if self.collides() {
                 let again = self.later(at);
                 let called = if self.rng.bool() { "Ann" } else { "Anna" };

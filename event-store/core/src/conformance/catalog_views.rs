@@ -45,17 +45,40 @@ pub async fn personal_data_stays_when_the_log_says_more(views: &dyn CatalogViews
     }
 }
 
-pub async fn personal_data_is_replaced_as_a_whole(views: &dyn CatalogViews) {
+pub async fn whoever_tells_first_of_a_person_is_believed(views: &dyn CatalogViews) {
     let id = customer_id("ada");
     views.put_customer(customer("ada", 1, 1)).await.unwrap();
     views.put_customer(customer("bob", 1, 1)).await.unwrap();
-    let email = Personal { email: Some("ada@example.org".into()), ..Personal::default() };
-    for personal in [ada(), email, Personal::default(), ada()] {
-        assert_eq!(views.put_personal(&id, personal.clone()).await, Ok(true));
-        let row = CustomerRow { personal, ..customer("ada", 1, 1) };
+    let only_email = Personal { email: ada().email, ..Personal::default() };
+    let nothing = Personal::default();
+    for (personal, known, is_believed) in [
+        (nothing.clone(), nothing.clone(), true),
+        (ada(), ada(), true),
+        (only_email.clone(), ada(), false),
+        (Personal { name: Some("Bob".into()), ..ada() }, ada(), false),
+        (nothing, ada(), false),
+        (ada(), ada(), true),
+    ] {
+        assert_eq!(views.put_personal(&id, personal.clone()).await, Ok(is_believed), "{personal:?}");
+        let row = CustomerRow { personal: known, ..customer("ada", 1, 1) };
         assert_eq!(views.customer(&id).await, Ok(Some(row)));
     }
     assert_eq!(views.customer(&customer_id("bob")).await, Ok(Some(customer("bob", 1, 1))));
+    // Who told a part is not believed about the rest.
+    assert_eq!(views.put_personal(&customer_id("bob"), only_email).await, Ok(true));
+    assert_eq!(views.put_personal(&customer_id("bob"), ada()).await, Ok(false));
+}
+
+pub async fn of_many_who_tell_at_once_one_is_believed(views: &dyn CatalogViews) {
+    let id = customer_id("ada");
+    views.put_customer(customer("ada", 1, 1)).await.unwrap();
+    let called = |n: usize| Personal { name: Some(format!("Ada {}", n / 2)), ..Personal::default() };
+    let believed = join_all((0..20).map(|n| views.put_personal(&id, called(n)))).await;
+    let believed: Vec<bool> = believed.into_iter().map(Result::unwrap).collect();
+    let known = views.customer(&id).await.unwrap().unwrap().personal;
+    let expected: Vec<bool> = (0..20).map(|n| called(n) == known).collect();
+    assert_eq!(believed, expected);
+    assert_eq!(believed.iter().filter(|is_believed| **is_believed).count(), 2);
 }
 
 pub async fn an_erased_customer_has_no_personal_data_and_gets_none(views: &dyn CatalogViews) {
