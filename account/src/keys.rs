@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use auth::key;
-use event_store::{KeyRow, Keys, Role, Stamper, SystemStamper};
+use event_store::{Added, KeyRow, Keys, Role, Stamper, SystemStamper};
 use event_store_dynamodb::{Connection, DynamoStore, Limits, Tables};
 
 use crate::stacks;
@@ -20,7 +20,7 @@ pub async fn create_key(connection: &Connection, name: &str, role: Role) -> anyh
     let store = DynamoStore::new(connection, Tables { users, ..Tables::default() }, Limits::default());
     let (key, shown) = key::new(name.to_owned(), role, None, SystemStamper::new("sagaline").now());
     let row = key.row.clone();
-    if !store.add_key(key).await? {
+    if store.add_key(key).await? != Added::New {
         bail!("two keys have the same random id; try again");
     }
     Ok((row, shown))

@@ -206,7 +206,8 @@ async fn forget(api: &Api, id: &CustomerId) -> Result<(), Problem> {
     Ok(())
 }
 
-fn erased() -> Problem {
+/// Nothing more is done for somebody who was erased.
+pub(crate) fn erased() -> Problem {
     Problem::conflict(
         "customer_erased",
         "the data of this customer was erased for good; choose another customer_id",

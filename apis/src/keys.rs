@@ -2,23 +2,22 @@
 
 use std::sync::Arc;
 
-use auth::key;
 use axum::extract::State;
 use axum::http::StatusCode;
-use event_store::{KeyRow, Role};
+use event_store::{Added, KeyRow, Role};
 use events::CustomerId;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::Api;
-use crate::access::Needs;
+use crate::access::{Access, Needs};
 use crate::answer::Answer;
 use crate::customers;
 use crate::fields::{Bad, Fields, id, one_of, text};
 use crate::openapi::Operation;
 use crate::paging::Wanted;
 use crate::problem::Problem;
-use crate::request::{PathText, Said, Sent};
+use crate::request::{Caller, PathText, Said, Sent};
 use crate::shape;
 use crate::table::Table;
 
@@ -51,19 +50,27 @@ shape! {
 /// `POST /keys` {name, role, customer_id?}.
 async fn make(
     State(api): State<Arc<Api>>,
+    caller: Caller,
     Sent(Asked { name, role, customer_id }): Sent<Asked>,
 ) -> Result<Answer, Problem> {
-    let (made, shown) = key::new(name, role, customer_id, api.stamper.now());
-    if !api.access.keys.add_key(made.clone()).await? {
-        return Err(Problem::internal("two keys have the same random id"));
-    }
-    if let Some(customer_id) = &made.row.customer_id {
+    let Access { keys, authenticator, .. } = &api.access;
+    let (made, shown) = authenticator.new_key(caller.seed, name, role, customer_id).await?;
+    let row = match keys.add_key(made.clone()).await? {
+        Added::New => made.row,
+        Added::Erased => return Err(customers::erased()),
+        // A request that broke off made it, and told nobody.
+        Added::Taken => {
+            let own = keys.key(&made.row.key_id).await?.filter(|key| key.secret_hash == made.secret_hash);
+            own.ok_or_else(|| Problem::internal("two keys have the same random id"))?.row
+        }
+    };
+    if let Some(customer_id) = &row.customer_id {
         customers::not_for_the_erased(&api, customer_id).await?;
     }
-    let location = format!("/keys/{}", made.row.key_id);
-    let answer = Answer::created(&Made { row: &made.row, api_key: Some(&shown) }, location);
+    let location = format!("/keys/{}", row.key_id);
+    let answer = Answer::created(&Made { row: &row, api_key: Some(&shown) }, location);
     // What is kept for whoever asks again must not hold the secret.
-    Ok(answer.kept_as(&nameless(made.row)))
+    Ok(answer.kept_as(&nameless(row)))
 }
 
 /// As it is kept: what a customer's key is called may say who the customer is, and nobody finds kept answers by whom

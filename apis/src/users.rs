@@ -5,7 +5,7 @@ use std::sync::Arc;
 use auth::{Principal, digest, password};
 use axum::extract::State;
 use axum::http::StatusCode;
-use event_store::{Allowance, Personal, Role, User, UserRow};
+use event_store::{Added, Allowance, Personal, Role, User, UserRow};
 use events::{CustomerId, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -73,7 +73,11 @@ async fn register(
     // A name that is taken is not worth a hash.
     let is_new = api.access.users.user(&row.username).await?.is_none() && {
         let password_hash = hashed(password.clone()).await?;
-        api.access.users.add_user(User { row: row.clone(), password_hash }).await?
+        match api.access.users.add_user(User { row: row.clone(), password_hash }).await? {
+            Added::New => true,
+            Added::Taken => false,
+            Added::Erased => return Err(customers::erased()),
+        }
     };
     if !is_new {
         row = registered_before(&api, &caller, &row, given.as_ref(), password).await?;

@@ -11,7 +11,7 @@ use anyhow::bail;
 use apis::access::Guard;
 use async_trait::async_trait;
 use auth::key;
-use event_store::{KeyRow, Role, Stamper, StoreError, SystemStamper, View};
+use event_store::{Added, KeyRow, Role, Stamper, StoreError, SystemStamper, View};
 use event_store_embedded::{EmbeddedStore, QueueStore};
 use events::{CustomerId, Timestamp};
 use serde_json::{Value, json};
@@ -92,10 +92,11 @@ pub async fn offline_key(
     let stores = open(data)?;
     let (key, shown) = key::new(name.to_owned(), role, customer_id, SystemStamper::new("offline").now());
     let row = key.row.clone();
-    if !stores.access.keys.add_key(key).await? {
-        bail!("two keys have the same random id; try again");
+    match stores.access.keys.add_key(key).await? {
+        Added::New => Ok((row, shown)),
+        Added::Taken => bail!("two keys have the same random id; try again"),
+        Added::Erased => bail!("this customer was erased for good; choose another customer"),
     }
-    Ok((row, shown))
 }
 
 /// Looking at a store must not make one.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use event_store::{Key, KeyRow, Keys, Secrets, Stamper, StoreError, UserRow, Users};
-use events::Timestamp;
+use event_store::{Key, KeyRow, Keys, Role, Secrets, Stamper, StoreError, UserRow, Users};
+use events::{CustomerId, Timestamp, Ulid};
 
 use crate::key::ApiKey;
-use crate::{Principal, SharedSecret, TOKENS, token};
+use crate::{Principal, SharedSecret, TOKENS, key, token};
 
 /// What a request shows.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -104,6 +104,23 @@ impl Authenticator {
         let now = self.clock.now().millis() / 1000;
         let token = token::new(&self.tokens.get().await?, &user.user_id, &user.username, now);
         Ok((token, token::LIFETIME))
+    }
+
+    /// A new key: what is kept of it, and what its holder is shown once. A request that is carried out again makes the
+    /// same one: `request` is what it knows itself by.
+    ///
+    /// # Errors
+    /// The secret could not be read.
+    pub async fn new_key(
+        &self,
+        request: Option<Ulid>,
+        name: String,
+        role: Role,
+        customer_id: Option<CustomerId>,
+    ) -> Result<(Key, String), StoreError> {
+        let now = self.clock.now();
+        let Some(request) = request else { return Ok(key::new(name, role, customer_id, now)) };
+        Ok(key::of_request((&self.tokens.get().await?, request), name, role, customer_id, now))
     }
 
     /// Forgets what it knows of a key, so that it is looked up again at once.

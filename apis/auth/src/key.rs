@@ -5,11 +5,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use event_store::{Key, KeyRow, Role};
-use events::{CustomerId, Timestamp};
+use events::{CustomerId, Timestamp, Ulid};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::random;
+use crate::{hmac, random};
 
 /// What every API key begins with, so that one that leaked is found by those who look for leaks.
 const PREFIX: &str = "sgl_";
@@ -49,8 +49,32 @@ pub fn new(
     customer_id: Option<CustomerId>,
     created_at: Timestamp,
 ) -> (Key, String) {
-    let id = hex(&random::bytes::<ID>());
-    let secret = URL_SAFE_NO_PAD.encode(random::bytes::<32>());
+    of((random::bytes(), random::bytes()), name, role, customer_id, created_at)
+}
+
+/// The new key of a request that is perhaps carried out again: whoever does so makes the same one, and nobody else can
+/// who does not have the secret of this system.
+pub fn of_request(
+    (secret, request): (&[u8; 32], Ulid),
+    name: String,
+    role: Role,
+    customer_id: Option<CustomerId>,
+    created_at: Timestamp,
+) -> (Key, String) {
+    let made = |what: &str| hmac::sign(secret, format!("{what} of the API key of {request}").as_bytes());
+    let mut id = [0; ID];
+    id.copy_from_slice(&made("id")[..ID]);
+    of((id, made("secret")), name, role, customer_id, created_at)
+}
+
+fn of(
+    (id, secret): ([u8; ID], [u8; 32]),
+    name: String,
+    role: Role,
+    customer_id: Option<CustomerId>,
+    created_at: Timestamp,
+) -> (Key, String) {
+    let (id, secret) = (hex(&id), URL_SAFE_NO_PAD.encode(secret));
     let shown = format!("{PREFIX}{id}_{secret}");
     let row = KeyRow { key_id: id, name, role, customer_id, created_at, revoked_at: None };
     (Key { row, secret_hash: digest(&secret) }, shown)
@@ -82,6 +106,22 @@ mod tests {
         assert_eq!(read.id, key.row.key_id);
         assert!(read.is(&key.secret_hash) && !read.is(&other.secret_hash) && !read.is(""));
         assert!(!key.secret_hash.contains(&shown[30..]));
+    }
+
+    #[test]
+    fn a_request_that_is_carried_out_again_makes_the_same_key_and_nobody_else_does() {
+        let made = |secret: [u8; 32], request| {
+            of_request((&secret, Ulid(request)), "test".into(), Role::Admin, None, Timestamp::from_millis(0))
+        };
+        let (key, shown) = made([7; 32], 1);
+        assert_eq!(made([7; 32], 1), (key.clone(), shown.clone()));
+        let read = ApiKey::read(&shown).unwrap();
+        assert!(read.id == key.row.key_id && read.is(&key.secret_hash));
+        for (other, its) in [made([7; 32], 2), made([8; 32], 1)] {
+            assert!(
+                other.row.key_id != key.row.key_id && other.secret_hash != key.secret_hash && its != shown
+            );
+        }
     }
 
     #[test]

@@ -148,7 +148,7 @@ mod tests {
 
     use auth::key;
     use event_store::memory::MemoryStore;
-    use event_store::{Keys, Role, Stamper};
+    use event_store::{Added, Keys, Role, Stamper};
     use event_store_dynamodb::{Connection, DynamoStore, Limits, Tables};
     use events::CustomerId;
 
@@ -184,7 +184,7 @@ mod tests {
         let customer = customer.map(|id| CustomerId::parse(id).unwrap());
         let (key, shown) = key::new("test".into(), role, customer, SystemStamper::new("test").now());
         let id = key.row.key_id.clone();
-        assert!(store.add_key(key).await.unwrap());
+        assert_eq!(store.add_key(key).await, Ok(Added::New));
         (over(store), shown, id)
     }
 

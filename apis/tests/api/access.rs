@@ -5,7 +5,7 @@ use apis::limits::Origin;
 use auth::{Principal, key};
 use axum::body::Body;
 use axum::http::Request;
-use event_store::{Keys, Role};
+use event_store::{Added, Keys, Role};
 use events::{CustomerId, Timestamp};
 use serde_json::{Value, json};
 
@@ -122,7 +122,7 @@ impl Guarded {
 
 async fn made(world: &World, role: Role, customer: Option<CustomerId>) -> String {
     let (key, shown) = key::new("test".into(), role, customer, Timestamp::from_millis(0));
-    assert!(world.store.add_key(key).await.unwrap());
+    assert_eq!(world.store.add_key(key).await, Ok(Added::New));
     shown
 }
 

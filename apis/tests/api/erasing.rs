@@ -7,7 +7,7 @@ use apis::access::Guard;
 use auth::key;
 use axum::body::Body;
 use axum::http::Request;
-use event_store::{CatalogViews, Keys, Personal, Role, Users, Window};
+use event_store::{Added, CatalogViews, Keys, Personal, Role, Users, Window};
 use events::{CustomerErased, CustomerId, Event, Timestamp};
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ async fn whoever_could_act_for_an_erased_customer_is_gone_too() {
     for (role, customer) in keys {
         let customer = customer.map(|id| CustomerId::parse(id).unwrap());
         let (key, text) = key::new("test".into(), role, customer, Timestamp::from_millis(0));
-        assert!(world.store.add_key(key).await.unwrap());
+        assert_eq!(world.store.add_key(key).await, Ok(Added::New));
         shown.push(text);
     }
     let ask = async |key: &str, method: &str, path: &str, body: &Value| {
@@ -185,7 +185,7 @@ async fn what_an_erased_user_tried_is_forgotten_with_them() {
     assert_eq!(at_names().count(), 1);
     assert!(!at_names().any(|whose| whose.contains("berta")), "a name may be somebody's address");
     let (admin, shown) = key::new("test".into(), Role::Admin, None, Timestamp::from_millis(0));
-    assert!(world.store.add_key(admin).await.unwrap());
+    assert_eq!(world.store.add_key(admin).await, Ok(Added::New));
     let path = format!("/customers/{}", registered.body["customer_id"].as_str().unwrap());
     let request = Request::delete(path).header("x-api-key", shown).body(Body::empty()).unwrap();
     assert_eq!(world.send(request).await.status, 200);

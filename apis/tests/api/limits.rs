@@ -6,7 +6,7 @@ use apis::limits::Origin;
 use auth::key;
 use axum::body::Body;
 use axum::http::Request;
-use event_store::{Keys, Role};
+use event_store::{Added, Keys, Role};
 use events::{CustomerId, Timestamp};
 use serde_json::json;
 
@@ -15,7 +15,7 @@ use crate::world::{Reply, World};
 async fn key_of(world: &World, role: Role, customer: Option<&str>) -> String {
     let customer = customer.map(|id| CustomerId::parse(id).unwrap());
     let (key, shown) = key::new("test".into(), role, customer, Timestamp::from_millis(0));
-    assert!(world.store.add_key(key).await.unwrap());
+    assert_eq!(world.store.add_key(key).await, Ok(Added::New));
     shown
 }
 

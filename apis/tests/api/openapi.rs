@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use axum::body::Body;
 use axum::http::Request;
-use event_store::{Key, KeyRow, Keys, Role};
+use event_store::{Added, Key, KeyRow, Keys, Role};
 use events::{Event, LotId, Quantity, Sku, StockDelta, StockReceived, Timestamp};
 use serde_json::{Value, json};
 
@@ -107,7 +107,7 @@ async fn furnished() -> World {
         created_at: Timestamp::from_millis(0),
         revoked_at: None,
     };
-    assert!(world.store.add_key(Key { row, secret_hash: String::new() }).await.unwrap());
+    assert_eq!(world.store.add_key(Key { row, secret_hash: String::new() }).await, Ok(Added::New));
     world
 }
 

@@ -112,6 +112,11 @@ pub enum Wants {
         /// Which.
         product_id: String,
     },
+    /// To make a key by which somebody acts for a customer.
+    MakeKey {
+        /// For whom.
+        customer_id: String,
+    },
     /// To make a key good for nothing.
     Revoke {
         /// Whose.
@@ -287,6 +292,13 @@ impl Ask {
         Ask::send("PATCH", format!("/products/{product_id}"), body, wants)
     }
 
+    /// A key by which somebody acts for a customer. Without an `Idempotency-Key` it would be another one each time.
+    pub fn make_key(customer_id: &str, key: impl Into<String>) -> Ask {
+        let body = format!(r#"{{"name":"a till","role":"customer","customer_id":"{customer_id}"}}"#);
+        let wants = Wants::MakeKey { customer_id: customer_id.to_owned() };
+        Ask::send("POST", "/keys", body, wants).under(key)
+    }
+
     /// The end of a key.
     pub fn revoke(holder: Holder) -> Ask {
         let path = format!("/keys/{}", holder.key_id());
@@ -332,6 +344,7 @@ impl Ask {
             Wants::List { .. } => Handler::List,
             Wants::Reprice { .. } => Handler::Reprice,
             Wants::Withdraw { .. } => Handler::Withdraw,
+            Wants::MakeKey { .. } => Handler::MakeKey,
             Wants::Revoke { .. } => Handler::Revoke,
             Wants::Raw { .. } => Handler::RawEvent,
             Wants::ReadOrder { .. } | Wants::Read => Handler::Read,

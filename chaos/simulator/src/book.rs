@@ -377,7 +377,8 @@ impl Book {
                         Invariant::Repeated,
                         "and nothing else stands there",
                     ),
-                    422 if same => unless(false, Invariant::Repeated, "and it stands there"),
+                    // It may have come to stand there while whoever was refused was told so.
+                    422 if same && entry.stood => unless(false, Invariant::Repeated, "and it stands there"),
                     422 => unless(
                         self.is_unknown(entry, &code_of(answer)),
                         Invariant::Refused,
@@ -529,6 +530,21 @@ impl Book {
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
+            // Of somebody who is not erased yet when it is asked for; whoever erases them takes it away.
+            Wants::MakeKey { customer_id } => match status {
+                201 => {
+                    // A repeat is told what an earlier try did.
+                    let stands = entry.stood || answer.replayed;
+                    let made = answer.replayed || key_id_of(answer).is_some_and(|id| self.is_key(&id));
+                    let holds = stands && (made || self.is_forgotten(customer_id));
+                    unless(holds, Invariant::Admitted, "and the customer is erased, or there is no key")
+                }
+                409 => {
+                    let why = "though the customer is not erased";
+                    unless(self.is_erased(customer_id), Invariant::Refused, why)
+                }
+                _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
+            },
             Wants::Revoke { holder } => {
                 let revoked = status == 200 && !self.is_good(holder);
                 unless(revoked, Invariant::Acknowledged, "and the key is good")
@@ -596,8 +612,35 @@ impl Book {
             Wants::Reprice { product_id, .. } | Wants::Withdraw { product_id } => self.listed(product_id),
             Wants::Erase { customer_id } => CustomerId::recorded(customer_id)
                 .is_ok_and(|id| self.slot(StreamKey::Customer(id), Slot::CustomerRegistered).is_some()),
+            Wants::MakeKey { customer_id } => !self.is_erased(customer_id),
+            Wants::Place { order_id: Some(id), .. } => {
+                self.placed(id).is_some_and(|placed| is_what_was_asked(&ask.wants, &placed))
+            }
             _ => false,
         }
+    }
+
+    /// Whether the log says that somebody was erased.
+    fn is_erased(&self, customer_id: &str) -> bool {
+        let id = CustomerId::recorded(customer_id).ok();
+        id.is_some_and(|id| self.slot(StreamKey::Customer(id), Slot::CustomerErased).is_some())
+    }
+
+    /// Whether somebody asked for the end of what a customer can act by, registered or not.
+    fn is_forgotten(&self, customer_id: &str) -> bool {
+        self.entries.iter().filter(|other| other.sent > 0).any(
+            |other| matches!(&other.ask.wants, Wants::Erase { customer_id: whose } if whose == customer_id),
+        )
+    }
+
+    /// Customers who were erased, and whoever asked for it was told so.
+    pub fn erased(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter(|entry| entry.settled == Some(200)).filter_map(|entry| {
+            match &entry.ask.wants {
+                Wants::Erase { customer_id } => Some(customer_id.as_str()),
+                _ => None,
+            }
+        })
     }
 
     /// Whether somebody else told something else of the same customer.
@@ -678,7 +721,11 @@ impl Book {
 
     /// Whether somebody's key is there, and nobody revoked it.
     fn is_good(&self, holder: &Holder) -> bool {
-        let key = at_once(self.store.key(&holder.key_id())).expect("memory is always there");
+        self.is_key(&holder.key_id())
+    }
+
+    fn is_key(&self, key_id: &str) -> bool {
+        let key = at_once(self.store.key(key_id)).expect("memory is always there");
         key.is_some_and(|key| key.row.revoked_at.is_none())
     }
 
@@ -896,6 +943,11 @@ fn personal_in(answer: &Answer) -> Personal {
 fn code_of(answer: &Answer) -> String {
     let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     body["code"].as_str().unwrap_or_default().to_owned()
+}
+
+fn key_id_of(answer: &Answer) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    body["key_id"].as_str().map(str::to_owned)
 }
 
 fn order_id_of(answer: &Answer) -> Option<OrderId> {

@@ -98,7 +98,7 @@ impl Door<'_> {
         match &ask.wants {
             Wants::Place { customer_id, .. } | Wants::Erase { customer_id } => Door::Customer(customer_id),
             Wants::Change { into: Change::Cancelled, .. } | Wants::ReadOrder { .. } => Door::Order,
-            Wants::Raw { .. } | Wants::Revoke { .. } => Door::Admin,
+            Wants::Raw { .. } | Wants::MakeKey { .. } | Wants::Revoke { .. } => Door::Admin,
             Wants::Read => Door::of_look(&ask.path),
             _ => Door::Operator,
         }

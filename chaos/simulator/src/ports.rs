@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use event_store::memory::MemoryStore;
 use event_store::{
-    Allowance, Appended, CatalogViews, ChangeFeed, Claim, Claimed, Copy, CustomerRow, DeliveryRow, EventLog,
-    Forgotten, Held, Idempotency, IntentStore, KeptAnswer, Key, KeyRow, Keys, LedgerEntry, LogScan,
+    Added, Allowance, Appended, CatalogViews, ChangeFeed, Claim, Claimed, Copy, CustomerRow, DeliveryRow,
+    EventLog, Forgotten, Held, Idempotency, IntentStore, KeptAnswer, Key, KeyRow, Keys, LedgerEntry, LogScan,
     OrderQuery, OrderRow, OrderRows, OrderViews, Page, PaymentRow, Personal, Position, ProductRow, Progress,
     ScanPage, Secrets, Segment, ShadowViews, StockRow, StockViews, StoreError, Tries, User, UserRow, Users,
     Versioned, View, ViewRow, Window,
@@ -390,7 +390,7 @@ impl Idempotency for Ports {
 
 #[async_trait]
 impl Users for Ports {
-    async fn add_user(&self, user: User) -> Result<bool, StoreError> {
+    async fn add_user(&self, user: User) -> Result<Added, StoreError> {
         self.store.add_user(user).await
     }
 
@@ -414,8 +414,8 @@ impl Users for Ports {
 
 #[async_trait]
 impl Keys for Ports {
-    async fn add_key(&self, key: Key) -> Result<bool, StoreError> {
-        self.store.add_key(key).await
+    async fn add_key(&self, key: Key) -> Result<Added, StoreError> {
+        self.write(Call::AddKey, move |ports| at_once(ports.store.add_key(key))).await
     }
 
     async fn key(&self, key_id: &str) -> Result<Option<Key>, StoreError> {

@@ -69,6 +69,8 @@ named! {
         Reprice = "PATCH /products/{id}",
         /// A product is withdrawn.
         Withdraw = "DELETE /products/{id}",
+        /// A key is made.
+        MakeKey = "POST /keys",
         /// A key is revoked.
         Revoke = "DELETE /keys/{id}",
         /// It is found out who asks, before whatever else is asked.
@@ -99,7 +101,7 @@ impl Handler {
             (Handler::ChangeOrder, Call::GiveUp) => 10.0,
             (Handler::CancelOrder, Call::KeepAnswer) => 4.0,
             (Handler::Register | Handler::Restock | Handler::List | Handler::Reprice, Call::GiveUp) => 10.0,
-            (Handler::Withdraw | Handler::Erase, Call::GiveUp) => 30.0,
+            (Handler::Withdraw | Handler::Erase | Handler::MakeKey, Call::GiveUp) => 30.0,
             (Handler::Withdraw | Handler::Erase, Call::KeepAnswer) => 4.0,
             (Handler::Read, Call::CustomerList) => 6.0,
             // As in an audit.
@@ -146,7 +148,7 @@ impl Handler {
             | Handler::Reprice
             | Handler::Withdraw => 4.0,
             // Few ask for it.
-            Handler::Erase | Handler::Revoke => 12.0,
+            Handler::Erase | Handler::Revoke | Handler::MakeKey => 12.0,
             // What is known is not asked for again.
             Handler::Authorizer => 2.0,
             // They make many calls each, and should come to their end most of the time.
@@ -240,6 +242,8 @@ named! {
         GiveUp = "give_up",
         /// [`event_store::Keys::key`]
         Key = "key",
+        /// [`event_store::Keys::add_key`]
+        AddKey = "add_key",
         /// [`event_store::Keys::revoke_key`]
         RevokeKey = "revoke_key",
         /// [`event_store::Users::forget_customer`]
@@ -289,6 +293,7 @@ impl Call {
                 | Call::Claim
                 | Call::KeepAnswer
                 | Call::GiveUp
+                | Call::AddKey
                 | Call::RevokeKey
                 | Call::ForgetCustomer
                 | Call::Nudge
@@ -297,8 +302,13 @@ impl Call {
 }
 
 /// Calls that handlers make too seldom for every fault to strike them in a run of ordinary length. An audit reads a
-/// ledger only where a counter that moved while the log was read also seems wrong: once in millions of orders.
-pub const SELDOM: &[(Handler, Call)] = &[(Handler::Audit, Call::Ledger)];
+/// ledger only where a counter that moved while the log was read also seems wrong: once in millions of orders. Whoever
+/// makes a key reads the secret of its process once, and takes the key away again where its customer was erased in between.
+pub const SELDOM: &[(Handler, Call)] = &[
+    (Handler::Audit, Call::Ledger),
+    (Handler::MakeKey, Call::Secret),
+    (Handler::MakeKey, Call::ForgetCustomer),
+];
 
 /// Every other call that a handler makes in a storm: each of them is struck by every fault, or too little was run.
 pub const SITES: &[(Handler, &[Call])] = &[
@@ -400,6 +410,7 @@ pub const SITES: &[(Handler, &[Call])] = &[
         Handler::Withdraw,
         &[Call::Append, Call::ReadStream, Call::PutProduct, Call::Claim, Call::KeepAnswer, Call::GiveUp],
     ),
+    (Handler::MakeKey, &[Call::ReadStream, Call::AddKey, Call::Claim, Call::KeepAnswer, Call::GiveUp]),
     (Handler::Revoke, &[Call::RevokeKey]),
     (Handler::Authorizer, &[Call::Key]),
     (Handler::RawEvent, &[Call::Append, Call::ReadStream]),

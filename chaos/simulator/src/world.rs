@@ -7,7 +7,7 @@ use apis::access::{Access, Guard};
 use apis::limits::Limits;
 use apis::{Api, Environment};
 use async_trait::async_trait;
-use auth::{Authenticator, CURSORS, SharedSecret};
+use auth::{Authenticator, CURSORS, SharedSecret, TOKENS};
 use axum::Router;
 use axum::body::Body;
 use event_store::memory::MemoryStore;
@@ -181,7 +181,9 @@ impl World {
         let sim = Arc::new(sim);
         let store = Arc::new(crate::planted::store(&sim));
         // Drawn by nobody, so that a run says the same each time.
-        at_once(store.secret(CURSORS, [7; 32])).expect("memory is always there");
+        for name in [CURSORS, TOKENS] {
+            at_once(store.secret(name, [7; 32])).expect("memory is always there");
+        }
         let indexes = if lags { Arc::default() } else { store.clone() };
         let ports = Ports { sim: sim.clone(), store: store.clone(), indexes, next_version: false };
         let instance = |_| {

@@ -113,6 +113,17 @@ impl fmt::Debug for Key {
     }
 }
 
+/// What became of somebody who was to be added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// They are there from now on.
+    New,
+    /// The name or the id is somebody's already.
+    Taken,
+    /// They would act for a customer whose row says that they were erased, whether or not the name or the id is taken.
+    Erased,
+}
+
 /// Who was taken away with a customer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Forgotten {
@@ -124,11 +135,13 @@ pub struct Forgotten {
 
 /// Those who can log in.
 ///
-/// What must hold: a look-up sees every write that was acknowledged before; a list may be a moment behind.
+/// What must hold: a look-up sees every write that was acknowledged before; a list may be a moment behind. Nobody is added
+/// who would act for a customer whose row ([`crate::CustomerRow`]) says that they were erased, however long the write was
+/// on its way: whoever erases a customer writes the row first, and forgets the customer then.
 #[async_trait]
 pub trait Users: Send + Sync {
-    /// Adds a user unless the name is taken; says whether it was added.
-    async fn add_user(&self, user: User) -> Result<bool, StoreError>;
+    /// Adds a user.
+    async fn add_user(&self, user: User) -> Result<Added, StoreError>;
     /// The user of a name.
     async fn user(&self, username: &str) -> Result<Option<User>, StoreError>;
     /// Users by the time of their registration.
@@ -146,8 +159,8 @@ pub trait Users: Send + Sync {
 /// What must hold: as in [`Users`].
 #[async_trait]
 pub trait Keys: Send + Sync {
-    /// Adds a key unless its id is taken; says whether it was added.
-    async fn add_key(&self, key: Key) -> Result<bool, StoreError>;
+    /// Adds a key.
+    async fn add_key(&self, key: Key) -> Result<Added, StoreError>;
     /// The key of an id, revoked or not.
     async fn key(&self, key_id: &str) -> Result<Option<Key>, StoreError>;
     /// Keys by the time they were made, revoked ones too.

@@ -36,10 +36,10 @@ impl<Store> AllPorts for Store where
 {
 }
 
-/// A store of those who may ask.
-pub trait Access: Users + Keys + Secrets + Tries {}
+/// A store of those who may ask, and of the customers whom they act for.
+pub trait Access: Users + Keys + Secrets + Tries + CatalogViews {}
 
-impl<Store: Users + Keys + Secrets + Tries> Access for Store {}
+impl<Store: Users + Keys + Secrets + Tries + CatalogViews> Access for Store {}
 
 /// A store that knows the order in which events were appended.
 pub trait InOrder: AllPorts + ChangeFeed {}
@@ -196,6 +196,7 @@ macro_rules! access_conformance {
                 a_key_is_revoked_once_and_for_all
                 a_user_who_is_removed_is_gone_and_the_name_is_free
                 a_customer_is_forgotten_with_every_user_and_key
+                nobody_is_added_who_would_act_for_an_erased_customer
                 the_first_secret_that_is_offered_stays
                 no_more_tries_are_given_than_there_are
                 who_tries_elsewhere_has_tries_of_their_own_and_all_of_them_together_not_too_many

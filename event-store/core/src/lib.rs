@@ -18,7 +18,9 @@ pub mod conformance;
 #[cfg(feature = "conformance")]
 pub mod memory;
 
-pub use access::{Allowance, Forgotten, Key, KeyRow, Keys, Role, Secrets, Tries, Try, User, UserRow, Users};
+pub use access::{
+    Added, Allowance, Forgotten, Key, KeyRow, Keys, Role, Secrets, Tries, Try, User, UserRow, Users,
+};
 pub use beside::{Beside, StoredText};
 pub use idempotency::{Claim, Claimed, Held, Idempotency, Kept, KeptAnswer};
 pub use intents::{IntentStore, Versioned};

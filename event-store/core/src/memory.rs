@@ -42,6 +42,8 @@ pub enum Broken {
     OneWrite,
     /// The end of an order is put where it belongs without looking whether another one stands there.
     Slot,
+    /// Whoever would act for an erased customer is added.
+    Erased,
 }
 
 #[derive(Default)]
@@ -106,7 +108,7 @@ impl EventLog for MemoryStore {
         let moved = match self.broken {
             Some(Broken::Floor) => Ok(stock_below(&event, &world.live)),
             Some(Broken::OneWrite) => moved.map(|_| Vec::new()),
-            Some(Broken::Guard | Broken::Slot) | None => moved,
+            Some(Broken::Guard | Broken::Slot | Broken::Erased) | None => moved,
         };
         let moved = match moved {
             Ok(moved) => moved,

@@ -10,11 +10,11 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update,
+    AttributeValue, ConditionCheck, Put, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update,
 };
 use event_store::{
-    After, Allowance, Claim, Claimed, Forgotten, Held, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys,
-    Page, Secrets, StoreError, Tries, Try, User, UserRow, Users, Window,
+    Added, After, Allowance, Claim, Claimed, Forgotten, Held, Idempotency, Kept, KeptAnswer, Key, KeyRow,
+    Keys, Page, Secrets, StoreError, Tries, Try, User, UserRow, Users, Window,
 };
 use events::{CustomerId, Timestamp};
 use serde::Serialize;
@@ -57,7 +57,7 @@ fn to_key_row(item: &Item) -> Result<KeyRow, StoreError> {
 
 #[async_trait]
 impl Users for DynamoStore {
-    async fn add_user(&self, user: User) -> Result<bool, StoreError> {
+    async fn add_user(&self, user: User) -> Result<Added, StoreError> {
         let User { row, password_hash } = user;
         let mut item = listed(USER, &row.username, row.created_at, row.customer_id.as_ref());
         insert(&mut item, "row", json(&row));
@@ -112,7 +112,7 @@ impl Users for DynamoStore {
 
 #[async_trait]
 impl Keys for DynamoStore {
-    async fn add_key(&self, added: Key) -> Result<bool, StoreError> {
+    async fn add_key(&self, added: Key) -> Result<Added, StoreError> {
         let Key { row, secret_hash } = added;
         let mut item = listed(KEY, &row.key_id, row.created_at, row.customer_id.as_ref());
         insert(&mut item, "row", json(&row));
@@ -299,11 +299,12 @@ impl DynamoStore {
         }
     }
 
-    /// Adds somebody who may ask, unless the id is taken; says whether it did. In the same write, who could act for a
-    /// customer is noted under the customer, where erasing finds them at once.
-    async fn add(&self, item: Item, customer: Option<&CustomerId>) -> Result<bool, StoreError> {
+    /// Adds somebody who may ask. In the same write, who could act for a customer is noted under the customer, where
+    /// erasing finds them at once, and it is asked whether that was done before.
+    async fn add(&self, item: Item, customer: Option<&CustomerId>) -> Result<Added, StoreError> {
         let table = &self.tables.users;
-        let Some(customer) = customer else { return self.put_new(table, item).await };
+        let of_whether = |is_new| if is_new { Added::New } else { Added::Taken };
+        let Some(customer) = customer else { return self.put_new(table, item).await.map(of_whether) };
         let id = text_of(&item, "id")?.to_owned();
         let put = Put::builder()
             .table_name(table)
@@ -318,20 +319,36 @@ impl DynamoStore {
             .expression_attribute_values(":id", AttributeValue::Ss(vec![id.clone()]))
             .build()
             .expect("a table, a key and an expression are given");
-        let both = vec![
+        let is_not_erased = ConditionCheck::builder()
+            .table_name(&self.tables.customers)
+            .set_key(Some(key("id", customer.as_str())))
+            .condition_expression("attribute_not_exists(erased)")
+            .build()
+            .expect("a table, a key and a condition are given");
+        let all = vec![
+            TransactWriteItem::builder().condition_check(is_not_erased).build(),
             TransactWriteItem::builder().put(put).build(),
             TransactWriteItem::builder().update(note).build(),
         ];
-        match self.transact(both).await {
-            Ok(()) => Ok(true),
+        let (cancelled, again) = match self.transact(all).await {
+            Ok(()) => return Ok(Added::New),
             Err(Refused::ByService(
                 TransactWriteItemsError::TransactionCanceledException(cancelled),
                 again,
-            )) if cancelled.cancellation_reasons().first().is_some_and(failed) => {
+            )) => (cancelled, again),
+            Err(refused) => return Err(refused.into()),
+        };
+        match cancelled.cancellation_reasons() {
+            [erased, ..] if failed(erased) => Ok(Added::Erased),
+            [_, taken, ..] if failed(taken) => {
                 // Perhaps it is our own, of a try whose answer was lost.
-                Ok(again && self.get(table, key("id", &id)).await? == Some(item))
+                Ok(of_whether(again && self.get(table, key("id", &id)).await? == Some(item)))
             }
-            Err(refused) => Err(refused.into()),
+            _ => Err(Refused::ByService(
+                TransactWriteItemsError::TransactionCanceledException(cancelled),
+                again,
+            )
+            .into()),
         }
     }
 

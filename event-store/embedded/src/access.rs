@@ -1,17 +1,17 @@
 //! Users, keys, secrets and tries; and answers that were given already. None of it is in the log.
 
 use ::event_store::{
-    Allowance, Claim, Claimed, Forgotten, Held, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys, Page,
-    Secrets, StoreError, Tries, Try, User, UserRow, Users, Window,
+    Added, Allowance, Claim, Claimed, Forgotten, Held, Idempotency, Kept, KeptAnswer, Key, KeyRow, Keys,
+    Page, Secrets, StoreError, Tries, Try, User, UserRow, Users, Window,
 };
 use async_trait::async_trait;
 use events::{CustomerId, Timestamp};
 use rusqlite::{OptionalExtension, Row, params};
 
-use crate::EmbeddedStore;
 use crate::orders::{from_json, json, list_sql};
 use crate::stock::{asked, page, place};
 use crate::writer::Transaction;
+use crate::{EmbeddedStore, catalog};
 
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User { row: from_json(row, 0)?, password_hash: row.get(1)? })
@@ -21,9 +21,22 @@ fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
     Ok(Key { row: from_json(row, 0)?, secret_hash: row.get(1)? })
 }
 
+/// Adds somebody, unless the row of the customer whom they would act for says that they were erased.
+fn added(
+    transaction: &Transaction<'_>,
+    customer: Option<&CustomerId>,
+    insert: impl FnOnce() -> rusqlite::Result<usize>,
+) -> rusqlite::Result<Added> {
+    let row = customer.map(|id| catalog::customer(transaction.sql, id.as_str())).transpose()?.flatten();
+    if row.is_some_and(|row| row.erased) {
+        return Ok(Added::Erased);
+    }
+    Ok(if insert()? > 0 { Added::New } else { Added::Taken })
+}
+
 #[async_trait]
 impl Users for EmbeddedStore {
-    async fn add_user(&self, user: User) -> Result<bool, StoreError> {
+    async fn add_user(&self, user: User) -> Result<Added, StoreError> {
         let write = move |transaction: &mut Transaction<'_>| {
             let mut insert = transaction.sql.prepare_cached(
                 "INSERT INTO users (username, created_at, customer_id, user, password_hash) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -32,7 +45,7 @@ impl Users for EmbeddedStore {
             let User { row, password_hash } = &user;
             let customer = row.customer_id.as_ref().map(CustomerId::as_str);
             let columns = params![row.username, row.created_at.millis(), customer, json(row), password_hash];
-            Ok(insert.execute(columns)? > 0)
+            added(transaction, row.customer_id.as_ref(), || insert.execute(columns))
         };
         self.inner.writer.write(write).await
     }
@@ -88,7 +101,7 @@ impl Users for EmbeddedStore {
 
 #[async_trait]
 impl Keys for EmbeddedStore {
-    async fn add_key(&self, key: Key) -> Result<bool, StoreError> {
+    async fn add_key(&self, key: Key) -> Result<Added, StoreError> {
         let write = move |transaction: &mut Transaction<'_>| {
             let mut insert = transaction.sql.prepare_cached(
                 "INSERT INTO keys (key_id, created_at, customer_id, key, secret_hash) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -97,7 +110,7 @@ impl Keys for EmbeddedStore {
             let Key { row, secret_hash } = &key;
             let customer = row.customer_id.as_ref().map(CustomerId::as_str);
             let columns = params![row.key_id, row.created_at.millis(), customer, json(row), secret_hash];
-            Ok(insert.execute(columns)? > 0)
+            added(transaction, row.customer_id.as_ref(), || insert.execute(columns))
         };
         self.inner.writer.write(write).await
     }

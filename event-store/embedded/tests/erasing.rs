@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use event_store::{CatalogViews, CustomerRow, Personal, Role, User, UserRow, Users};
+use event_store::{Added, CatalogViews, CustomerRow, Personal, Role, User, UserRow, Users};
 use event_store_embedded::EmbeddedStore;
 use events::{CustomerId, Timestamp};
 
@@ -53,7 +53,10 @@ async fn who_was_erased_is_in_no_byte_of_the_stores_files_though_it_stays_open()
             customer_id: Some(id),
             created_at: Timestamp::from_millis(n),
         };
-        assert_eq!(store.add_user(User { row, password_hash: format!("hash of {canary}") }).await, Ok(true));
+        assert_eq!(
+            store.add_user(User { row, password_hash: format!("hash of {canary}") }).await,
+            Ok(Added::New)
+        );
     }
     assert!(!stands_in(folder.path(), erased).is_empty());
     for n in (0..40).step_by(2) {

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use event_store::memory::{Broken, MemoryStore};
 use event_store::{
-    Appended, CatalogViews, Claim, Claimed, Copy, CustomerRow, DeliveryRow, EventLog, Held, Idempotency,
-    KeptAnswer, Key, KeyRow, Keys, OrderQuery, OrderRow, OrderRows, OrderViews, Page, PaymentRow, Personal,
-    ProductRow, Progress, Role, ShadowViews, StoreError, View, ViewRow, Window,
+    Added, Appended, CatalogViews, Claim, Claimed, Copy, CustomerRow, DeliveryRow, EventLog, Held,
+    Idempotency, KeptAnswer, Key, KeyRow, Keys, OrderQuery, OrderRow, OrderRows, OrderViews, Page,
+    PaymentRow, Personal, ProductRow, Progress, Role, ShadowViews, StoreError, View, ViewRow, Window,
 };
 use events::{
     CustomerId, Event, Money, OrderId, ProductId, RecordedEvent, Sku, Slot, Stamp, StreamKey, Timestamp, Ulid,
@@ -96,6 +96,9 @@ named! {
         RequestForgotten = "request_forgotten",
         /// Whoever tells of a person is told that they were believed.
         TellerNotBelieved = "teller_not_believed",
+        /// Keys are made for customers who were erased. (The store's rule alone would catch it, and so would the API's look
+        /// at the log, so both are broken.)
+        KeysForTheErased = "keys_for_the_erased",
     }
 }
 
@@ -130,7 +133,10 @@ impl Bug {
             Bug::RepeatRecorded => &["repeated:"],
             Bug::OtherIdsAgain => &["repeated: under key-"],
             Bug::KeyAnswersAnything => &["acknowledged:"],
-            Bug::RevocationNotSeen | Bug::CustomersAreOperators | Bug::ListsAreOpen => &["admitted:"],
+            Bug::RevocationNotSeen
+            | Bug::CustomersAreOperators
+            | Bug::ListsAreOpen
+            | Bug::KeysForTheErased => &["admitted:"],
             Bug::KeysAreWedged => &["was never answered"],
             Bug::RefusalKept | Bug::StoredAndRefused => &["refused:"],
             Bug::RequestForgotten => &["and it was done", "a second event was appended", "as if it were new"],
@@ -158,6 +164,7 @@ pub(crate) fn store(sim: &Sim) -> MemoryStore {
         (Bug::ReleaseNotGuarded, Broken::Guard),
         (Bug::EventAndCountersInTwoWrites, Broken::OneWrite),
         (Bug::StatusGuardRemoved, Broken::Slot),
+        (Bug::KeysForTheErased, Broken::Erased),
     ];
     let broken = rules.into_iter().find(|(bug, _)| sim.has(*bug));
     broken.map_or_else(MemoryStore::new, |(_, rule)| MemoryStore::broken(rule))
@@ -193,7 +200,7 @@ struct Doorman {
 
 #[async_trait]
 impl Keys for Doorman {
-    async fn add_key(&self, key: Key) -> Result<bool, StoreError> {
+    async fn add_key(&self, key: Key) -> Result<Added, StoreError> {
         self.ports.add_key(key).await
     }
     async fn key(&self, key_id: &str) -> Result<Option<Key>, StoreError> {
@@ -357,6 +364,9 @@ impl Log {
         }
         if self.has(Bug::StatusGuardRemoved) && handler == Handler::CancelOrder {
             return without(&stream, |item| named(item, "OrderShipped"));
+        }
+        if self.has(Bug::KeysForTheErased) && handler == Handler::MakeKey {
+            return without(&stream, |item| named(item, "CustomerErased"));
         }
         if self.has(Bug::StaleStream) && handler == Handler::Inventory {
             let until = stream.len().saturating_sub(1);

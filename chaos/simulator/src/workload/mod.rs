@@ -34,7 +34,26 @@ pub fn draw(seed: u64, swarm: &Swarm) -> Workload {
         say_who_asks(&mut workload, &mut rng);
     }
     send_the_rest_under_keys(&mut workload, &mut rng, swarm.keys);
+    // By draws of its own, so that the rest of a seed's course stays.
+    make_keys(&mut workload, &mut fastrand::Rng::with_seed(seed ^ 0x6b65_7973), swarm.asks_who);
     workload
+}
+
+/// Somebody makes keys for customers at about the time at which these are erased, and for some before or later.
+fn make_keys(workload: &mut Workload, rng: &mut fastrand::Rng, asks_who: bool) {
+    let asked = workload.storm.iter().chain(&workload.afterthoughts);
+    let erased = asked.filter_map(|(at, ask)| match &ask.wants {
+        Wants::Erase { customer_id } => Some((*at, customer_id.clone())),
+        _ => None,
+    });
+    for (number, (at, customer_id)) in erased.collect::<Vec<_>>().into_iter().enumerate() {
+        for which in 0..3 {
+            let at = if which == 0 { rng.f32() } else { at + (rng.f32() - 0.5) / 50.0 };
+            let mut ask = Ask::make_key(&customer_id, format!("key-for-{number}-{which}"));
+            ask.holder = asks_who.then_some(Holder::Admin);
+            workload.afterthoughts.push((at, ask));
+        }
+    }
 }
 
 /// Some clients give their requests keys. Of those some send one twice, as a proxy does that got no answer, and some use

@@ -4,10 +4,11 @@
 use futures_util::future::join_all;
 
 use super::Access;
-use super::catalog_views::customer_id;
+use super::catalog_views::{customer, customer_id};
 use super::given::{second, soon_listed};
 use super::order_views::IDS;
-use crate::access::{Allowance, Forgotten, Key, KeyRow, Role, User, UserRow};
+use crate::access::{Added, Allowance, Forgotten, Key, KeyRow, Role, User, UserRow};
+use crate::rows::CustomerRow;
 use crate::views::{After, Page, Window};
 
 pub async fn who_was_never_added_is_not_there(access: &dyn Access) {
@@ -22,7 +23,7 @@ pub async fn who_was_never_added_is_not_there(access: &dyn Access) {
 pub async fn a_name_is_given_once(access: &dyn Access) {
     let users = (0..20).map(|n| access.add_user(user("ann", n)));
     let added = join_all(users).await;
-    let winners: Vec<u64> = (0..20).filter(|n| added[*n as usize] == Ok(true)).collect();
+    let winners: Vec<u64> = (0..20).filter(|n| added[*n as usize] == Ok(Added::New)).collect();
     let [winner] = winners[..] else { panic!("{winners:?} were added") };
     assert_eq!(access.user("ann").await, Ok(Some(user("ann", winner))));
 }
@@ -37,7 +38,7 @@ pub async fn a_user_comes_back_as_it_was_added(access: &dyn Access) {
         ..user("", 1)
     };
     for user in [customer, user("bob", 2), user("bo b'ü#", 3)] {
-        assert_eq!(access.add_user(user.clone()).await, Ok(true));
+        assert_eq!(access.add_user(user.clone()).await, Ok(Added::New));
         assert_eq!(access.user(&user.row.username).await, Ok(Some(user)));
     }
     assert_eq!(access.user("Bob").await, Ok(None));
@@ -46,8 +47,8 @@ pub async fn a_user_comes_back_as_it_was_added(access: &dyn Access) {
 pub async fn users_and_keys_are_listed_by_time_and_key_page_by_page(access: &dyn Access) {
     let (mut users, mut keys) = (Vec::new(), Vec::new());
     for (n, id) in (0..).zip(IDS) {
-        assert_eq!(access.add_user(user(id, n / 3)).await, Ok(true));
-        assert_eq!(access.add_key(key(id, n / 2)).await, Ok(true));
+        assert_eq!(access.add_user(user(id, n / 3)).await, Ok(Added::New));
+        assert_eq!(access.add_key(key(id, n / 2)).await, Ok(Added::New));
         users.push(user(id, n / 3).row);
         keys.push(key(id, n / 2).row);
     }
@@ -60,9 +61,9 @@ pub async fn users_and_keys_are_listed_by_time_and_key_page_by_page(access: &dyn
 }
 
 pub async fn a_key_is_revoked_once_and_for_all(access: &dyn Access) {
-    assert_eq!(access.add_key(key("k-1", 1)).await, Ok(true));
-    assert_eq!(access.add_key(key("k-2", 1)).await, Ok(true));
-    assert_eq!(access.add_key(key("k-1", 2)).await, Ok(false));
+    assert_eq!(access.add_key(key("k-1", 1)).await, Ok(Added::New));
+    assert_eq!(access.add_key(key("k-2", 1)).await, Ok(Added::New));
+    assert_eq!(access.add_key(key("k-1", 2)).await, Ok(Added::Taken));
     assert_eq!(access.key("k-1").await, Ok(Some(key("k-1", 1))));
     let revoked = KeyRow { revoked_at: Some(second(5)), ..key("k-1", 1).row };
     for at in [5, 6] {
@@ -76,7 +77,7 @@ pub async fn a_user_who_is_removed_is_gone_and_the_name_is_free(access: &dyn Acc
     let mut ann = user("ann", 1);
     ann.row.customer_id = Some(customer_id("cus-1"));
     for one in [ann.clone(), user("bob", 2)] {
-        assert_eq!(access.add_user(one).await, Ok(true));
+        assert_eq!(access.add_user(one).await, Ok(Added::New));
     }
     assert_eq!(access.remove_user("ann").await, Ok(Some(ann.row)));
     assert_eq!(access.remove_user("ann").await, Ok(None));
@@ -85,7 +86,7 @@ pub async fn a_user_who_is_removed_is_gone_and_the_name_is_free(access: &dyn Acc
     let list = async |window: Window| access.users(&window).await.unwrap();
     soon_listed("users", vec![user("bob", 2).row], &[1, 3], place, list).await;
     // Who has the name next has nothing to do with whoever had it.
-    assert_eq!(access.add_user(user("ann", 3)).await, Ok(true));
+    assert_eq!(access.add_user(user("ann", 3)).await, Ok(Added::New));
     assert_eq!(access.forget_customer(&customer_id("cus-1")).await, Ok(Forgotten::default()));
     assert_eq!(access.user("ann").await, Ok(Some(user("ann", 3))));
 }
@@ -119,10 +120,39 @@ pub async fn a_customer_is_forgotten_with_every_user_and_key(access: &dyn Access
     // A name that is free again is whose it is from then on.
     let mut ann = user("ann", 10);
     ann.row.customer_id = of("cus-2");
-    assert_eq!(access.add_user(ann).await, Ok(true));
+    assert_eq!(access.add_user(ann).await, Ok(Added::New));
     assert_eq!(forget("cus-1").await, Forgotten::default());
     let last = Forgotten { usernames: named(&["ann", "bob"]), key_ids: named(&["bob"]) };
     assert_eq!(forget("cus-2").await, last);
+}
+
+pub async fn nobody_is_added_who_would_act_for_an_erased_customer(access: &dyn Access) {
+    let acting = |name: &str, n| {
+        let (mut user, mut key) = (user(name, n), key(name, n));
+        user.row.customer_id = Some(customer_id("ada"));
+        key.row.customer_id = Some(customer_id("ada"));
+        (user, key)
+    };
+    let add = async |name: &str, n| {
+        let (user, key) = acting(name, n);
+        [access.add_user(user).await.unwrap(), access.add_key(key).await.unwrap()]
+    };
+    // Of whom nothing is known yet somebody may come to know.
+    assert_eq!(add("early", 1).await, [Added::New; 2]);
+    access.put_customer(customer("ada", 1, 1)).await.unwrap();
+    access.put_customer(customer("bob", 1, 1)).await.unwrap();
+    assert_eq!(add("usual", 2).await, [Added::New; 2]);
+    let erased = CustomerRow { erased: true, ..customer("ada", 2, 1) };
+    access.put_customer(erased).await.unwrap();
+    assert_eq!(add("late", 3).await, [Added::Erased; 2]);
+    assert_eq!(add("usual", 4).await, [Added::Erased; 2]);
+    assert_eq!((access.user("late").await, access.key("late").await), (Ok(None), Ok(None)));
+    access.forget_customer(&customer_id("ada")).await.unwrap();
+    assert_eq!(add("usual", 5).await, [Added::Erased; 2]);
+    // Of others, and of nobody, they are added as ever.
+    let (mut user, key) = (user("bob", 6), key("nobody", 6));
+    user.row.customer_id = Some(customer_id("bob"));
+    assert_eq!((access.add_user(user).await, access.add_key(key).await), (Ok(Added::New), Ok(Added::New)));
 }
 
 pub async fn the_first_secret_that_is_offered_stays(access: &dyn Access) {

@@ -1,12 +1,16 @@
 //! Users, keys, tries and kept answers in memory.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use async_trait::async_trait;
 use events::{CustomerId, Timestamp};
 
-use super::{MemoryStore, page_of};
-use crate::access::{Allowance, Forgotten, Key, KeyRow, Keys, Secrets, Tries, Try, User, UserRow, Users};
+use super::{MemoryStore, World, page_of};
+use crate::CustomerRow;
+use crate::access::{
+    Added, Allowance, Forgotten, Key, KeyRow, Keys, Secrets, Tries, Try, User, UserRow, Users,
+};
 use crate::idempotency::{Claim, Claimed, Held, Idempotency, Kept, KeptAnswer};
 use crate::log::StoreError;
 use crate::views::{Page, Window};
@@ -39,21 +43,40 @@ impl MemoryStore {
         changed.map(|changed| kept.insert(key.to_owned(), changed)).is_some()
     }
 
+    /// Whether the row of the customer whom somebody would act for says that they were erased.
+    fn is_erased(&self, world: &World, customer: Option<&CustomerId>) -> bool {
+        #[cfg(feature = "planted")]
+        if self.broken == Some(super::Broken::Erased) {
+            return false;
+        }
+        let row = customer.and_then(|id| world.live.get::<CustomerRow>(id.as_str()));
+        row.is_some_and(|row| row.erased)
+    }
+
     /// Forgets every `Idempotency-Key`.
     pub fn forget_kept_answers(&self) {
         self.world().beside.kept.clear();
     }
 }
 
+fn added<Row>(rows: &mut BTreeMap<String, Row>, id: String, row: Row) -> Added {
+    match rows.entry(id) {
+        Entry::Occupied(_) => Added::Taken,
+        Entry::Vacant(place) => {
+            place.insert(row);
+            Added::New
+        }
+    }
+}
+
 #[async_trait]
 impl Users for MemoryStore {
-    async fn add_user(&self, user: User) -> Result<bool, StoreError> {
-        let users = &mut self.world().beside.users;
-        let is_new = !users.contains_key(&user.row.username);
-        if is_new {
-            users.insert(user.row.username.clone(), user);
+    async fn add_user(&self, user: User) -> Result<Added, StoreError> {
+        let mut world = self.world();
+        if self.is_erased(&world, user.row.customer_id.as_ref()) {
+            return Ok(Added::Erased);
         }
-        Ok(is_new)
+        Ok(added(&mut world.beside.users, user.row.username.clone(), user))
     }
 
     async fn user(&self, username: &str) -> Result<Option<User>, StoreError> {
@@ -80,13 +103,12 @@ impl Users for MemoryStore {
 
 #[async_trait]
 impl Keys for MemoryStore {
-    async fn add_key(&self, key: Key) -> Result<bool, StoreError> {
-        let keys = &mut self.world().beside.keys;
-        let is_new = !keys.contains_key(&key.row.key_id);
-        if is_new {
-            keys.insert(key.row.key_id.clone(), key);
+    async fn add_key(&self, key: Key) -> Result<Added, StoreError> {
+        let mut world = self.world();
+        if self.is_erased(&world, key.row.customer_id.as_ref()) {
+            return Ok(Added::Erased);
         }
-        Ok(is_new)
+        Ok(added(&mut world.beside.keys, key.row.key_id.clone(), key))
     }
 
     async fn key(&self, key_id: &str) -> Result<Option<Key>, StoreError> {
