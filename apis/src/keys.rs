@@ -55,13 +55,18 @@ async fn make(
 ) -> Result<Answer, Problem> {
     let Access { keys, authenticator, .. } = &api.access;
     let (made, shown) = authenticator.new_key(caller.seed, name, role, customer_id).await?;
-    let row = match keys.add_key(made.clone()).await? {
-        Added::New => made.row,
-        Added::Erased => return Err(customers::erased()),
-        // A request that broke off made it, and told nobody.
-        Added::Taken => {
-            let own = keys.key(&made.row.key_id).await?.filter(|key| key.secret_hash == made.secret_hash);
-            own.ok_or_else(|| Problem::internal("two keys have the same random id"))?.row
+    let row = loop {
+        match keys.add_key(made.clone()).await? {
+            Added::New => break made.row,
+            Added::Erased => return Err(customers::erased()),
+            Added::Taken => {}
+        }
+        match keys.key(&made.row.key_id).await? {
+            // A request that broke off made it, and told nobody.
+            Some(own) if own.secret_hash == made.secret_hash => break own.row,
+            Some(_) => return Err(Problem::internal("two keys have the same random id")),
+            // It was taken away in between, with its customer.
+            None => {}
         }
     };
     if let Some(customer_id) = &row.customer_id {

@@ -1,13 +1,16 @@
 //! Erasing a customer: who it was is nowhere any more, and what was ordered stays.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use apis::Environment;
 use apis::access::Guard;
+use async_trait::async_trait;
 use auth::key;
 use axum::body::Body;
 use axum::http::Request;
-use event_store::{Added, CatalogViews, Keys, Personal, Role, Users, Window};
+use event_store::memory::MemoryStore;
+use event_store::{Added, CatalogViews, Key, KeyRow, Keys, Page, Personal, Role, StoreError, Users, Window};
 use events::{CustomerErased, CustomerId, Event, Timestamp};
 use serde_json::{Value, json};
 
@@ -171,6 +174,63 @@ async fn whoever_registers_under_a_name_that_was_erased_is_let_in_at_once_and_th
         }
     }
     assert_eq!((me(&tokens[0].0).await.status, me(&tokens[1].0).await.status), (401, 200));
+}
+
+/// Keys of which the first one is stored and nobody hears so, and which somebody takes away before it is looked up.
+struct Interrupted {
+    store: Arc<MemoryStore>,
+    loses_an_answer: AtomicBool,
+    forgets: Mutex<Option<CustomerId>>,
+}
+
+#[async_trait]
+impl Keys for Interrupted {
+    async fn add_key(&self, key: Key) -> Result<Added, StoreError> {
+        let added = self.store.add_key(key).await?;
+        if self.loses_an_answer.swap(false, Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("the answer was lost".into()));
+        }
+        Ok(added)
+    }
+
+    async fn key(&self, key_id: &str) -> Result<Option<Key>, StoreError> {
+        let forgotten = self.forgets.lock().unwrap().take();
+        if let Some(customer) = forgotten {
+            self.store.forget_customer(&customer).await?;
+        }
+        self.store.key(key_id).await
+    }
+
+    async fn keys(&self, window: &Window) -> Result<Page<KeyRow>, StoreError> {
+        self.store.keys(window).await
+    }
+
+    async fn revoke_key(&self, key_id: &str, at: Timestamp) -> Result<Option<KeyRow>, StoreError> {
+        self.store.revoke_key(key_id, at).await
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_making_broke_off_is_the_same_when_it_is_asked_for_again() {
+    for forgets in [None, Some(CustomerId::parse("cust-1").unwrap())] {
+        let world = World::empty();
+        let keys = Interrupted {
+            store: world.store.clone(),
+            loses_an_answer: AtomicBool::new(true),
+            forgets: Mutex::new(forgets),
+        };
+        let world = world.with(|access| access.keys = Arc::new(keys));
+        let key = json!({ "name": "a till", "role": "customer", "customer_id": "cust-1" });
+        let lost = under_a_key(&world, "POST", "/keys", &key).await;
+        assert_eq!(lost.status, 503);
+        let again = under_a_key(&world, "POST", "/keys", &key).await;
+        assert_eq!(again.status, 201);
+        let shown = key::ApiKey::read(again.body["api_key"].as_str().unwrap()).unwrap();
+        let stored = world.store.keys(&Window { limit: 10, ..Window::default() }).await.unwrap().rows;
+        assert_eq!(stored.iter().map(|row| row.key_id.as_str()).collect::<Vec<_>>(), [shown.id]);
+        let kept = world.store.key(shown.id).await.unwrap().unwrap();
+        assert!(shown.is(&kept.secret_hash));
+    }
 }
 
 #[tokio::test]

@@ -158,10 +158,15 @@ impl World {
 
     /// Everybody but admins may send so many requests; whoever asks has to say who they are.
     pub fn limited(rate: &str) -> World {
-        let world = World::guarded(Guard::Here);
-        let World { api: open, store, clock, .. } = world;
+        World::guarded(Guard::Here)
+            .with(|access| access.limits = Arc::new(Limits::new(Some(rate.parse().unwrap()))))
+    }
+
+    /// The same with something else in the place of what is asked about those who ask.
+    pub fn with(self, change: impl FnOnce(&mut Access)) -> World {
+        let World { api: open, store, clock, .. } = self;
         let mut access = open.access.clone();
-        access.limits = Arc::new(Limits::new(Some(rate.parse().unwrap())));
+        change(&mut access);
         let api = Api {
             log: open.log.clone(),
             orders: open.orders.clone(),

@@ -305,8 +305,8 @@ const BREAKS: [(Rule, &str, &str, &str); 64] = [
     ),
     (
         rights_are_used,
-        "Action: [dynamodb:BatchGetItem, dynamodb:GetItem, dynamodb:UpdateItem]",
-        "Action: [dynamodb:BatchGetItem, dynamodb:DeleteItem, dynamodb:GetItem, dynamodb:UpdateItem]",
+        "- dynamodb:ConditionCheckItem #",
+        "- dynamodb:ConditionCheckItem\n                  - dynamodb:DeleteItem #",
         "oms-api",
     ),
     (
