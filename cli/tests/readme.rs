@@ -79,6 +79,12 @@ fn the_tour_of_the_readme_works_word_for_word() {
         "InventoryReturned",
         "OrderPaymentRefunded",
         "exit code 4",
+        r#""status":"PAID""#,
+        "DELIVERED",
+        "Parcels & Sons",
+        "precondition_failed",
+        "price       27.5",
+        "25.00 USD",
         "HTTP/1.1 201",
         "HTTP/1.1 201",
         "idempotent-replayed: true",
@@ -88,6 +94,9 @@ fn the_tour_of_the_readme_works_word_for_word() {
         "order-0001",
         "TEAPOT-RED",
         "erased people",
+        r#""username":"cleo""#,
+        r#""role":"customer""#,
+        "username     cleo",
         "ORDER_RETRACTED_EVENT",
         "anomalies    2",
         "order-11-kill is PAID",
@@ -99,6 +108,9 @@ fn the_tour_of_the_readme_works_word_for_word() {
         "shop-pending",
         "OrderPaymentRefunded",
         "dead letters",
+        "somebody says it is mended",
+        "OMS-PaymentsPriorityQueue",
+        "swept at",
         "out of stock",
         "POST to settled",
     ];
@@ -107,6 +119,7 @@ fn the_tour_of_the_readme_works_word_for_word() {
         "order-0001 is CANCELLED (cancelled_on_request: wrong colour)",
         "this takes the role operator, and yours is customer",
         "send an API key in x-api-key",
+        "the order is DELIVERED and stays so",
     ];
     for refused in complaints {
         assert!(complained.contains(refused), "{refused} is missing in\n{complained}");
