@@ -71,7 +71,8 @@ pub(crate) fn say(route: &Route, operation: &mut Operation) {
         operation.refuses(StatusCode::BAD_REQUEST, "unreadable_request", when);
     }
     if !health::PATHS.contains(&route.path) {
-        let when = "You have sent more requests than you may; `RateLimit` says when there are more.";
+        let when =
+            "You have sent more requests than you may; on one machine `RateLimit` says when there are more.";
         operation.refuses(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", when);
         operation.with_header(&[429], "Retry-After");
         operation.with_header(&[], "RateLimit").with_header(&[], "RateLimit-Policy");

@@ -44,20 +44,27 @@ fn read(name: &str, text: &str, host: &str, key: &str) -> Vec<HttpRequest> {
 /// How long a person would look before they click again on what is not there yet.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The status of the answer. What is only looked at is looked at again until it is as expected, and what is under way
-/// already is waited for.
-async fn sent(server: &Asking, asked: &HttpRequest, expected: u16) -> (u16, Value) {
+/// The answer. What is only looked at is looked at again until it is as expected, and what is under way already is waited
+/// for.
+async fn sent(server: &Asking, asked: &HttpRequest, expected: u16, shows: &[&str]) -> (u16, Value) {
     let path = asked.url.strip_prefix(&server.url).unwrap();
     let headers: Vec<(&str, &str)> = asked.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let deadline = Instant::now() + PATIENCE;
     loop {
         let (status, body) = server.ask(&asked.method, path, &headers, &*asked.body).await;
         let may_change = asked.method == "GET" || body["code"] == "already_running";
-        if status == expected || !may_change || Instant::now() > deadline {
+        let is_as_expected = status == expected && missing(&body, shows).is_none();
+        if is_as_expected || !may_change || Instant::now() > deadline {
             return (status, body);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The first of these that does not stand in a body.
+fn missing<'a>(body: &Value, shows: &[&'a str]) -> Option<&'a str> {
+    let body = body.to_string();
+    shows.iter().find(|shown| !body.contains(**shown)).copied()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,13 +79,48 @@ async fn every_request_of_every_file_is_answered_as_it_says_the_first_time_and_a
             for asked in &requests {
                 let (first, again) = asked.expects;
                 let expected = if is_again { again } else { first };
-                let (status, body) = sent(&server, asked, expected).await;
+                let shows = asked.shows.iter().map(|(first, again)| if is_again { again } else { first });
+                let shows: Vec<&str> = shows.map(String::as_str).collect();
+                let (status, body) = sent(&server, asked, expected, &shows).await;
                 let time = if is_again { "sent again" } else { "sent first" };
                 assert_eq!(status, expected, "{name}, {} ({time}): {body:#}", asked.title);
+                assert_eq!(missing(&body, &shows), None, "{name}, {} ({time}): {body:#}", asked.title);
             }
         }
         server.stop();
     }
+}
+
+/// Pastes what an answer has into a file, and sends the request behind it.
+async fn pasted(name: &str, from: &str, field: &str, to: &str, into: &str) -> u16 {
+    let text = &files()[name];
+    let store = TempDir::new().unwrap();
+    let server = Asking::start(store.path(), Stdio::inherit(), &[]);
+    let key = server.key.clone().unwrap();
+    let find = |text: &str, title: &str| {
+        let found =
+            read(name, text, &server.url, &key).into_iter().find(|asked| asked.title.starts_with(title));
+        found.unwrap_or_else(|| panic!("{name} has no {title}"))
+    };
+    for asked in read(name, text, &server.url, &key) {
+        let (_, body) = sent(&server, &asked, asked.expects.0, &[]).await;
+        if asked.title.starts_with(from) {
+            assert!(text.contains(into), "{into} is not in {name}");
+            let asked = find(&text.replace(into, body[field].as_str().unwrap()), to);
+            let (status, _) = sent(&server, &asked, 200, &[]).await;
+            server.stop();
+            return status;
+        }
+    }
+    panic!("{name} has no {from}")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_to_be_pasted_into_a_file_opens_what_the_file_says() {
+    let into = "paste-the-token-of-the-login-here";
+    assert_eq!(pasted("users/users.http", "Log in", "token", "Who am I?", into).await, 200);
+    let into = "paste-the-key_id-of-the-first-answer-here";
+    assert_eq!(pasted("users/keys.http", "A key for", "key_id", "Revoke one.", into).await, 200);
 }
 
 #[test]
@@ -123,11 +165,12 @@ fn what_only_one_editor_understands_is_refused() {
     let given = BTreeMap::from([("host", "http://host".to_owned())]);
     let read = |text: &str| http_file::read(text, &given);
     let asked = read(
-        "# A file\n\n@id = 7\n\n### One\n# expects 201, again 200\nPOST {{host}}/a/{{id}}\nx: {{id}}\n\n{ \"a\": {{id}} }\n",
+        "# A file\n\n@id = 7\n\n### One\n# expects 201, again 200\n# shows 1, again 2\n# shows 3\nPOST {{host}}/a/{{id}}\nx: {{id}}\n\n{ \"a\": {{id}} }\n",
     );
     let expected = HttpRequest {
         title: "One".into(),
         expects: (201, 200),
+        shows: vec![("1".into(), "2".into()), ("3".into(), "3".into())],
         method: "POST".into(),
         url: "http://host/a/7".into(),
         headers: vec![("x".into(), "7".into())],

@@ -283,8 +283,14 @@ fn components(mut schemas: Map<String, Value>) -> Value {
                 "Says that it was waited for, and up to how many seconds.",
                 json!({ "type": "string", "pattern": "^wait=[1-5]$" }),
             ),
-            "RateLimit": header("How many requests you have left, and in how many seconds all of them; not for admins.", text()),
-            "RateLimit-Policy": header("How many requests you may send in how many seconds; not for admins.", text()),
+            "RateLimit": header(
+                "How many requests you have left, and in how many seconds all of them. Not for admins; and not in an account, \
+                 where API Gateway counts, and does not say.",
+                text(),
+            ),
+            "RateLimit-Policy": header(
+                "How many requests you may send in how many seconds. Where `RateLimit` is.", text(),
+            ),
             "X-Request-Id": header("The request's name: yours, or the one it was given.", text()),
             "WWW-Authenticate": header("How to prove who you are.", text()),
         },

@@ -9,6 +9,8 @@ pub struct HttpRequest {
     pub title: String,
     /// The status of the first answer, and of every later one.
     pub expects: (u16, u16),
+    /// What stands in the body of the first answer, and of every later one.
+    pub shows: Vec<(String, String)>,
     pub method: String,
     pub url: String,
     pub headers: Vec<(String, String)>,
@@ -48,6 +50,9 @@ fn request(section: &str, variables: &BTreeMap<String, String>) -> Result<HttpRe
     let (comments, lines): (Vec<&str>, Vec<&str>) = head.lines().partition(|line| is_comment(line));
     let expects = comments.iter().find_map(|line| line.strip_prefix("# expects "));
     let expects = expects.and_then(expected).ok_or(wrong("it does not say what it expects"))?;
+    let shows = comments.iter().filter_map(|line| line.strip_prefix("# shows "));
+    let shows =
+        shows.map(first_and_again).map(|(first, again)| (first.to_owned(), again.to_owned())).collect();
     let [asked, headers @ ..] = &lines[..] else { return Err(wrong("there is no request")) };
     let (method, url) = asked.split_once(' ').ok_or(wrong("a request is a method and a URL"))?;
     let replaced = |text: &str| replaced(text, variables).map_err(|what| wrong(&what));
@@ -58,6 +63,7 @@ fn request(section: &str, variables: &BTreeMap<String, String>) -> Result<HttpRe
     Ok(HttpRequest {
         title: title.to_owned(),
         expects,
+        shows,
         method: method.to_owned(),
         url: replaced(url)?,
         headers: headers.collect::<Result<_, String>>()?,
@@ -67,8 +73,12 @@ fn request(section: &str, variables: &BTreeMap<String, String>) -> Result<HttpRe
 
 /// `201`, or `201, again 200`.
 fn expected(text: &str) -> Option<(u16, u16)> {
-    let (first, again) = text.split_once(", again ").unwrap_or((text, text));
+    let (first, again) = first_and_again(text);
     Some((first.parse().ok()?, again.parse().ok()?))
+}
+
+fn first_and_again(text: &str) -> (&str, &str) {
+    text.split_once(", again ").unwrap_or((text, text))
 }
 
 fn replaced(text: &str, variables: &BTreeMap<String, String>) -> Result<String, String> {
