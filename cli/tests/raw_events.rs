@@ -5,9 +5,13 @@
 mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
-use server::Server;
+use server::{BINARY, Server};
 use tempfile::TempDir;
 
 /// Draws from a seed; the same seed draws the same.
@@ -162,6 +166,51 @@ async fn any_permutation_and_repetition_leaves_the_system_serving_and_the_audit_
     server.post("/orders", order).await;
     server.until("/orders/order-sane", |order| order["status"] == "PAID").await;
     server.stop();
+}
+
+/// What the scripts of `chaos/raw-events` leave, as their README says: what the order is, which anomalies the audit names,
+/// and how many letters are dead.
+const SCRIPTS: [(&str, &str, &[&str], usize); 4] = [
+    ("duplicate", "PAID", &["EVENT#Again#1", "EVENT#Again#2", "EVENT#Again#3", "EVENT#Again#4"], 0),
+    ("malformed", "PAID", &["EVENT#Lost", "EVENT#Malformed#1", "EVENT#Malformed#2", "EVENT#Malformed#3"], 2),
+    ("out-of-order", "DELIVERED", &[], 0),
+    ("unknown", "PAID", &["EVENT#Unknown#1", "EVENT#Unknown#2"], 0),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_script_of_raw_events_ends_as_its_folder_says() {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("chaos").join("raw-events");
+    let found = fs::read_dir(&scripts).unwrap().map(|entry| entry.unwrap().path());
+    let found =
+        found.filter(|path| path.extension().is_some_and(|it| it == "sh") && !path.ends_with("common.sh"));
+    let found: BTreeSet<String> =
+        found.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(found, SCRIPTS.map(|(name, ..)| name.to_owned()).into());
+
+    let mut programs = vec![Path::new(BINARY).parent().unwrap().to_owned()];
+    programs.extend(env::split_paths(&env::var_os("PATH").unwrap()));
+    for (name, status, anomalies, letters) in SCRIPTS {
+        let folder = TempDir::new().unwrap();
+        let server = Server::start(folder.path(), &[]);
+        let done = Command::new("bash")
+            .arg(scripts.join(format!("{name}.sh")))
+            .env("PATH", env::join_paths(&programs).unwrap())
+            .env("SAGALINE_URL", format!("http://127.0.0.1:{}", server.port()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success(), "{name}: {said}{}", String::from_utf8_lossy(&done.stderr));
+        assert!(said.contains(&format!(" is {status}")), "{name}: {said}");
+        let report = server.audit_at_rest().await;
+        assert_eq!(report["differences"], json!([]), "{name}");
+        let named = report["anomalies"].as_array().unwrap().iter().map(|one| one["sk"].as_str().unwrap());
+        let mut named: Vec<&str> = named.collect();
+        named.sort_unstable();
+        assert_eq!(named, anomalies, "{name}: {report}");
+        let dead = server.get("/ops/dead-letters").await;
+        assert_eq!(dead["dead_letters"].as_array().unwrap().len(), letters, "{name}: {dead}");
+        server.stop();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
