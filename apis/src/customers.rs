@@ -66,7 +66,10 @@ fn register_says(says: &mut Operation) {
     says.summary("Register a customer")
         .field("customer_id", "Names the customer. One is made where none is given.")
         .example("anna", json!({ "customer_id": "anna-2", "name": "Anna", "email": "anna@example.org" }))
-        .answers::<CustomerRow>(201, "The customer.")
+        .answers::<CustomerRow>(
+            201,
+            "The customer, with what is known of the person: what you told, or what somebody else told before you.",
+        )
         .with_header(&[201], "Location")
         .answers::<CustomerRow>(200, "The customer was registered before, as the same person.")
         .versioned();

@@ -111,6 +111,7 @@ impl Once {
         match api.kept.claim(&self.key, claim, now).await? {
             Claimed::Mine(seed) => {
                 caller.seed = Some(seed);
+                caller.key = Some(self.text.as_str().into());
                 parts.extensions.insert(caller.clone());
                 let response = next.run(Request::from_parts(parts, Body::from(body))).await;
                 self.keep(api, Held { seed, until }, response).await

@@ -42,7 +42,7 @@ struct Made<'a> {
 shape! {
     "An API key that was just made.",
     Made<'_> as "NewKey" {} perhaps {
-        api_key: "What goes into `x-api-key`. It is shown once: asked again under the same Idempotency-Key, it is left out."
+        api_key: "What goes into `x-api-key`. It is shown once: when its answer is given again under the same Idempotency-Key, it is left out."
             = "sgl_4f0a1c2b3d4e5f60_…",
     } with row
 }
@@ -54,7 +54,8 @@ async fn make(
     Sent(Asked { name, role, customer_id }): Sent<Asked>,
 ) -> Result<Answer, Problem> {
     let Access { keys, authenticator, .. } = &api.access;
-    let (made, shown) = authenticator.new_key(caller.seed, name, role, customer_id).await?;
+    let request = caller.seed.zip(caller.key.as_deref());
+    let (made, shown) = authenticator.new_key(request, name, role, customer_id).await?;
     let row = loop {
         match keys.add_key(made.clone()).await? {
             Added::New => break made.row,
@@ -63,7 +64,14 @@ async fn make(
         }
         match keys.key(&made.row.key_id).await? {
             // A request that broke off made it, and told nobody.
-            Some(own) if own.secret_hash == made.secret_hash => break own.row,
+            Some(own) if own.secret_hash == made.secret_hash && own.row.revoked_at.is_none() => {
+                break own.row;
+            }
+            Some(own) if own.secret_hash == made.secret_hash => {
+                let detail = "this key was made, and revoked before anybody was shown it; ask for another one under \
+                    another Idempotency-Key";
+                return Err(Problem::conflict("key_revoked", detail));
+            }
             Some(_) => return Err(Problem::internal("two keys have the same random id")),
             // It was taken away in between, with its customer.
             None => {}
@@ -96,7 +104,12 @@ fn make_says(says: &mut Operation) {
         .example("for a customer", json!({ "name": "anna", "role": "customer", "customer_id": "anna-1" }))
         .answers::<Made<'_>>(201, "The key, and the one time that it is shown whole.")
         .with_header(&[201], "Location")
-        .refuses(StatusCode::CONFLICT, "customer_erased", "The customer was erased for good.");
+        .refuses(StatusCode::CONFLICT, "customer_erased", "The customer was erased for good.")
+        .refuses(
+            StatusCode::CONFLICT,
+            "key_revoked",
+            "An earlier try of this request made the key, and it was revoked before anybody was shown it.",
+        );
 }
 
 /// A key to be made.

@@ -38,6 +38,8 @@ pub(crate) struct Caller {
     /// The same however often the request is carried out under its `Idempotency-Key`: ids are made from it, and what is
     /// appended carries it.
     pub(crate) seed: Option<Ulid>,
+    /// Its `Idempotency-Key`, word for word, which nothing keeps.
+    pub(crate) key: Option<Arc<str>>,
     /// Where the request comes from, as far as that is known.
     pub(crate) origin: Arc<str>,
     /// What is left of the requests that they may send.
@@ -66,7 +68,7 @@ impl Caller {
     fn new(request_id: Arc<str>, traceparent: Arc<str>) -> Caller {
         let origin = "somewhere".into();
         let principal = Principal::nobody();
-        Caller { request_id, traceparent, principal, seed: None, origin, standing: None }
+        Caller { request_id, traceparent, principal, seed: None, key: None, origin, standing: None }
     }
 
     /// What an id is made from where the client gave none: of a request that is carried out again, the same.

@@ -107,13 +107,13 @@ impl Authenticator {
     }
 
     /// A new key: what is kept of it, and what its holder is shown once. A request that is carried out again makes the
-    /// same one: `request` is what it knows itself by.
+    /// same one: `request` is what it knows itself by, and the words of its `Idempotency-Key`.
     ///
     /// # Errors
     /// The secret could not be read.
     pub async fn new_key(
         &self,
-        request: Option<Ulid>,
+        request: Option<(Ulid, &str)>,
         name: String,
         role: Role,
         customer_id: Option<CustomerId>,

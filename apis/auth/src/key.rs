@@ -1,6 +1,7 @@
 //! API keys: `sgl_<id>_<secret>`. The id finds the row; of the secret only its SHA-256 is kept.
 //!
-//! A secret has 256 random bits, so nothing slower than SHA-256 is needed to keep it from being guessed.
+//! A secret has 256 random bits, so nothing slower than SHA-256 is needed to keep it from being guessed; one that was made
+//! under an `Idempotency-Key` has as many as that key for whoever has read the whole store, and 256 for everybody else.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -52,16 +53,18 @@ pub fn new(
     of((random::bytes(), random::bytes()), name, role, customer_id, created_at)
 }
 
-/// The new key of a request that is perhaps carried out again: whoever does so makes the same one, and nobody else can
-/// who does not have the secret of this system.
+/// The new key of a request that is perhaps carried out again: whoever does so makes the same one. It takes the secret of
+/// this system, what the request knows itself by, and the words of its `Idempotency-Key`, which no store keeps: so what is
+/// stored is not enough to make it.
 pub fn of_request(
-    (secret, request): (&[u8; 32], Ulid),
+    (secret, (request, words)): (&[u8; 32], (Ulid, &str)),
     name: String,
     role: Role,
     customer_id: Option<CustomerId>,
     created_at: Timestamp,
 ) -> (Key, String) {
-    let made = |what: &str| hmac::sign(secret, format!("{what} of the API key of {request}").as_bytes());
+    let made =
+        |what: &str| hmac::sign(secret, format!("{what} of the API key of {request} {words}").as_bytes());
     let mut id = [0; ID];
     id.copy_from_slice(&made("id")[..ID]);
     of((id, made("secret")), name, role, customer_id, created_at)
@@ -110,14 +113,15 @@ mod tests {
 
     #[test]
     fn a_request_that_is_carried_out_again_makes_the_same_key_and_nobody_else_does() {
-        let made = |secret: [u8; 32], request| {
-            of_request((&secret, Ulid(request)), "test".into(), Role::Admin, None, Timestamp::from_millis(0))
+        let made = |secret: [u8; 32], request, words| {
+            let request = (&secret, (Ulid(request), words));
+            of_request(request, "test".into(), Role::Admin, None, Timestamp::from_millis(0))
         };
-        let (key, shown) = made([7; 32], 1);
-        assert_eq!(made([7; 32], 1), (key.clone(), shown.clone()));
+        let (key, shown) = made([7; 32], 1, "k");
+        assert_eq!(made([7; 32], 1, "k"), (key.clone(), shown.clone()));
         let read = ApiKey::read(&shown).unwrap();
         assert!(read.id == key.row.key_id && read.is(&key.secret_hash));
-        for (other, its) in [made([7; 32], 2), made([8; 32], 1)] {
+        for (other, its) in [made([7; 32], 2, "k"), made([8; 32], 1, "k"), made([7; 32], 1, "l")] {
             assert!(
                 other.row.key_id != key.row.key_id && other.secret_hash != key.secret_hash && its != shown
             );

@@ -201,7 +201,8 @@ A role may what those before it may: customer, operator, admin. What is not a cu
 its JSON pointer. A 503 says that the same request may be repeated, and when. A path that is nowhere is 404 `route_not_found`, \
 a method that a path does not take 405 `method_not_allowed`. Unknown fields and parameters are refused. A body has at most 64 KiB.
 
-**Asking twice** is safe: what has an id of its own is done once, and everything else is done once under its `Idempotency-Key`.
+**Asking twice** is safe: what has an id of its own is done once, and everything else is done once under its `Idempotency-Key`. \
+`POST /users`, `POST /login` and the routes under `/api/v1` take none: a name, a password or an id of theirs says what is meant.
 
 **Lists** are newest first and stable while others write. `next_token` asks for the next page of the same query.
 

@@ -119,8 +119,10 @@ async fn whoever_could_act_for_an_erased_customer_is_gone_too() {
     for path in ["/customers/cust-9", &berta] {
         assert_eq!(ask(admin, "DELETE", path, &Value::Null).await.status, 200);
     }
-    assert_eq!(world.store.users(&Window::default()).await.unwrap().rows, []);
-    let left = world.store.keys(&Window::default()).await.unwrap().rows;
+    let all = Window { limit: 10, ..Window::default() };
+    assert_eq!(world.store.users(&all).await.unwrap().rows, []);
+    let left = world.store.keys(&all).await.unwrap().rows;
+    assert_eq!(left.len(), 2, "the admin's, and the stranger's");
     assert!(
         left.iter().all(|key| key.customer_id.as_ref().is_none_or(|id| id.as_str() == "cust-8")),
         "{left:?}"
@@ -133,7 +135,7 @@ async fn whoever_could_act_for_an_erased_customer_is_gone_too() {
     assert_eq!(ask(admin, "POST", "/keys", &late).await.code(), "customer_erased");
     let late = json!({ "username": "late", "password": "correct horse battery", "role": "customer", "customer_id": "cust-9" });
     assert_eq!(ask(admin, "POST", "/users", &late).await.code(), "customer_erased");
-    assert_eq!(world.store.users(&Window::default()).await.unwrap().rows, []);
+    assert_eq!(world.store.users(&all).await.unwrap().rows, []);
 }
 
 #[tokio::test]
@@ -231,6 +233,23 @@ async fn a_key_whose_making_broke_off_is_the_same_when_it_is_asked_for_again() {
         let kept = world.store.key(shown.id).await.unwrap().unwrap();
         assert!(shown.is(&kept.secret_hash));
     }
+}
+
+#[tokio::test]
+async fn a_key_that_was_revoked_before_anybody_was_shown_it_is_not_shown() {
+    let world = World::empty();
+    let keys = Interrupted {
+        store: world.store.clone(),
+        loses_an_answer: AtomicBool::new(true),
+        forgets: Mutex::new(None),
+    };
+    let world = world.with(|access| access.keys = Arc::new(keys));
+    let key = json!({ "name": "the packers", "role": "operator" });
+    assert_eq!(under_a_key(&world, "POST", "/keys", &key).await.status, 503);
+    let unknown = world.store.keys(&Window { limit: 10, ..Window::default() }).await.unwrap().rows;
+    world.store.revoke_key(&unknown[0].key_id, Timestamp::from_millis(5)).await.unwrap();
+    let again = under_a_key(&world, "POST", "/keys", &key).await;
+    assert_eq!((again.status, again.code(), &again.body["api_key"]), (409, "key_revoked", &Value::Null));
 }
 
 #[tokio::test]

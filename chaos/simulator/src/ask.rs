@@ -294,7 +294,9 @@ impl Ask {
 
     /// A key by which somebody acts for a customer. Without an `Idempotency-Key` it would be another one each time.
     pub fn make_key(customer_id: &str, key: impl Into<String>) -> Ask {
-        let body = format!(r#"{{"name":"a till","role":"customer","customer_id":"{customer_id}"}}"#);
+        let key = key.into();
+        // Called as the request is, so that it is known which request made it.
+        let body = format!(r#"{{"name":"{key}","role":"customer","customer_id":"{customer_id}"}}"#);
         let wants = Wants::MakeKey { customer_id: customer_id.to_owned() };
         Ask::send("POST", "/keys", body, wants).under(key)
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use auth::key::ApiKey;
 use event_store::memory::MemoryStore;
-use event_store::{CatalogViews, EventLog, Keys, Personal};
+use event_store::{CatalogViews, CustomerRow, EventLog, Keys, Personal};
 use events::{CustomerId, Event, OrderId, ProductId, RecordedEvent, Slot, StreamKey};
 use orders::{Closing, Status};
 use rustc_hash::FxHashMap;
@@ -37,6 +38,8 @@ pub struct Book {
     pub entries: Vec<Entry>,
     /// What each request appended itself.
     appended: FxHashMap<Arc<str>, Vec<Arc<RecordedEvent>>>,
+    /// What is known of each registered person, since somebody told.
+    people: FxHashMap<CustomerId, Personal>,
     /// What was not as it was answered.
     pub found: Vec<Violation>,
     /// What was asked and answered under each key, by every request that has it.
@@ -72,8 +75,8 @@ struct UnderKey {
     contents: Vec<String>,
     /// When its events were appended.
     appended: Vec<Micros>,
-    /// The order that a 2xx named.
-    order_id: Option<OrderId>,
+    /// The order that a 2xx named, or the API key.
+    named: Option<String>,
     /// The answer that was given again: its status, and its body, or the code of a refusal.
     replayed: Option<(u16, String)>,
 }
@@ -128,6 +131,7 @@ impl Book {
             indexes,
             entries: Vec::new(),
             appended: FxHashMap::default(),
+            people: FxHashMap::default(),
             found: Vec::new(),
             keys: FxHashMap::default(),
             shut: FxHashMap::default(),
@@ -195,6 +199,18 @@ impl Book {
         format!("ask-{number}-{}", entry.sent)
     }
 
+    /// A customer's row was written. What is known of a person is what was told first, until they are erased.
+    pub fn known(&mut self, row: &CustomerRow) {
+        if row.erased || row.personal == Personal::default() {
+            return;
+        }
+        let known = self.people.entry(row.customer_id.clone()).or_insert_with(|| row.personal.clone());
+        if *known != row.personal {
+            let detail = format!("{} was {known:?}, and is {:?}", row.customer_id, row.personal);
+            self.found.push(Violation { invariant: Invariant::Acknowledged, detail });
+        }
+    }
+
     /// An event was stored; one without a cause was appended by a request.
     pub fn appended(&mut self, event: &Arc<RecordedEvent>) {
         if event.causation_id.is_none() {
@@ -237,10 +253,13 @@ impl Book {
                 self.found.push(Violation { invariant: Invariant::Repeated, detail });
             }
         }
-        let names_an_order = matches!(entry.ask.wants, Wants::Place { .. });
-        let told = order_id_of(answer).filter(|_| names_an_order && (200..300).contains(&answer.status));
-        let Some(told) = told else { return };
-        let known = under.order_id.get_or_insert_with(|| told.clone());
+        let told = match entry.ask.wants {
+            Wants::Place { .. } => order_id_of(answer).map(|id| id.to_string()),
+            Wants::MakeKey { .. } => key_id_of(answer),
+            _ => None,
+        };
+        let Some(told) = told.filter(|_| (200..300).contains(&answer.status)) else { return };
+        let known = under.named.get_or_insert_with(|| told.clone());
         if *known != told {
             let detail = format!("under {} one was told of {known} and another of {told}", key.1);
             self.found.push(Violation { invariant: Invariant::Repeated, detail });
@@ -535,7 +554,7 @@ impl Book {
                 201 => {
                     // A repeat is told what an earlier try did.
                     let stands = entry.stood || answer.replayed;
-                    let made = answer.replayed || key_id_of(answer).is_some_and(|id| self.is_key(&id));
+                    let made = answer.replayed || self.is_shown_key(answer, customer_id);
                     let holds = stands && (made || self.is_forgotten(customer_id));
                     unless(holds, Invariant::Admitted, "and the customer is erased, or there is no key")
                 }
@@ -647,7 +666,7 @@ impl Book {
     fn is_told_otherwise(&self, id: &str, told: &Personal) -> bool {
         self.entries.iter().filter(|other| other.sent > 0).any(|other| {
             matches!(&other.ask.wants, Wants::Register { customer_id, personal }
-                if customer_id == id && personal != told)
+                if customer_id == id && personal != told && *personal != Personal::default())
         })
     }
 
@@ -727,6 +746,17 @@ impl Book {
     fn is_key(&self, key_id: &str) -> bool {
         let key = at_once(self.store.key(key_id)).expect("memory is always there");
         key.is_some_and(|key| key.row.revoked_at.is_none())
+    }
+
+    /// Whether an answer shows a key that is there, acts for this customer, and opens.
+    fn is_shown_key(&self, answer: &Answer, customer_id: &str) -> bool {
+        let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let Some(shown) = body["api_key"].as_str().and_then(ApiKey::read) else { return false };
+        let key = at_once(self.store.key(shown.id)).expect("memory is always there");
+        key.is_some_and(|key| {
+            let acts_for = key.row.customer_id.as_ref().map(CustomerId::as_str);
+            shown.is(&key.secret_hash) && acts_for == Some(customer_id) && key.row.revoked_at.is_none()
+        })
     }
 
     /// Whose key a request makes good for nothing, if it may.

@@ -138,6 +138,11 @@ impl World {
         let acts = |customer: &str| {
             keys.iter().find(|key| key.customer_id.as_ref().is_some_and(|id| id.as_str() == customer))
         };
+        // A request makes one key, however often it was sent.
+        let names: BTreeSet<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        if names.len() != keys.len() {
+            return Err(format!("{}: a request made two keys: {keys:?}", Invariant::Repeated));
+        }
         match self.book.erased().find_map(acts) {
             None => Ok(()),
             Some(key) => Err(format!("{}: {key:?} acts for somebody who was erased", Invariant::Admitted)),

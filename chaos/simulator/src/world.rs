@@ -367,6 +367,9 @@ impl World {
             if let Said::Written(Row::Whatever(View::Stock, sku)) = &said {
                 swapped.extend(Sku::recorded(sku));
             }
+            if let Said::Written(Row::Customer(row)) = &said {
+                self.book.known(row);
+            }
             match said {
                 Said::Appended(event) => appended.push(event),
                 Said::Asked(order) => asked.push(order),

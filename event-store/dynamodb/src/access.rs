@@ -429,3 +429,75 @@ impl DynamoStore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use event_store::Role;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::Limits;
+    use crate::scripted::{Answer, Server, as_sent};
+
+    fn annas() -> Key {
+        let row = KeyRow {
+            key_id: "k-1".into(),
+            name: "a till".into(),
+            role: Role::Customer,
+            customer_id: Some(CustomerId::recorded("anna").unwrap()),
+            created_at: Timestamp::from_millis(0),
+            revoked_at: None,
+        };
+        Key { row, secret_hash: "hash".into() }
+    }
+
+    fn stored(key: &Key) -> Answer {
+        let mut item = listed(KEY, &key.row.key_id, key.row.created_at, key.row.customer_id.as_ref());
+        insert(&mut item, "row", json(&key.row));
+        insert(&mut item, "secret_hash", text(&key.secret_hash));
+        Answer::ok(serde_json::json!({ "Item": as_sent(&item) }))
+    }
+
+    /// Why a transaction was cancelled, item by item.
+    fn cancelled(codes: [&str; 3]) -> Answer {
+        let reasons: Value = codes.iter().map(|code| serde_json::json!({ "Code": code })).collect();
+        let what = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+        Answer::Says(400, serde_json::json!({ "__type": what, "CancellationReasons": reasons }).to_string())
+    }
+
+    async fn added(answers: Vec<Answer>) -> (Result<Added, StoreError>, Vec<String>) {
+        let server = Server::that(answers);
+        let added = server.store(Limits::default()).add_key(annas()).await;
+        (added, server.operations())
+    }
+
+    const FAILED: &str = "ConditionalCheckFailed";
+
+    #[tokio::test]
+    async fn nobody_is_added_for_a_customer_who_was_erased_whatever_else_is_so() {
+        for codes in [[FAILED, "None", "None"], [FAILED, FAILED, "TransactionConflict"]] {
+            let (added, asked) = added(vec![cancelled(codes)]).await;
+            assert_eq!((added, asked.len()), (Ok(Added::Erased), 1), "{codes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_id_that_is_taken_is_ones_own_where_an_answer_was_lost_and_the_same_stands_there() {
+        let taken = || cancelled(["None", FAILED, "None"]);
+        let other = Key { secret_hash: "another".into(), ..annas() };
+        for (stands, expected) in [(annas(), Added::New), (other, Added::Taken)] {
+            let (added, asked) = added(vec![Answer::HangsUp, taken(), stored(&stands)]).await;
+            assert_eq!(added, Ok(expected));
+            assert_eq!(asked, ["TransactWriteItems", "TransactWriteItems", "GetItem"]);
+        }
+        let (added, asked) = added(vec![taken()]).await;
+        assert_eq!((added, asked.len()), (Ok(Added::Taken), 1), "nothing was lost, so it is somebody else's");
+    }
+
+    #[tokio::test]
+    async fn an_adding_that_met_another_write_is_tried_again() {
+        let met = cancelled(["TransactionConflict", "None", "None"]);
+        let (added, asked) = added(vec![met, Answer::ok(serde_json::json!({}))]).await;
+        assert_eq!((added, asked.len()), (Ok(Added::New), 2));
+    }
+}

@@ -125,7 +125,7 @@ impl DynamoStore {
 
 impl DynamoStore {
     /// Writes all of some items or none of them, under one token: a try whose answer was lost is not done twice.
-    /// The condition of the first item is the one that decides.
+    /// Where the condition of the first item fails, that decides, whatever happened to the others.
     pub(crate) async fn transact(
         &self,
         items: Vec<TransactWriteItem>,

@@ -96,8 +96,10 @@ named! {
         RequestForgotten = "request_forgotten",
         /// Whoever tells of a person is told that they were believed.
         TellerNotBelieved = "teller_not_believed",
-        /// Keys are made for customers who were erased. (The store's rule alone would catch it, and so would the API's look
-        /// at the log, so both are broken.)
+        /// What is known of a person is what was told last.
+        PersonOverwritten = "person_overwritten",
+        /// Keys are made for customers whose row says that they were erased. (The API's look at the log finds most of them, but
+        /// not one that is on its way when its caller is gone.)
         KeysForTheErased = "keys_for_the_erased",
     }
 }
@@ -130,6 +132,7 @@ impl Bug {
             Bug::RowsNotKept => &["\"row\""],
             Bug::CauseForgotten => &["answer:"],
             Bug::TellerNotBelieved => &["and what is known of them is"],
+            Bug::PersonOverwritten => &["acknowledged: customer-"],
             Bug::RepeatRecorded => &["repeated:"],
             Bug::OtherIdsAgain => &["repeated: under key-"],
             Bug::KeyAnswersAnything => &["acknowledged:"],
@@ -165,6 +168,7 @@ pub(crate) fn store(sim: &Sim) -> MemoryStore {
         (Bug::EventAndCountersInTwoWrites, Broken::OneWrite),
         (Bug::StatusGuardRemoved, Broken::Slot),
         (Bug::KeysForTheErased, Broken::Erased),
+        (Bug::PersonOverwritten, Broken::Told),
     ];
     let broken = rules.into_iter().find(|(bug, _)| sim.has(*bug));
     broken.map_or_else(MemoryStore::new, |(_, rule)| MemoryStore::broken(rule))
@@ -364,9 +368,6 @@ impl Log {
         }
         if self.has(Bug::StatusGuardRemoved) && handler == Handler::CancelOrder {
             return without(&stream, |item| named(item, "OrderShipped"));
-        }
-        if self.has(Bug::KeysForTheErased) && handler == Handler::MakeKey {
-            return without(&stream, |item| named(item, "CustomerErased"));
         }
         if self.has(Bug::StaleStream) && handler == Handler::Inventory {
             let until = stream.len().saturating_sub(1);

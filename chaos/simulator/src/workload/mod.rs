@@ -51,6 +51,10 @@ fn make_keys(workload: &mut Workload, rng: &mut fastrand::Rng, asks_who: bool) {
             let at = if which == 0 { rng.f32() } else { at + (rng.f32() - 0.5) / 50.0 };
             let mut ask = Ask::make_key(&customer_id, format!("key-for-{number}-{which}"));
             ask.holder = asks_who.then_some(Holder::Admin);
+            // Some do not ask again, so that nobody finds a key that came to be when they had given up.
+            if which == 2 {
+                ask.patience = 1;
+            }
             workload.afterthoughts.push((at, ask));
         }
     }
