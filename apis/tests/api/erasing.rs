@@ -185,6 +185,17 @@ struct Interrupted {
     forgets: Mutex<Option<CustomerId>>,
 }
 
+impl Interrupted {
+    /// A world with such keys.
+    fn world(forgets: Option<CustomerId>) -> World {
+        let world = World::empty();
+        let store = world.store.clone();
+        let keys =
+            Interrupted { store, loses_an_answer: AtomicBool::new(true), forgets: Mutex::new(forgets) };
+        world.with(|access| access.keys = Arc::new(keys))
+    }
+}
+
 #[async_trait]
 impl Keys for Interrupted {
     async fn add_key(&self, key: Key) -> Result<Added, StoreError> {
@@ -215,13 +226,7 @@ impl Keys for Interrupted {
 #[tokio::test]
 async fn a_key_whose_making_broke_off_is_the_same_when_it_is_asked_for_again() {
     for forgets in [None, Some(CustomerId::parse("cust-1").unwrap())] {
-        let world = World::empty();
-        let keys = Interrupted {
-            store: world.store.clone(),
-            loses_an_answer: AtomicBool::new(true),
-            forgets: Mutex::new(forgets),
-        };
-        let world = world.with(|access| access.keys = Arc::new(keys));
+        let world = Interrupted::world(forgets);
         let key = json!({ "name": "a till", "role": "customer", "customer_id": "cust-1" });
         let lost = under_a_key(&world, "POST", "/keys", &key).await;
         assert_eq!(lost.status, 503);
@@ -237,13 +242,7 @@ async fn a_key_whose_making_broke_off_is_the_same_when_it_is_asked_for_again() {
 
 #[tokio::test]
 async fn a_key_that_was_revoked_before_anybody_was_shown_it_is_not_shown() {
-    let world = World::empty();
-    let keys = Interrupted {
-        store: world.store.clone(),
-        loses_an_answer: AtomicBool::new(true),
-        forgets: Mutex::new(None),
-    };
-    let world = world.with(|access| access.keys = Arc::new(keys));
+    let world = Interrupted::world(None);
     let key = json!({ "name": "the packers", "role": "operator" });
     assert_eq!(under_a_key(&world, "POST", "/keys", &key).await.status, 503);
     let unknown = world.store.keys(&Window { limit: 10, ..Window::default() }).await.unwrap().rows;
