@@ -16,6 +16,7 @@ use crate::figures::Sometimes;
 use crate::holder::Holder;
 use crate::ports::at_once;
 use crate::sim::Sim;
+use crate::site::Fault;
 
 /// What came back for a request.
 #[derive(Debug, Clone)]
@@ -361,9 +362,13 @@ impl Book {
                     return unless(others, Invariant::Repeated, "and nothing else was sent under its key");
                 }
                 // What was done before it was asked is not refused. A refusal that is given again may have been decided
-                // before it was done, by one of two whose clocks differ.
+                // before it was done, by one of two whose clocks differ, or while what did it was still on its way.
                 _ if status >= 400 && self.had_appended(entry) => {
-                    let is_sure = !answer.replayed || self.sim.core().swarm.skew_ms < LEASE_MS / 2;
+                    let (skew_ms, late) = {
+                        let core = self.sim.core();
+                        (core.swarm.skew_ms, core.swarm.of(Fault::Late))
+                    };
+                    let is_sure = !answer.replayed || (skew_ms < LEASE_MS / 2 && late == 0.0);
                     return unless(!is_sure, Invariant::Refused, "and it was done");
                 }
                 // What was refused before may be allowed by now, and stays refused.
