@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use auth::key::ApiKey;
 use event_store::memory::MemoryStore;
-use event_store::{CatalogViews, CustomerRow, EventLog, Keys, Personal};
+use event_store::{CatalogViews, CustomerRow, EventLog, Key, Keys, Personal};
 use events::{CustomerId, Event, OrderId, ProductId, RecordedEvent, Slot, StreamKey};
 use orders::{Closing, Status};
 use rustc_hash::FxHashMap;
@@ -16,7 +16,6 @@ use crate::figures::Sometimes;
 use crate::holder::Holder;
 use crate::ports::at_once;
 use crate::sim::Sim;
-use crate::site::Fault;
 
 /// What came back for a request.
 #[derive(Debug, Clone)]
@@ -364,11 +363,11 @@ impl Book {
                 // What was done before it was asked is not refused. A refusal that is given again may have been decided
                 // before it was done, by one of two whose clocks differ, or while what did it was still on its way.
                 _ if status >= 400 && self.had_appended(entry) => {
-                    let (skew_ms, late) = {
-                        let core = self.sim.core();
-                        (core.swarm.skew_ms, core.swarm.of(Fault::Late))
+                    let may_differ = {
+                        let swarm = &self.sim.core().swarm;
+                        swarm.skew_ms >= LEASE_MS / 2 || swarm.latest() > 0
                     };
-                    let is_sure = !answer.replayed || (skew_ms < LEASE_MS / 2 && late == 0.0);
+                    let is_sure = !(answer.replayed && may_differ);
                     return unless(!is_sure, Invariant::Refused, "and it was done");
                 }
                 // What was refused before may be allowed by now, and stays refused.
@@ -745,22 +744,22 @@ impl Book {
 
     /// Whether somebody's key is there, and nobody revoked it.
     fn is_good(&self, holder: &Holder) -> bool {
-        self.is_key(&holder.key_id())
+        self.good_key(&holder.key_id()).is_some()
     }
 
-    fn is_key(&self, key_id: &str) -> bool {
+    /// The key of an id, unless somebody revoked it.
+    fn good_key(&self, key_id: &str) -> Option<Key> {
         let key = at_once(self.store.key(key_id)).expect("memory is always there");
-        key.is_some_and(|key| key.row.revoked_at.is_none())
+        key.filter(|key| key.row.revoked_at.is_none())
     }
 
     /// Whether an answer shows a key that is there, acts for this customer, and opens.
     fn is_shown_key(&self, answer: &Answer, customer_id: &str) -> bool {
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let Some(shown) = body["api_key"].as_str().and_then(ApiKey::read) else { return false };
-        let key = at_once(self.store.key(shown.id)).expect("memory is always there");
-        key.is_some_and(|key| {
+        self.good_key(shown.id).is_some_and(|key| {
             let acts_for = key.row.customer_id.as_ref().map(CustomerId::as_str);
-            shown.is(&key.secret_hash) && acts_for == Some(customer_id) && key.row.revoked_at.is_none()
+            shown.is(&key.secret_hash) && acts_for == Some(customer_id)
         })
     }
 

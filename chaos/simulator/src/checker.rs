@@ -12,8 +12,7 @@ use views::invariants::{Invariant, StockBook, Violation, held_by, of_payment, of
 use crate::executor::{Micros, SECOND};
 use crate::figures::Sometimes;
 use crate::ports::at_once;
-use crate::sim::{LATEST, Sim};
-use crate::site::Fault;
+use crate::sim::Sim;
 
 /// No worker that pays lives longer than a minute: the longest time-out of the templates but for the sweepers', which
 /// append no attempt. What it appends later than that, and than a write can be late, was decided by another one.
@@ -81,8 +80,8 @@ impl Checker {
                 let facts = orders::fold(stream.iter().map(|item| &**item));
                 let closing = facts.closing.get().filter(|it| matches!(it.what, Closing::Cancelled(_)));
                 let at = closing.and_then(|closing| self.cancelled.get(&closing.by.event_id));
-                let late = if self.sim.core().swarm.of(Fault::Late) > 0.0 { LATEST } else { 0 };
-                if let Some(at) = at.filter(|at| self.sim.now() > **at + LONGEST_LOOK + late) {
+                let longest = LONGEST_LOOK + self.sim.core().swarm.latest();
+                if let Some(at) = at.filter(|at| self.sim.now() > **at + longest) {
                     let late = (self.sim.now() - at) / SECOND;
                     let detail = format!("{} {} is {late} s later than the cancellation", event.pk, event.sk);
                     self.found.push(Violation { invariant: Invariant::NotAfterCancel, detail });

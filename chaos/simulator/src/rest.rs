@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use event_store::{Copy, EventLog, IntentStore, Keys, ShadowViews, View, ViewRow, Window};
+use event_store::{Copy, EventLog, IntentStore, KeyRow, Keys, ShadowViews, View, ViewRow, Window};
 use events::{OrderId, StreamKey};
 use serde_json::Value;
 use views::invariants::{Invariant, has_raw_events, of_lots_at_rest, of_order_at_rest};
@@ -24,11 +24,12 @@ type Check = fn(&mut World) -> Result<(), String>;
 impl World {
     /// Looks at everything once; `took` is how long it took to come to rest after the storm.
     pub(crate) fn look_at_rest(&mut self, took: Micros) {
-        let checks: [Check; 9] = [
+        let checks: [Check; 10] = [
             World::nothing_is_under_way,
             World::every_request_was_heard,
             World::every_stream_has_ended,
             World::only_forgeries_are_dead_letters,
+            World::a_request_makes_one_key,
             World::nobody_acts_for_the_erased,
             World::the_audit_is_clean,
             World::a_replay_rebuilds_every_row,
@@ -132,17 +133,27 @@ impl World {
         Ok(())
     }
 
-    fn nobody_acts_for_the_erased(&mut self) -> Result<(), String> {
+    fn keys(&self) -> Result<Vec<KeyRow>, String> {
         let window = Window { limit: usize::MAX, ..Window::default() };
-        let keys = at_once(self.store.keys(&window)).map_err(|cause| cause.to_string())?.rows;
+        at_once(self.store.keys(&window)).map(|page| page.rows).map_err(|cause| cause.to_string())
+    }
+
+    /// However often it was sent; keys are called as the requests that make them.
+    fn a_request_makes_one_key(&mut self) -> Result<(), String> {
+        let keys = self.keys()?;
+        let names: BTreeSet<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        if names.len() == keys.len() {
+            Ok(())
+        } else {
+            Err(format!("{}: a request made two keys: {keys:?}", Invariant::Repeated))
+        }
+    }
+
+    fn nobody_acts_for_the_erased(&mut self) -> Result<(), String> {
+        let keys = self.keys()?;
         let acts = |customer: &str| {
             keys.iter().find(|key| key.customer_id.as_ref().is_some_and(|id| id.as_str() == customer))
         };
-        // A request makes one key, however often it was sent.
-        let names: BTreeSet<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-        if names.len() != keys.len() {
-            return Err(format!("{}: a request made two keys: {keys:?}", Invariant::Repeated));
-        }
         match self.book.erased().find_map(acts) {
             None => Ok(()),
             Some(key) => Err(format!("{}: {key:?} acts for somebody who was erased", Invariant::Admitted)),

@@ -134,7 +134,7 @@ pub struct Drawn {
     after: Micros,
 }
 
-/// So much later than whoever made it gave it up can a call have its effect.
+/// So much later than whoever made it gave it up can a late call have its effect.
 pub const LATEST: Micros = 30 * SECOND;
 
 /// However unlucky, a call comes through more often than not.

@@ -1,6 +1,7 @@
 //! What a seed turns on, and how often it strikes: rare mixes occur because most runs have few of them.
 
 use crate::executor::{Micros, SECOND};
+use crate::sim::LATEST;
 use crate::site::{Fault, named};
 
 named! {
@@ -191,6 +192,11 @@ impl Swarm {
             swarm.faults[Fault::Late as usize] = drawn;
         }
         swarm
+    }
+
+    /// So much later than whoever made it gave it up can a call have its effect.
+    pub fn latest(&self) -> Micros {
+        if self.of(Fault::Late) > 0.0 { LATEST } else { 0 }
     }
 
     /// How often a fault strikes a call.

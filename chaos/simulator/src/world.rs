@@ -600,13 +600,7 @@ impl World {
             stamper: Arc::new(self.clock("oms-sweeper")),
             patience: STANDS_STILL,
         };
-        // A sweep that fails in the storm is followed by the next one.
-        let in_peace = self.sim.core().peace;
-        let future = async move {
-            let failed = sweeper.sweep().await.err().filter(|_| in_peace);
-            Done::Swept(failed.map(|error| error.to_string()))
-        };
-        self.tasks.spawn(future, About { handler: Handler::Sweeper, what: What::Operator });
+        self.sweep_by(Handler::Sweeper, async move { sweeper.sweep().await });
     }
 
     fn sweep_log(&mut self) {
@@ -622,12 +616,21 @@ impl World {
             patience: STANDS_STILL,
             expire_after: expires.then_some(STANDS_STILL),
         };
+        self.sweep_by(Handler::LogSweeper, async move { sweeper.sweep().await });
+    }
+
+    /// A sweep that fails in the storm is followed by the next one.
+    fn sweep_by<T>(
+        &mut self,
+        handler: Handler,
+        sweep: impl Future<Output = Result<T, WorkerError>> + Send + 'static,
+    ) {
         let in_peace = self.sim.core().peace;
         let future = async move {
-            let failed = sweeper.sweep().await.err().filter(|_| in_peace);
+            let failed = sweep.await.err().filter(|_| in_peace);
             Done::Swept(failed.map(|error| error.to_string()))
         };
-        self.tasks.spawn(future, About { handler: Handler::LogSweeper, what: What::Operator });
+        self.tasks.spawn(future, About { handler, what: What::Operator });
     }
 
     fn views_ports(&self, looks: u32) -> views::Ports {
