@@ -9,12 +9,11 @@ mod redrive;
 mod stacks;
 
 pub use dead_letters::{DeadLetterQueue, Holds};
+pub use event_store_dynamodb::Connection;
 pub use keys::create_key;
 pub use read_models::ReadModels;
 pub use redrive::{DeadLetters, Depth, How, Redriven, Shown};
 pub use stacks::STACKS;
-
-use event_store_dynamodb::Connection;
 
 /// How the account is reached: with what the variables say that AWS's own tools read too, or, at another address, as a
 /// double that believes whoever asks and is never shown a credential.

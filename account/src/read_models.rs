@@ -1,12 +1,13 @@
-//! Replay and audit over the tables of an account, or of a double.
+//! Replay and audits over the tables of an account, or of a double.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use event_store::{ShadowViews, View};
+use event_store::{Beside, ShadowViews, StoreError, StoredText, View};
 use event_store_dynamodb::{Connection, Consumed, DynamoStore, Limits, Tables};
 use events::Timestamp;
+use views::personal::{PersonalReport, Places, personal};
 use views::replay::Mode;
 use views::{AuditReport, Observe, Pause, Ports, ReplayReport};
 
@@ -70,6 +71,26 @@ impl ReadModels {
         Ok(views::audit_at_rest(&self.ports(), still_since, observe).await?)
     }
 
+    /// Looks for what is left of people who were erased: in the tables, and in these texts from beside them.
+    ///
+    /// # Errors
+    /// What the tables say.
+    pub async fn personal(
+        &self,
+        texts: Vec<StoredText>,
+        observe: Observe<'_>,
+    ) -> anyhow::Result<PersonalReport> {
+        let store = &self.store;
+        let places = Places {
+            scan: store.clone(),
+            rows: store.clone(),
+            users: store.clone(),
+            keys: store.clone(),
+            beside: vec![store.clone(), Arc::new(Texts(texts))],
+        };
+        Ok(personal(&places, observe).await?)
+    }
+
     /// What it has taken so far.
     pub fn consumed(&self) -> Consumed {
         self.store.consumed()
@@ -88,6 +109,20 @@ impl ReadModels {
             pause: Arc::new(Moment),
             looks: LOOKS,
         }
+    }
+}
+
+/// Texts that were read before.
+struct Texts(Vec<StoredText>);
+
+#[async_trait]
+impl Beside for Texts {
+    async fn beside(
+        &self,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<(Vec<StoredText>, Option<String>), StoreError> {
+        Ok((self.0.clone(), None))
     }
 }
 

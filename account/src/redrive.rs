@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
+use event_store::StoredText;
 use event_store_dynamodb::Connection;
 use events::Timestamp;
 use futures_util::future::join_all;
@@ -156,6 +157,28 @@ impl DeadLetters {
             self.queues.walk(&urls[&it.name], room, look).await?;
         }
         Ok(shown)
+    }
+
+    /// What every letter says; of a queue that a function reads by itself, none, because to look would count as one of its
+    /// tries.
+    ///
+    /// # Errors
+    /// As [`DeadLetters::depths`].
+    pub async fn texts(&self) -> anyhow::Result<Vec<StoredText>> {
+        let mut texts = Vec::new();
+        for it in self.all.iter().filter(|it| !matches!(it.holds, Holds::ReadBy(_))) {
+            let urls = self.queues.urls([it.name.as_str()]).await?;
+            let look = async |letters: Vec<Received>| {
+                texts.extend(letters.iter().map(|letter| StoredText {
+                    place: "dead letter",
+                    key: format!("{} {}", it.name, letter.id()),
+                    text: letter.letter.body.clone(),
+                }));
+                Ok(letters)
+            };
+            self.queues.walk(&urls[&it.name], u64::MAX, look).await?;
+        }
+        Ok(texts)
     }
 
     /// Sends letters back, queue by queue, as many as each held when its turn came: what is given up again meanwhile is

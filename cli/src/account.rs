@@ -82,6 +82,8 @@ pub enum Task<'a> {
     CreateKey { of: &'a OfStacks, name: &'a str, role: Role },
     /// Auditing the log and what is folded from it, where what has not moved since a moment is at rest.
     Audit(&'a OfTables, Timestamp),
+    /// Looking for what is left of people who were erased.
+    Personal(&'a OfTables),
 }
 
 impl Task<'_> {

@@ -11,7 +11,6 @@ use views::audit::{PATIENCE, still_since};
 
 use crate::Session;
 use crate::account::{OfTables, Task};
-use crate::failure::Failure;
 use crate::list::rows;
 use crate::long_run::{self, speed};
 use crate::offline;
@@ -30,7 +29,7 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE.as_secs())]
     patience: u64,
     /// Look for what is left of people who were erased instead: in the log, rows, users, keys, kept answers, messages,
-    /// dead letters and what was done to those. Of a server or a folder, not of tables: not with --store.
+    /// dead letters and what was done to those. Of an account: in the tables and the dead letters.
     #[arg(long, conflicts_with = "promises")]
     personal: bool,
     /// With --personal, also search every byte of the files for this; more than once for more words. A name or address that
@@ -89,16 +88,14 @@ pub async fn run(options: Options, session: &Session) -> anyhow::Result<()> {
 const LEFT: [Column; 4] =
     [field("CUSTOMER", "customer_id"), field("PLACE", "place"), field("KEY", "key"), field("WHAT", "what")];
 
+const LOOKED_AT: [Column; 2] = [field("PLACE", "place"), field("HOW MANY", "count")];
+
 const FILES: [Column; 2] = [field("FILE", "file"), field("WORD", "word")];
 
 async fn personal(options: &Options, session: &Session) -> anyhow::Result<()> {
-    if options.of.store.is_some() {
-        let absent = "--personal does not look into tables: ask a server, or with --data a folder that no server has \
-            open; for an account there is nothing yet that looks for what is left of people who were erased";
-        return Err(Failure::Usage(absent.to_owned()).into());
-    }
     let report = match &options.data {
         Some(data) => offline::personal(data, &options.word).await?,
+        None if options.of.store.is_some() => Task::Personal(&options.of).run().await?,
         None => {
             let request = json!({ "personal": true });
             long_run::run(&session.client(), "audits", "audit".to_owned(), &request).await?
@@ -112,16 +109,22 @@ async fn personal(options: &Options, session: &Session) -> anyhow::Result<()> {
 }
 
 fn personal_in_words(report: &Value) -> String {
-    let mut pairs = vec![("events", speed(report)), ("erased people", report["erased"].clone())];
+    let pairs = [
+        ("events", speed(report)),
+        ("erased people", report["erased"].clone()),
+        ("free texts", report["free_texts"].clone()),
+        ("left of them", report["finding_count"].clone()),
+        ("read units", report["read_units"].clone()),
+    ];
     let looked_at = report["looked_at"].as_object().into_iter().flatten();
-    pairs.extend(looked_at.map(|(place, count)| (place.as_str(), count.clone())));
-    pairs.push(("free texts", report["free_texts"].clone()));
-    pairs.push(("left of them", report["finding_count"].clone()));
+    let looked_at: Vec<Value> =
+        looked_at.map(|(place, count)| json!({ "place": place, "count": count })).collect();
+    let looked_at = section("looked at", &looked_at, &looked_at.len().into(), &LOOKED_AT);
     let left = section("left", rows(report, "findings"), &report["finding_count"], &LEFT);
     let files = rows(report, "files");
     let files =
         if files.is_empty() { String::new() } else { section("files", files, &files.len().into(), &FILES) };
-    facts(&pairs) + &left + &files
+    facts(&pairs) + &looked_at + &left + &files
 }
 
 /// How many differences there are; a report that is not clean has at least one.

@@ -9,6 +9,7 @@ use anyhow::Context;
 use event_store::{Role, View};
 use events::{CustomerId, Timestamp};
 use serde_json::{Value, json};
+use views::personal::PersonalReport;
 
 use crate::progress::Progress;
 
@@ -56,7 +57,7 @@ pub async fn personal(data: &Path, words: &[String]) -> anyhow::Result<Value> {
     let observe = |events: u64, total: u64| progress.at(events, total.max(events));
     let report = local::offline_personal(data, &observe).await?;
     progress.finish();
-    let mut shown = done(json!(report), report.events, began);
+    let mut shown = report_of_personal(&report, began);
     shown["clean"] = (report.is_clean() && files.is_empty()).into();
     shown["files"] = files.into();
     Ok(shown)
@@ -106,6 +107,13 @@ fn find(bytes: &[u8], word: &[u8]) -> bool {
 
 /// The document of an audit that has ended.
 pub fn report_of_audit(report: &views::AuditReport, began: Instant) -> Value {
+    let mut shown = done(json!(report), report.events, began);
+    shown["clean"] = report.is_clean().into();
+    shown
+}
+
+/// The document of an audit for what is left of people that has ended.
+pub fn report_of_personal(report: &PersonalReport, began: Instant) -> Value {
     let mut shown = done(json!(report), report.events, began);
     shown["clean"] = report.is_clean().into();
     shown

@@ -74,6 +74,7 @@ async fn the_deployed_system_keeps_its_promises() {
         operator::the_log_is_swept_once_a_day_in_as_many_runs_as_it_takes_and_reported,
         scenarios::a_key_that_was_remembered_when_it_was_revoked_is_refused_within_a_minute,
         scenarios::a_forged_event_is_taken_shown_and_changes_nothing,
+        operator::of_whoever_is_erased_nothing_is_left_in_any_table_and_what_is_in_a_dead_letter_is_found,
         operator::the_log_the_rows_and_the_counters_agree,
     );
 }

@@ -38,7 +38,7 @@ pub struct Places {
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct PersonalReport {
-    /// Events read, in one look at the log or, if anybody was erased, two.
+    /// Events of the log.
     pub events: u64,
     /// Customers who were erased.
     pub erased: u64,
@@ -98,7 +98,7 @@ const EVENTS: usize = 10_000;
 pub async fn personal(places: &Places, observe: Observe<'_>) -> Result<PersonalReport, StoreError> {
     let mut report = PersonalReport::default();
     let mut erased = BTreeSet::new();
-    each_stream(places, &mut report, observe, |_, stream| {
+    report.events = each_stream(places, observe, |stream| {
         erased.extend(project::customer_row(stream).filter(|row| row.erased).map(|row| row.customer_id));
     })
     .await?;
@@ -107,7 +107,7 @@ pub async fn personal(places: &Places, observe: Observe<'_>) -> Result<PersonalR
         return Ok(report);
     }
     let erased = Erased(erased);
-    each_stream(places, &mut report, observe, |report, stream| in_the_log(&erased, report, stream)).await?;
+    each_stream(places, observe, |stream| in_the_log(&erased, &mut report, stream)).await?;
     rows(places, &erased, &mut report).await?;
     who_may_ask(places, &erased, &mut report).await?;
     for beside in &places.beside {
@@ -133,24 +133,24 @@ pub async fn personal(places: &Places, observe: Observe<'_>) -> Result<PersonalR
     Ok(report)
 }
 
+/// Gives every stream to `look`, and how many events they hold.
 async fn each_stream(
     places: &Places,
-    report: &mut PersonalReport,
     observe: Observe<'_>,
-    mut look: impl FnMut(&mut PersonalReport, &[RecordedEvent]),
-) -> Result<(), StoreError> {
-    let (total, mut cursor) = (places.scan.size().await?, None::<String>);
+    mut look: impl FnMut(&[RecordedEvent]),
+) -> Result<u64, StoreError> {
+    let (total, mut events, mut cursor) = (places.scan.size().await?, 0, None::<String>);
     loop {
         let page = places.scan.scan(Segment { index: 0, of: 1 }, cursor.as_deref(), EVENTS).await?;
         for stream in &page.streams {
-            report.events += stream.len() as u64;
-            look(report, stream);
+            events += stream.len() as u64;
+            look(stream);
             crate::compare::let_others_run().await;
         }
-        observe(report.events, total.max(report.events));
+        observe(events, total.max(events));
         cursor = page.next;
         if cursor.is_none() {
-            return Ok(());
+            return Ok(events);
         }
     }
 }

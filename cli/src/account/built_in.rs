@@ -2,14 +2,15 @@
 
 use std::time::Instant;
 
-use account::{DeadLetters, How, ReadModels};
+use account::{Connection, DeadLetters, How, ReadModels};
 use anyhow::Context;
+use clap::ValueEnum;
 use event_store::{Stamper, SystemStamper, View};
 use events::Timestamp;
 use serde_json::{Value, json};
 
 use super::{OfStacks, OfTables, Stack, Task};
-use crate::offline::{Mode, done, report_of_audit};
+use crate::offline::{Mode, done, report_of_audit, report_of_personal};
 use crate::progress::Progress;
 
 /// Asks the account.
@@ -39,23 +40,32 @@ pub async fn run(task: Task<'_>) -> anyhow::Result<Value> {
             Ok(made)
         }
         Task::Audit(of, still_since) => audit(of, still_since).await,
+        Task::Personal(of) => personal(of).await,
     }
 }
 
 fn letters(of: &OfStacks, queue: Option<&str>) -> anyhow::Result<DeadLetters> {
-    let templates = of.stacks.iter().map(|stack| match stack {
+    let connection = account::connection(of.endpoint_url.as_deref(), variable)?;
+    letters_of(&of.stacks, queue, &connection)
+}
+
+fn letters_of(stacks: &[Stack], queue: Option<&str>, connection: &Connection) -> anyhow::Result<DeadLetters> {
+    let templates = stacks.iter().map(|stack| match stack {
         Stack::Oms => "template-oms.yaml",
         Stack::Ims => "template-ims.yaml",
     });
-    let connection = account::connection(of.endpoint_url.as_deref(), variable)?;
     // Both environments have the same queues.
     let topology = local::declared("dev")?;
-    DeadLetters::of(&topology, &templates.collect::<Vec<_>>(), queue, &connection)
+    DeadLetters::of(&topology, &templates.collect::<Vec<_>>(), queue, connection)
 }
 
 async fn read_models(of: &OfTables) -> anyhow::Result<ReadModels> {
     let connection = account::connection(of.endpoint_url.as_deref(), variable)?;
-    ReadModels::of(&connection, of.table_prefix.as_deref(), of.read_units.map(f64::from)).await
+    models_of(of, &connection).await
+}
+
+async fn models_of(of: &OfTables, connection: &Connection) -> anyhow::Result<ReadModels> {
+    ReadModels::of(connection, of.table_prefix.as_deref(), of.read_units.map(f64::from)).await
 }
 
 async fn replay(of: &OfTables, view: View, mode: Mode, segments: u32) -> anyhow::Result<Value> {
@@ -77,6 +87,21 @@ async fn audit(of: &OfTables, still_since: Timestamp) -> anyhow::Result<Value> {
     let report = models.audit(still_since, &observe).await;
     progress.finish();
     Ok(with_units(report_of_audit(&report?, began), &models))
+}
+
+/// Of tables with a prefix, whoever runs over them has the queues: there is a server to ask for those.
+async fn personal(of: &OfTables) -> anyhow::Result<Value> {
+    let connection = account::connection(of.endpoint_url.as_deref(), variable)?;
+    let letters = match of.table_prefix {
+        Some(_) => Vec::new(),
+        None => letters_of(Stack::value_variants(), None, &connection)?.texts().await?,
+    };
+    let (models, began) = (models_of(of, &connection).await?, Instant::now());
+    let progress = Progress::new("audit", 0);
+    let observe = |events: u64, total: u64| progress.at(events, total.max(events));
+    let report = models.personal(letters, &observe).await;
+    progress.finish();
+    Ok(with_units(report_of_personal(&report?, began), &models))
 }
 
 /// Beside the report, what it took: the units are billed.

@@ -106,6 +106,39 @@ fn counts(report: &Value, field: &str) -> Value {
     .collect()
 }
 
+pub async fn of_whoever_is_erased_nothing_is_left_in_any_table_and_what_is_in_a_dead_letter_is_found(
+    world: &World,
+) {
+    const AUDIT: [&str; 4] = ["audit", "--personal", "--store", "dynamodb"];
+    world.shop("pitcher", 10).await;
+    world.new_key("customer", Some("pitcher-customer")).await;
+    // What is answered here is kept for whoever asks again.
+    let shown = [("x-api-key", world.api_key.as_str()), ("idempotency-key", "pitcher")];
+    let again = json!({ "customer_id": "pitcher-customer", "name": "Anna" });
+    assert_eq!(world.ask_showing(&shown, Method::POST, "/customers", Some(again)).await.status, 200);
+    world.order("pitcher", "order-pitcher", 1).await;
+    world.until_order("order-pitcher", "PAID").await;
+    world.until_quiet().await;
+    let (status, _) = world.ask(Method::DELETE, "/customers/pitcher-customer", None).await;
+    assert_eq!(status, 200);
+    // As somebody sent it around the API.
+    let letter = json!({ "customer_id": "pitcher-customer", "name": "Anna" });
+    world.send(LETTERS, &letter).await;
+    let (is_well, report) = world.is_well(&AUDIT).await;
+    assert!(!is_well && report["erased"] == 1 && report["finding_count"] == 1, "{report}");
+    let left = &report["findings"][0];
+    let found = ["customer_id", "place", "what"].map(|field| left[field].as_str().unwrap());
+    assert_eq!(found, ["pitcher-customer", "dead letter", "/name"]);
+    assert!(left["key"].as_str().unwrap().starts_with(LETTERS));
+
+    assert_eq!(world.take(LETTERS).await, letter, "it only looked");
+    let report = world.sagaline(&AUDIT).await;
+    let places = ["event", "customer", "user", "key", "answer"];
+    assert!(places.iter().all(|place| report["looked_at"][place].as_u64() > Some(0)), "{report}");
+    assert!(report["read_units"].as_f64() > Some(0.0), "{report}");
+    world.until_quiet().await;
+}
+
 /// The promises of the simulator, over the tables as they are now, and every read model folded anew.
 pub async fn the_log_the_rows_and_the_counters_agree(world: &World) {
     world.until_quiet().await;

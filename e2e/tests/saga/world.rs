@@ -1,7 +1,7 @@
 //! The deployed system, and what a client, an operator and a saboteur can do with it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ pub struct World {
     pub pipe: Arc<Runner>,
     pub collector: Collector,
     apis: BTreeMap<&'static str, String>,
-    api_key: String,
+    pub api_key: String,
     /// A key that opened a door before it was revoked, and since when it is.
     pub revoked: Mutex<Option<(String, Instant)>>,
     running: JoinHandle<()>,
@@ -226,6 +226,14 @@ impl World {
         sagaline(&self.double, words).await
     }
 
+    /// The same where it may find something; whether it found nothing.
+    pub async fn is_well(&self, words: &[&str]) -> (bool, Value) {
+        let output = run(&self.double, words).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let answer = serde_json::from_slice(&output.stdout);
+        (output.status.success(), answer.unwrap_or_else(|_| panic!("{words:?}: {said}")))
+    }
+
     /// Takes a message out of a queue, and out of the world, as soon as there is one.
     pub async fn take(&self, queue: &str) -> Value {
         let url = self.url(queue);
@@ -296,14 +304,17 @@ impl World {
 }
 
 async fn sagaline(double: &Double, words: &[&str]) -> Value {
+    let output = run(double, words).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {said}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+async fn run(double: &Double, words: &[&str]) -> Output {
     let mut command = Command::new(deploy::program("sagaline").unwrap());
     command.args(words).args(["-o", "json", "--endpoint-url", double.endpoint()]);
     command.env("AWS_REGION", REGION);
-    let asked = format!("{command:?}");
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{asked}: {said}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
 }
 
 fn strip_times(value: &mut Value) {
