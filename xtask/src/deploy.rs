@@ -15,77 +15,107 @@ const PROFILE: [(&str, &str); 5] = [
     ("CARGO_PROFILE_RELEASE_STRIP", "true"),
 ];
 
-/// `deploy oms|ims dev|prod [--dry-run]`: what lies in this folder.
+/// What is done of a deployment. Between two machines what was built goes as one file, `target/STACK-ENVIRONMENT.tar`:
+/// whoever builds, and so runs what the crates of others bring, need not be trusted with an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    All,
+    Build,
+    Deploy,
+}
+
+/// `deploy oms|ims dev|prod [--only build|deploy] [--dry-run]`: what lies in this folder.
 ///
 /// # Errors
 /// No such stack or environment, a tool that cannot be installed, or what SAM says.
 pub fn deploy(words: &[&str]) -> anyhow::Result<()> {
     let (words, dry_run) = without_dry_run(words);
+    let (words, part) = only(&words)?;
     let [stack, environment] = words[..] else { bail!("deploy takes oms or ims, then dev or prod") };
-    begin(&deployment(&known_stack(stack)?, &known_environment(environment)?), dry_run)
+    begin(&deployment(&known_stack(stack)?, &known_environment(environment)?, part), part, dry_run)
 }
 
-/// `rollback oms|ims VERSION [--env dev|prod] [--dry-run]`: what a tag holds, deployed again. Functions get back the
+/// `rollback oms|ims VERSION [--env dev|prod] [--only build|deploy] [--dry-run]`: what a tag holds, deployed again. Functions get back the
 /// code of that version, and their aliases are shifted to it as by any deployment.
 ///
 /// # Errors
 /// As [`deploy`]; or no such tag.
 pub fn rollback(words: &[&str]) -> anyhow::Result<()> {
     let (words, dry_run) = without_dry_run(words);
+    let (words, part) = only(&words)?;
     let (stack, version, environment) = match words[..] {
         [stack, version] => (stack, version, "prod"),
         [stack, version, "--env", environment] => (stack, version, environment),
         _ => bail!("rollback takes oms or ims, then a version such as 1.2.3, then perhaps --env dev"),
     };
     let tag = known_version(version)?;
-    let plan = return_to(&tag, &known_stack(stack)?, &known_environment(environment)?);
+    let plan = return_to(&tag, &known_stack(stack)?, &known_environment(environment)?, part);
     let folder = worktree(&tag);
     if !dry_run && root().join(&folder).exists() {
         bail!("an earlier rollback left {folder}: git worktree remove --force {folder}");
     }
-    begin(&plan, dry_run)
+    begin(&plan, part, dry_run)
 }
 
-fn begin(plan: &Plan, dry_run: bool) -> anyhow::Result<()> {
+fn begin(plan: &Plan, part: Part, dry_run: bool) -> anyhow::Result<()> {
     if !dry_run {
         tools::install(&root())?;
+    }
+    if !dry_run && part != Part::Deploy {
         tools::install_cross(&root())?;
         tools::check_target("aarch64-unknown-linux-gnu")?;
     }
     plan.carry_out(&root(), dry_run)
 }
 
-fn deployment(stack: &str, environment: &str) -> Plan {
-    let name = format!("{stack}-{environment}");
-    let sam = |verb| Step::new(&["sam", verb, "--config-env", &name]);
-    let [check, stamp] = check_and_stamp(&format!("target/sam/{name}"));
+fn deployment(stack: &str, environment: &str, part: Part) -> Plan {
     let mut variables = vec![("SAM_CLI_TELEMETRY", "0")];
     variables.extend(PROFILE);
     Plan {
         programs: vec![tools::CROSS_PROGRAMS, tools::PYTHON_PROGRAMS],
         variables,
-        steps: vec![sam("build"), check, stamp, sam("deploy")],
+        steps: steps(&format!("{stack}-{environment}"), None, part),
         last: None,
     }
 }
 
-/// SAM builds for whatever libc cargo-lambda thinks right, so what it built is looked at; then it is marked as a
-/// deployment of its own.
-fn check_and_stamp(built: &str) -> [Step; 2] {
-    ["--check", "--stamp"].map(|what| Step::new(&["cargo", "xtask", "functions", what, built]))
+/// From a folder below, if one is named. SAM builds for whatever libc cargo-lambda thinks right, so what it built is looked
+/// at; then it is marked as a deployment of its own.
+fn steps(name: &str, folder: Option<&str>, part: Part) -> Vec<Step> {
+    let sam = |verb| {
+        let step = Step::new(&["sam", verb, "--config-env", name]);
+        if let Some(folder) = folder { step.within(folder) } else { step }
+    };
+    let builds = folder.map_or_else(|| "target/sam".to_owned(), |folder| format!("{folder}/target/sam"));
+    let (built, packed) = (format!("{builds}/{name}"), format!("target/{name}.tar"));
+    let look = |what| Step::new(&["cargo", "xtask", "functions", what, &built]);
+    let mut steps = Vec::new();
+    if part != Part::Deploy {
+        steps.extend([sam("build"), look("--check"), look("--stamp")]);
+    }
+    match part {
+        Part::All => {}
+        Part::Build => steps.push(Step::new(&["tar", "-C", &builds, "-cf", &packed, name])),
+        Part::Deploy => {
+            let folder = Step::new(&["mkdir", "-p", &builds]);
+            steps.extend([folder, Step::new(&["tar", "-C", &builds, "-xf", &packed])]);
+        }
+    }
+    if part != Part::Build {
+        steps.push(sam("deploy"));
+    }
+    steps
 }
 
 /// The same in a folder that holds the tag; what was built there is checked by what is here.
-fn return_to(tag: &str, stack: &str, environment: &str) -> Plan {
+fn return_to(tag: &str, stack: &str, environment: &str, part: Part) -> Plan {
     let folder = worktree(tag);
-    let name = format!("{stack}-{environment}");
-    let sam = |verb| Step::new(&["sam", verb, "--config-env", &name]).within(&folder);
     let out = Step::new(&["git", "worktree", "add", "--detach", &folder, tag]);
-    let [check, stamp] = check_and_stamp(&format!("{folder}/target/sam/{name}"));
+    let there = steps(&format!("{stack}-{environment}"), Some(&folder), part);
     Plan {
-        steps: vec![out, sam("build"), check, stamp, sam("deploy")],
+        steps: [out].into_iter().chain(there).collect(),
         last: Some(Step::new(&["git", "worktree", "remove", "--force", &folder])),
-        ..deployment(stack, environment)
+        ..deployment(stack, environment, part)
     }
 }
 
@@ -97,6 +127,19 @@ fn without_dry_run<'a>(words: &[&'a str]) -> (Vec<&'a str>, bool) {
     let others: Vec<&str> = words.iter().copied().filter(|word| *word != "--dry-run").collect();
     let dry_run = others.len() < words.len();
     (others, dry_run)
+}
+
+/// What is left of the words, and which part they ask for.
+fn only<'a>(words: &[&'a str]) -> anyhow::Result<(Vec<&'a str>, Part)> {
+    let Some(at) = words.iter().position(|word| *word == "--only") else {
+        return Ok((words.to_vec(), Part::All));
+    };
+    let part = match words.get(at + 1) {
+        Some(&"build") => Part::Build,
+        Some(&"deploy") => Part::Deploy,
+        _ => bail!("--only takes build or deploy"),
+    };
+    Ok(([&words[..at], &words[at + 2..]].concat(), part))
 }
 
 fn known_stack(stack: &str) -> anyhow::Result<String> {
@@ -148,7 +191,29 @@ cargo xtask functions --check target/sam/ims-dev
 cargo xtask functions --stamp target/sam/ims-dev
 sam deploy --config-env ims-dev
 ";
-        assert_eq!(deployment("ims", "dev").to_string(), format!("{EXPORTS}{commands}"));
+        assert_eq!(deployment("ims", "dev", Part::All).to_string(), format!("{EXPORTS}{commands}"));
+    }
+
+    #[test]
+    fn what_one_machine_built_another_one_deploys() {
+        let build = "\
+sam build --config-env oms-prod
+cargo xtask functions --check target/sam/oms-prod
+cargo xtask functions --stamp target/sam/oms-prod
+tar -C target/sam -cf target/oms-prod.tar oms-prod
+";
+        assert_eq!(deployment("oms", "prod", Part::Build).to_string(), format!("{EXPORTS}{build}"));
+        let deploy = "\
+git worktree add --detach target/rollback/v1.2.3 v1.2.3
+mkdir -p target/rollback/v1.2.3/target/sam
+tar -C target/rollback/v1.2.3/target/sam -xf target/oms-prod.tar
+(cd target/rollback/v1.2.3 && sam deploy --config-env oms-prod)
+git worktree remove --force target/rollback/v1.2.3
+";
+        let plan = return_to("v1.2.3", "oms", "prod", Part::Deploy);
+        assert_eq!(plan.to_string(), format!("{EXPORTS}{deploy}"));
+        assert_eq!(only(&["oms", "--only", "build", "dev"]).unwrap(), (vec!["oms", "dev"], Part::Build));
+        assert!(only(&["oms", "dev", "--only"]).is_err() && only(&["--only", "test"]).is_err());
     }
 
     #[test]
@@ -161,7 +226,7 @@ cargo xtask functions --stamp target/rollback/v1.2.3/target/sam/oms-prod
 (cd target/rollback/v1.2.3 && sam deploy --config-env oms-prod)
 git worktree remove --force target/rollback/v1.2.3
 ";
-        assert_eq!(return_to("v1.2.3", "oms", "prod").to_string(), format!("{EXPORTS}{commands}"));
+        assert_eq!(return_to("v1.2.3", "oms", "prod", Part::All).to_string(), format!("{EXPORTS}{commands}"));
     }
 
     #[test]

@@ -73,9 +73,10 @@ usage: cargo xtask <command>
   k6 smoke|baseline|spike|soak [--url URL]
                   a load of chaos/k6, by k6, on a server of its own whose log is audited afterwards; baseline is kept
                   in docs/baseline.json and compared with the last one
-  deploy oms|ims dev|prod [--dry-run]
-                  build a stack and bring it into the account of the credentials at hand
-  rollback oms|ims VERSION [--env dev|prod] [--dry-run]
+  deploy oms|ims dev|prod [--only build|deploy] [--dry-run]
+                  build a stack and bring it into the account of the credentials at hand; --only build leaves it in
+                  target/STACK-ENVIRONMENT.tar, from where --only deploy takes it, perhaps on another machine
+  rollback oms|ims VERSION [--env dev|prod] [--only build|deploy] [--dry-run]
                   deploy a tagged version again, to prod if nothing else is said
   await-ci COMMIT wait until ci.yml on GitHub has passed a commit, and fail if it has not
   smoke URL [--inventory URL]

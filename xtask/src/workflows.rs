@@ -54,6 +54,7 @@ fn faults(text: &str, commands: &str, pins: &mut Pins) -> Vec<String> {
     };
     let mut faults = rights_and_ends(&workflow);
     faults.extend(hasty_deployments(&workflow));
+    faults.extend(trusting_builds(&workflow));
     // The version behind a commit is a comment, which the tree does not hold, nor the order of its jobs.
     let lines: BTreeSet<&str> =
         text.lines().filter_map(|line| line.split_once("uses: ")).map(|(_, line)| line).collect();
@@ -124,6 +125,19 @@ fn hasty_deployments(workflow: &Value) -> Vec<String> {
     hasty.map(|job| format!("job {job} deploys what CI may not have passed")).collect()
 }
 
+/// Jobs that build what they deploy: whatever the crates of others run while they are built could take credentials too.
+fn trusting_builds(workflow: &Value) -> Vec<String> {
+    let jobs = workflow["jobs"].as_object().into_iter().flatten();
+    let trusting = jobs.filter(|(_, job)| job["permissions"]["id-token"] == "write").filter(|(_, job)| {
+        let lines = job["steps"].as_array().into_iter().flatten().filter_map(|step| step["run"].as_str());
+        let mut lines = lines.map(str::trim).filter(|line| {
+            ["cargo xtask deploy ", "cargo xtask rollback "].iter().any(|command| line.starts_with(command))
+        });
+        lines.any(|line| !line.ends_with(" --only deploy"))
+    });
+    trusting.map(|(job, _)| format!("job {job} builds where it can be let into the account")).collect()
+}
+
 /// The jobs that have to succeed before a job begins.
 fn jobs_before(workflow: &Value, job: &str) -> BTreeSet<String> {
     let (mut before, mut left) = (BTreeSet::new(), vec![job.to_owned()]);
@@ -192,12 +206,12 @@ jobs:
     needs: ci
     runs-on: ubuntu-24.04
     timeout-minutes: 5
-    permissions: { contents: read }
+    permissions: { contents: read, id-token: write }
     steps:
       - uses: actions/checkout@0123456789012345678901234567890123456789 # v1.2.3
         with: { persist-credentials: false }
       - run: rustup toolchain install 1.95.0 --profile minimal --component llvm-tools
-      - run: cargo xtask deploy \"$WHAT\" dev
+      - run: cargo xtask deploy \"$WHAT\" dev --only deploy
 ";
 
     fn found(text: &str) -> Vec<String> {
@@ -231,10 +245,11 @@ jobs:
             ("cargo xtask deploy", "make deploy", "is no `cargo xtask` command"),
             ("cargo xtask deploy", "cargo xtask conquer", "there is no command"),
             ("\"$WHAT\"", "${{ github.head_ref }}", "more than one plain command"),
-            ("dev\n", "dev && rm -rf .\n", "more than one plain command"),
+            ("--only deploy\n", "--only deploy && rm -rf .\n", "more than one plain command"),
+            (" --only deploy", "", "job test builds where it can be let into the account"),
             ("1.95.0 --profile minimal", "nightly", "is no `cargo xtask` command"),
             ("permissions: {}\n", "", "it names no permissions"),
-            ("    permissions: { contents: read }\n", "", "job test names no permissions"),
+            ("    permissions: { contents: read, id-token: write }\n", "", "job test names no permissions"),
             ("permissions: {}", "permissions: write-all", "it names no permissions"),
             ("    timeout-minutes: 5\n", "", "no timeout-minutes"),
             ("concurrency: { group: all }\n", "", "no concurrency group"),
