@@ -215,6 +215,8 @@ mod tests {
             let meaning = setting.get_help().unwrap().to_string();
             text += &format!("\n# {meaning}\n{off}{}={}\n", name.to_str().unwrap(), default.join(","));
         }
+        text += "\n# The SDK of OpenTelemetry reads variables of its own: OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG say which share of\n\
+             # traces is kept (where nothing is said, all are), OTEL_RESOURCE_ATTRIBUTES what else is said of this process.\n";
         text
     }
 

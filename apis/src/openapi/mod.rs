@@ -237,7 +237,8 @@ fn components(mut schemas: Map<String, Value>) -> Value {
             ),
             "If-Match": parameter(
                 "If-Match",
-                "The ETag of the version from which the change was decided: it is refused if there is another one now.",
+                "The ETag of the version from which the change was decided: it is refused if there is another one now. \
+                 What a worker adds in that very moment, about something else, does not stop it.",
                 text(),
                 "\"6\"",
             ),

@@ -138,7 +138,7 @@ async fn an_order_that_was_never_placed_cannot_be_changed() {
 }
 
 /// A world whose log lets `rival` in just before the next append.
-async fn raced(steps: &[Step], rival: impl FnOnce(&World) -> RecordedEvent) -> World {
+pub async fn raced(steps: &[Step], rival: impl FnOnce(&World) -> RecordedEvent) -> World {
     let world = order_after(steps).await;
     let rival = rival(&world);
     World::over(world.store.clone(), Environment::Dev, |store| {

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Request};
 use serde_json::json;
 
+use crate::change::raced;
 use crate::world::Step::*;
 use crate::world::{Reply, World};
 
@@ -72,6 +73,22 @@ async fn the_repeat_of_a_change_whose_answer_was_lost_finds_it_made() {
     for if_match in both {
         assert_eq!(ask(&world, "PATCH", &if_match, SHIP).await.status, 200);
     }
+}
+
+#[tokio::test]
+async fn a_version_is_looked_at_again_by_whoever_loses_the_race_for_a_slot_and_by_nobody_else() {
+    // Both are about how the order ends, of which there is one.
+    let world = raced(&[Reserved, Paid], |world| world.by_a_rival(Shipped.event("ord-1"))).await;
+    let current = world.get("/orders/ord-1").await.header("etag").to_owned();
+    let refused = ask(&world, "DELETE", &[("if-match", &current)], "").await;
+    assert_eq!((refused.status, refused.code()), (412, "precondition_failed"));
+    assert_ne!(refused.body["current_etag"], current);
+
+    // What a worker says at the same moment is about something else.
+    let world = raced(&[Requested], |world| world.by_a_rival(Reserved.event("ord-1"))).await;
+    let current = world.get("/orders/ord-1").await.header("etag").to_owned();
+    let cancelled = ask(&world, "DELETE", &[("if-match", &current)], "").await;
+    assert_eq!((cancelled.status, &cancelled.body["status"]), (200, &json!("CANCELLED")));
 }
 
 #[tokio::test]
