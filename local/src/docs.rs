@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::ops::ROUTES;
+use crate::ops::beside;
 
 const STYLE: &str = include_str!("docs/style.css");
 
@@ -27,7 +27,7 @@ pub(crate) async fn page() -> Response {
         "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
     let mut response =
-        Html(PAGE.get_or_init(|| rendered(&apis::description(ROUTES))).clone()).into_response();
+        Html(PAGE.get_or_init(|| rendered(&apis::description(&beside()))).clone()).into_response();
     if let Ok(policy) = HeaderValue::try_from(policy) {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }
@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_page_shows_every_operation_and_schema_and_every_link_in_it_leads_somewhere() {
-        let description = apis::description(ROUTES);
+        let description = apis::description(&beside());
         let page = rendered(&description);
         let operations = description["paths"].as_object().into_iter().flatten();
         let operations: Vec<&Value> = operations
@@ -350,7 +350,7 @@ mod tests {
         let response = page().await;
         let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap_or_default().to_owned();
         assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-        let page = rendered(&apis::description(ROUTES));
+        let page = rendered(&apis::description(&beside()));
         for other in ["<script", "<img", "<link", "src=", "style=", "@import", "url(", "https://"] {
             assert!(!page.contains(other), "{other}");
         }

@@ -48,7 +48,7 @@ pub(crate) fn router(topology: &Topology, api: Arc<Api>, ops: Arc<Ops>, way: Way
     declared.retain(|(_, path)| !RAW_EVENTS.contains(path));
     refuse_difference("this process", &declared, &served)?;
     let pass = move |request, next| pass(way, request, next);
-    Ok(apis::router_beside(ops::router(ops), ops::ROUTES, api).layer(from_fn(pass)))
+    Ok(apis::router_beside(ops::router(ops), &ops::beside(), api).layer(from_fn(pass)))
 }
 
 /// Answers in time, or that a client may ask again. Carries out a request that changes something whether its client stays

@@ -17,7 +17,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use event_store::{ChangeFeed, Position, StoreError, View};
 use event_store_embedded::QueueStore;
@@ -51,54 +51,45 @@ pub(crate) struct Ops {
 
 type Answer = Result<Response, Problem>;
 
-/// Every route here, each with who may ask for it and what is said of it.
-pub(crate) const ROUTES: &[Beside] = &[
-    ("GET", "/docs", Needs::Nothing, said::docs),
-    ("GET", "/events", Needs::OPERATOR, said::events),
-    ("GET", "/ops/queues", Needs::OPERATOR, said::queues),
-    ("GET", "/ops/dead-letters", Needs::OPERATOR, said::dead_letters),
-    ("GET", "/ops/dead-letters/{id}", Needs::OPERATOR, said::dead_letter),
-    ("POST", "/ops/dead-letters/redrive", Needs::OPERATOR, said::redrive),
-    ("POST", "/ops/dead-letters/discard", Needs::OPERATOR, said::discard),
-    ("GET", "/ops/actions", Needs::OPERATOR, said::actions),
-    ("GET", "/ops/actions/{id}", Needs::OPERATOR, said::show_action),
-    ("POST", "/orders/process-queue", Needs::OPERATOR, said::drain),
-    ("POST", "/ops/replays", Needs::OPERATOR, said::start_replay),
-    ("GET", "/ops/replays/{id}", Needs::OPERATOR, said::show_replay),
-    ("POST", "/ops/audits", Needs::OPERATOR, said::start_audit),
-    ("GET", "/ops/audits/{id}", Needs::OPERATOR, said::show_audit),
-    ("GET", "/ops/report", Needs::OPERATOR, said::report),
-    ("POST", "/ops/sweeps", Needs::OPERATOR, said::start_sweep),
-    ("GET", "/ops/sweeps/{id}", Needs::OPERATOR, said::show_sweep),
+/// A route: what is said of it, and who answers.
+type Route = (Beside, fn() -> MethodRouter<Arc<Ops>>);
+
+/// Every route here.
+const ROUTES: [Route; 17] = [
+    (("GET", "/docs", Needs::Nothing, said::docs), || get(docs::page)),
+    (("GET", "/events", Needs::OPERATOR, said::events), || get(events)),
+    (("GET", "/ops/queues", Needs::OPERATOR, said::queues), || get(queues)),
+    (("GET", "/ops/dead-letters", Needs::OPERATOR, said::dead_letters), || get(letters::list)),
+    (("GET", "/ops/dead-letters/{id}", Needs::OPERATOR, said::dead_letter), || get(letters::show)),
+    (("POST", "/ops/dead-letters/redrive", Needs::OPERATOR, said::redrive), || post(letters::redrive)),
+    (("POST", "/ops/dead-letters/discard", Needs::OPERATOR, said::discard), || post(letters::discard)),
+    (("GET", "/ops/actions", Needs::OPERATOR, said::actions), || get(letters::actions)),
+    (("GET", "/ops/actions/{id}", Needs::OPERATOR, said::show_action), || get(letters::action)),
+    (("POST", "/orders/process-queue", Needs::OPERATOR, said::drain), || post(drain::drain)),
+    (("POST", "/ops/replays", Needs::OPERATOR, said::start_replay), || post(start_replay)),
+    (("GET", "/ops/replays/{id}", Needs::OPERATOR, said::show_replay), || get(show_replay)),
+    (("POST", "/ops/audits", Needs::OPERATOR, said::start_audit), || post(start_audit)),
+    (("GET", "/ops/audits/{id}", Needs::OPERATOR, said::show_audit), || get(show_audit)),
+    (("GET", "/ops/report", Needs::OPERATOR, said::report), || get(report::last)),
+    (("POST", "/ops/sweeps", Needs::OPERATOR, said::start_sweep), || post(report::sweep)),
+    (("GET", "/ops/sweeps/{id}", Needs::OPERATOR, said::show_sweep), || get(report::show_sweep)),
 ];
+
+/// Every route here, with who may ask for it and what is said of it.
+pub(crate) fn beside() -> Vec<Beside> {
+    ROUTES.iter().map(|(route, _)| *route).collect()
+}
 
 /// Every route that one machine answers, as (method, path template): the API's and these.
 pub fn routes() -> Vec<(&'static str, &'static str)> {
-    let own = ROUTES.iter().map(|(method, path, ..)| (*method, *path));
+    let own = beside().into_iter().map(|(method, path, ..)| (method, path));
     apis::routes().into_iter().chain(own).collect()
 }
 
 pub(crate) fn router(ops: Arc<Ops>) -> Router {
-    Router::new()
-        .route("/docs", get(docs::page))
-        .route("/events", get(events))
-        .route("/ops/queues", get(queues))
-        .route("/ops/dead-letters", get(letters::list))
-        .route("/ops/dead-letters/{id}", get(letters::show))
-        .route("/ops/dead-letters/redrive", post(letters::redrive))
-        .route("/ops/dead-letters/discard", post(letters::discard))
-        .route("/ops/actions", get(letters::actions))
-        .route("/ops/actions/{id}", get(letters::action))
-        .route("/orders/process-queue", post(drain::drain))
-        .route("/ops/replays", post(start_replay))
-        .route("/ops/replays/{id}", get(show_replay))
-        .route("/ops/audits", post(start_audit))
-        .route("/ops/audits/{id}", get(show_audit))
-        .route("/ops/report", get(report::last))
-        .route("/ops/sweeps", post(report::sweep))
-        .route("/ops/sweeps/{id}", get(report::show_sweep))
-        .layer(from_fn(in_memory))
-        .with_state(ops)
+    let routes =
+        ROUTES.iter().fold(Router::new(), |router, ((_, path, ..), answered)| router.route(path, answered()));
+    routes.layer(from_fn(in_memory)).with_state(ops)
 }
 
 /// Reads bodies as the API does, and as much of them.
@@ -293,9 +284,9 @@ mod tests {
 
     #[test]
     fn every_route_of_this_process_is_described_and_nothing_is_left_out_of_what_is_said_of_it() {
-        assert_eq!(apis::mistakes(ROUTES), Vec::<String>::new());
-        let description = apis::description(ROUTES);
-        for (method, path, ..) in ROUTES {
+        assert_eq!(apis::mistakes(&beside()), Vec::<String>::new());
+        let description = apis::description(&beside());
+        for (method, path, ..) in beside() {
             let said = &description["paths"][path][method.to_ascii_lowercase()];
             assert!(said.is_object(), "{method} {path}");
         }

@@ -135,3 +135,86 @@ async fn an_answer_that_was_kept_names_nobody_elses_run_after_a_restart() {
     assert_eq!(status, 404);
     machine.stop().await;
 }
+
+type Refused = (&'static str, &'static str, &'static str, u16, &'static str);
+
+/// Method, path with its query, body, status, and what the problem is called.
+#[rustfmt::skip]
+const REFUSED: &[Refused] = &[
+    ("GET", "/events?after=x", "", 400, "bad_query"),
+    ("GET", "/events?after=-1", "", 400, "bad_query"),
+    ("GET", "/events?limit=18446744073709551616", "", 400, "bad_query"),
+    ("GET", "/events?after=1&after=2", "", 400, "bad_query"),
+    ("GET", "/events?before=1", "", 400, "bad_query"),
+    ("GET", "/ops/dead-letters?limit=many", "", 400, "bad_query"),
+    ("GET", "/ops/dead-letters?unknown=1", "", 400, "bad_query"),
+    ("GET", "/ops/dead-letters/x", "", 404, "not_found"),
+    ("GET", "/ops/dead-letters/9223372036854775808", "", 404, "not_found"),
+    ("GET", "/ops/actions?before=x", "", 400, "bad_query"),
+    ("GET", "/ops/actions/0", "", 404, "not_found"),
+    ("GET", "/ops/replays/1", "", 404, "not_found"),
+    ("GET", "/ops/audits/-1", "", 404, "not_found"),
+    ("GET", "/ops/sweeps/%00", "", 404, "not_found"),
+    ("PUT", "/ops/queues", "", 405, "method_not_allowed"),
+    ("DELETE", "/ops/dead-letters/1", "", 405, "method_not_allowed"),
+    ("POST", "/ops/dead-letters/redrive", "", 400, "bad_body"),
+    ("POST", "/ops/dead-letters/redrive", "{", 400, "bad_body"),
+    ("POST", "/ops/dead-letters/redrive", "[]", 422, "bad_body"),
+    ("POST", "/ops/dead-letters/redrive", "null", 422, "bad_body"),
+    ("POST", "/ops/dead-letters/redrive", r#"{"queue":"OMS-PaymentsQueue"}"#, 422, "unknown_queue"),
+    ("POST", "/ops/dead-letters/redrive", r#"{"queue":"\u0000"}"#, 422, "unknown_queue"),
+    ("POST", "/ops/dead-letters/redrive", r#"{"queue":7}"#, 422, "bad_body"),
+    ("POST", "/ops/dead-letters/redrive", r#"{"rate":0}"#, 422, "invalid_rate"),
+    ("POST", "/ops/dead-letters/redrive", r#"{"rate":4294967296}"#, 422, "bad_body"),
+    ("POST", "/ops/dead-letters/redrive", r#"{"limit":-1}"#, 422, "bad_body"),
+    ("POST", "/ops/dead-letters/redrive", r#"{"ids":[9223372036854775808]}"#, 422, "bad_body"),
+    ("POST", "/ops/dead-letters/redrive", r#"{"ids":["1"]}"#, 422, "bad_body"),
+    ("POST", "/ops/dead-letters/redrive", r#"{"dry_run":"yes"}"#, 422, "bad_body"),
+    ("POST", "/ops/dead-letters/redrive", r#"{"ids":[],"ids":[]}"#, 422, "bad_body"),
+    ("POST", "/ops/dead-letters/redrive", r#"{"all":true}"#, 422, "bad_body"),
+    ("POST", "/ops/dead-letters/discard", "{}", 422, "choice_required"),
+    ("POST", "/ops/dead-letters/discard", r#"{"ids":[1]}"#, 422, "reason_required"),
+    ("POST", "/ops/dead-letters/discard", r#"{"ids":[1],"reason":" \t"}"#, 422, "reason_required"),
+    ("POST", "/orders/process-queue", r#"{"queue":"OMS-OrderEventsDLQ"}"#, 422, "unknown_queue"),
+    ("POST", "/orders/process-queue", r#"{"limit":0}"#, 422, "invalid_limit"),
+    ("POST", "/orders/process-queue", r#"{"limit":10001}"#, 422, "invalid_limit"),
+    ("POST", "/orders/process-queue", r#"{"limit":1.0}"#, 422, "bad_body"),
+    ("POST", "/orders/process-queue", r#"{"seconds":0}"#, 422, "invalid_seconds"),
+    ("POST", "/orders/process-queue", r#"{"seconds":21}"#, 422, "invalid_seconds"),
+    ("POST", "/orders/process-queue", "{}{}", 400, "bad_body"),
+    ("POST", "/ops/replays", "{}", 422, "bad_body"),
+    ("POST", "/ops/replays", r#"{"view":"nothing"}"#, 422, "unknown_view"),
+    ("POST", "/ops/replays", r#"{"view":"Orders"}"#, 422, "unknown_view"),
+    ("POST", "/ops/replays", r#"{"view":"orders","diff":1}"#, 422, "bad_body"),
+    ("POST", "/ops/audits", r#"{"patience":-1}"#, 422, "bad_body"),
+    ("POST", "/ops/audits", r#"{"patience":1e300}"#, 422, "bad_body"),
+    ("POST", "/ops/audits", r#"{"personal":"no"}"#, 422, "bad_body"),
+    ("POST", "/ops/audits", "nope", 400, "bad_body"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_operator_asks_for_in_vain_is_refused_for_its_reason_and_nothing_is_begun() {
+    let (machine, _folder) = serving(Clients::default()).await;
+    let address = machine.address();
+    let mut wrong = Vec::new();
+    for (method, path, body, status, code) in REFUSED {
+        let headers = if *method == "POST" { JSON } else { "" };
+        let answered = ask(address, method, path, headers, body).await;
+        if (answered.0, answered.1["code"].as_str()) != (*status, Some(*code)) {
+            wrong.push(format!("{method} {path} {body}: {answered:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let text = "a".repeat(257);
+    let many = vec!["1"; 1_001].join(",");
+    for (body, code) in [
+        (format!(r#"{{"ids":[1],"reason":"{text}"}}"#), "reason_too_long"),
+        (format!(r#"{{"ids":[{many}]}}"#), "too_many_ids"),
+    ] {
+        let (status, said) = ask(address, "POST", "/ops/dead-letters/discard", JSON, &body).await;
+        assert_eq!((status, said["code"].as_str()), (422, Some(code)));
+    }
+    let (_, actions) = ask(address, "GET", "/ops/actions", "", "").await;
+    assert_eq!(actions["actions"].as_array().map(Vec::len), Some(0), "{actions}");
+    machine.stop().await;
+}

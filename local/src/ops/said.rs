@@ -1,6 +1,6 @@
 //! What is said of the operator's routes in the description of the API.
 //!
-//! A route has no row in [`super::ROUTES`] without a function here. Bodies and queries are read by serde; what is said of
+//! A route has no row in `ROUTES` without a function here. Bodies and queries are read by serde; what is said of
 //! them is what serde takes, null included. Whether it is so, schemathesis tries (`cargo xtask test openapi`).
 
 use apis::openapi::Operation;
