@@ -201,8 +201,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Asking {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Caller { principal, seed, .. } = Caller::from_request_parts(parts, state).await?;
-        Ok(Asking { principal, seed })
+        let Caller { principal, again, .. } = Caller::from_request_parts(parts, state).await?;
+        Ok(Asking { principal, seed: again.map(|again| again.seed) })
     }
 }
 

@@ -16,7 +16,7 @@ use crate::Api;
 use crate::answer::PREFERENCE_APPLIED;
 use crate::openapi::Operation;
 use crate::problem::{self, Problem};
-use crate::request::{Caller, read_body, say_unread};
+use crate::request::{Again, Caller, read_body, say_unread};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -25,7 +25,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const KEPT: i64 = 24 * 60 * 60 * 1_000;
 /// So long whoever carries a request out has for it, in milliseconds; then it is taken for dead. Longer than any request
 /// may take, a wait that the client prefers included.
-const LEASE: i64 = 60 * 1_000;
+pub const LEASE: i64 = 60 * 1_000;
 /// The longest key, in bytes.
 const LONGEST: usize = 255;
 /// Headers that are part of an answer.
@@ -110,8 +110,7 @@ impl Once {
         let until = claim.until;
         match api.kept.claim(&self.key, claim, now).await? {
             Claimed::Mine(seed) => {
-                caller.seed = Some(seed);
-                caller.key = Some(self.text.as_str().into());
+                caller.again = Some(Again { seed, key: self.text.as_str().into() });
                 parts.extensions.insert(caller.clone());
                 let response = next.run(Request::from_parts(parts, Body::from(body))).await;
                 self.keep(api, Held { seed, until }, response).await

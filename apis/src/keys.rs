@@ -54,7 +54,7 @@ async fn make(
     Sent(Asked { name, role, customer_id }): Sent<Asked>,
 ) -> Result<Answer, Problem> {
     let Access { keys, authenticator, .. } = &api.access;
-    let request = caller.seed.zip(caller.key.as_deref());
+    let request = caller.again.as_ref().map(|again| (again.seed, &*again.key));
     let (made, shown) = authenticator.new_key(request, name, role, customer_id).await?;
     let row = loop {
         match keys.add_key(made.clone()).await? {
@@ -63,18 +63,18 @@ async fn make(
             Added::Taken => {}
         }
         match keys.key(&made.row.key_id).await? {
-            // A request that broke off made it, and told nobody.
-            Some(own) if own.secret_hash == made.secret_hash && own.row.revoked_at.is_none() => {
-                break own.row;
+            // It was taken away in between, with its customer.
+            None => {}
+            Some(own) if own.secret_hash != made.secret_hash => {
+                return Err(Problem::internal("two keys have the same random id"));
             }
-            Some(own) if own.secret_hash == made.secret_hash => {
+            Some(own) if own.row.revoked_at.is_some() => {
                 let detail = "this key was made, and revoked before anybody was shown it; ask for another one under \
                     another Idempotency-Key";
                 return Err(Problem::conflict("key_revoked", detail));
             }
-            Some(_) => return Err(Problem::internal("two keys have the same random id")),
-            // It was taken away in between, with its customer.
-            None => {}
+            // A request that broke off made it, and told nobody.
+            Some(own) => break own.row,
         }
     };
     if let Some(customer_id) = &row.customer_id {

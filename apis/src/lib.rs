@@ -41,6 +41,7 @@ use serde_json::Value;
 use views::Pause;
 
 use access::{Access, Needs};
+pub use idempotency::LEASE;
 use openapi::Operation;
 pub use request::{read_body, say_unread};
 use table::{Query, Route, Table};

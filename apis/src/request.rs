@@ -35,15 +35,21 @@ pub(crate) struct Caller {
     traceparent: Arc<str>,
     /// Who asks.
     pub(crate) principal: Principal,
-    /// The same however often the request is carried out under its `Idempotency-Key`: ids are made from it, and what is
-    /// appended carries it.
-    pub(crate) seed: Option<Ulid>,
-    /// Its `Idempotency-Key`, word for word, which nothing keeps.
-    pub(crate) key: Option<Arc<str>>,
+    /// By what the request is known when it is carried out again; of one without an `Idempotency-Key`, nothing.
+    pub(crate) again: Option<Again>,
     /// Where the request comes from, as far as that is known.
     pub(crate) origin: Arc<str>,
     /// What is left of the requests that they may send.
     pub(crate) standing: Option<Standing>,
+}
+
+/// What is the same however often a request is carried out under its `Idempotency-Key`.
+#[derive(Debug, Clone)]
+pub(crate) struct Again {
+    /// Ids are made from it, and what is appended carries it.
+    pub(crate) seed: Ulid,
+    /// The `Idempotency-Key`, word for word, which nothing keeps.
+    pub(crate) key: Arc<str>,
 }
 
 impl Caller {
@@ -68,18 +74,23 @@ impl Caller {
     fn new(request_id: Arc<str>, traceparent: Arc<str>) -> Caller {
         let origin = "somewhere".into();
         let principal = Principal::nobody();
-        Caller { request_id, traceparent, principal, seed: None, key: None, origin, standing: None }
+        Caller { request_id, traceparent, principal, again: None, origin, standing: None }
+    }
+
+    fn seed(&self) -> Option<Ulid> {
+        self.again.as_ref().map(|again| again.seed)
     }
 
     /// What an id is made from where the client gave none: of a request that is carried out again, the same.
     pub(crate) fn made(&self, stamp: &Stamp) -> Ulid {
-        self.seed.unwrap_or(stamp.event_id)
+        self.seed().unwrap_or(stamp.event_id)
     }
 
     /// Whether one of these events is this request's: it was carried out before under its `Idempotency-Key`, or somebody
     /// carries it out beside, and its answer may be lost.
     pub(crate) fn has_appended<'a>(&self, items: impl IntoIterator<Item = &'a RecordedEvent>) -> bool {
-        self.seed.is_some() && items.into_iter().any(|item| item.request_seed == self.seed)
+        let seed = self.seed();
+        seed.is_some() && items.into_iter().any(|item| item.request_seed == seed)
     }
 
     /// The id of the trace.
@@ -93,7 +104,7 @@ impl Caller {
             priority,
             correlation_id: self.request_id.clone(),
             causation_id: None,
-            request_seed: self.seed,
+            request_seed: self.seed(),
             traceparent: Some(self.traceparent.clone()),
         }
     }

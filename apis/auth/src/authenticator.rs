@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use event_store::{Key, KeyRow, Keys, Role, Secrets, Stamper, StoreError, UserRow, Users};
 use events::{CustomerId, Timestamp, Ulid};
 
-use crate::key::ApiKey;
+use crate::key::{ApiKey, Material};
 use crate::{Principal, SharedSecret, TOKENS, key, token};
 
 /// What a request shows.
@@ -107,7 +107,7 @@ impl Authenticator {
     }
 
     /// A new key: what is kept of it, and what its holder is shown once. A request that is carried out again makes the
-    /// same one: `request` is what it knows itself by, and the words of its `Idempotency-Key`.
+    /// same one: `request` is its seed, and the words of its `Idempotency-Key`.
     ///
     /// # Errors
     /// The secret could not be read.
@@ -119,8 +119,9 @@ impl Authenticator {
         customer_id: Option<CustomerId>,
     ) -> Result<(Key, String), StoreError> {
         let now = self.clock.now();
-        let Some(request) = request else { return Ok(key::new(name, role, customer_id, now)) };
-        Ok(key::of_request((&self.tokens.get().await?, request), name, role, customer_id, now))
+        let Some((seed, words)) = request else { return Ok(key::new(name, role, customer_id, now)) };
+        let material = Material::of_request(&self.tokens.get().await?, seed, words);
+        Ok(material.key(name, role, customer_id, now))
     }
 
     /// Forgets what it knows of a key, so that it is looked up again at once.

@@ -50,37 +50,40 @@ pub fn new(
     customer_id: Option<CustomerId>,
     created_at: Timestamp,
 ) -> (Key, String) {
-    of((random::bytes(), random::bytes()), name, role, customer_id, created_at)
+    Material { id: random::bytes(), secret: random::bytes() }.key(name, role, customer_id, created_at)
 }
 
-/// The new key of a request that is perhaps carried out again: whoever does so makes the same one. It takes the secret of
-/// this system, what the request knows itself by, and the words of its `Idempotency-Key`, which no store keeps: so what is
-/// stored is not enough to make it.
-pub fn of_request(
-    (secret, (request, words)): (&[u8; 32], (Ulid, &str)),
-    name: String,
-    role: Role,
-    customer_id: Option<CustomerId>,
-    created_at: Timestamp,
-) -> (Key, String) {
-    let made =
-        |what: &str| hmac::sign(secret, format!("{what} of the API key of {request} {words}").as_bytes());
-    let mut id = [0; ID];
-    id.copy_from_slice(&made("id")[..ID]);
-    of((id, made("secret")), name, role, customer_id, created_at)
+/// What a key is made of.
+pub(crate) struct Material {
+    id: [u8; ID],
+    secret: [u8; 32],
 }
 
-fn of(
-    (id, secret): ([u8; ID], [u8; 32]),
-    name: String,
-    role: Role,
-    customer_id: Option<CustomerId>,
-    created_at: Timestamp,
-) -> (Key, String) {
-    let (id, secret) = (hex(&id), URL_SAFE_NO_PAD.encode(secret));
-    let shown = format!("{PREFIX}{id}_{secret}");
-    let row = KeyRow { key_id: id, name, role, customer_id, created_at, revoked_at: None };
-    (Key { row, secret_hash: digest(&secret) }, shown)
+impl Material {
+    /// That of a request which is perhaps carried out again: whoever does so makes the same key. It takes the secret of
+    /// this system, what the request knows itself by, and the words of its `Idempotency-Key`, which no store keeps: so what
+    /// is stored is not enough to make it.
+    pub(crate) fn of_request(secret: &[u8; 32], seed: Ulid, words: &str) -> Material {
+        let made =
+            |what: &str| hmac::sign(secret, format!("{what} of the API key of {seed} {words}").as_bytes());
+        let mut id = [0; ID];
+        id.copy_from_slice(&made("id")[..ID]);
+        Material { id, secret: made("secret") }
+    }
+
+    /// What is kept of the key, and what its holder is shown once.
+    pub(crate) fn key(
+        self,
+        name: String,
+        role: Role,
+        customer_id: Option<CustomerId>,
+        created_at: Timestamp,
+    ) -> (Key, String) {
+        let (id, secret) = (hex(&self.id), URL_SAFE_NO_PAD.encode(self.secret));
+        let shown = format!("{PREFIX}{id}_{secret}");
+        let row = KeyRow { key_id: id, name, role, customer_id, created_at, revoked_at: None };
+        (Key { row, secret_hash: digest(&secret) }, shown)
+    }
 }
 
 /// The SHA-256 of a text, as 64 hexadecimal digits.
@@ -113,9 +116,9 @@ mod tests {
 
     #[test]
     fn a_request_that_is_carried_out_again_makes_the_same_key_and_nobody_else_does() {
-        let made = |secret: [u8; 32], request, words| {
-            let request = (&secret, (Ulid(request), words));
-            of_request(request, "test".into(), Role::Admin, None, Timestamp::from_millis(0))
+        let made = |secret: [u8; 32], seed, words| {
+            let material = Material::of_request(&secret, Ulid(seed), words);
+            material.key("test".into(), Role::Admin, None, Timestamp::from_millis(0))
         };
         let (key, shown) = made([7; 32], 1, "k");
         assert_eq!(made([7; 32], 1, "k"), (key.clone(), shown.clone()));

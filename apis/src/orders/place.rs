@@ -53,7 +53,7 @@ pub(crate) async fn place(
         }
         // An order that stands is answered as it stands, whatever the catalogue says today.
         Err(refusal) => {
-            let may_stand = asked.order_id.is_some() || caller.seed.is_some();
+            let may_stand = asked.order_id.is_some() || caller.again.is_some();
             if !may_stand || !refusal.status().is_client_error() {
                 return Err(refusal);
             }

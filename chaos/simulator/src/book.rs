@@ -51,9 +51,6 @@ pub struct Book {
 /// So long something revoked may still open doors.
 const STILL_OPEN: Micros = auth::CACHED as Micros * 1_000;
 
-/// So long a request is whoever's who carries it out, by their clock, in milliseconds: as `apis/src/idempotency.rs` has it.
-const LEASE_MS: i64 = 60_000;
-
 /// How often a client asks that hears in peace that its request is still being carried out: for an hour and more, while
 /// whoever died over it had it for a minute, by clocks that may be twenty minutes apart.
 const PATIENCE_IN_PEACE: u32 = 400;
@@ -89,22 +86,28 @@ pub struct Entry {
     pub sent: u32,
     /// Whether the client knows what became of it: the status of a 2xx or 4xx.
     pub settled: Option<u16>,
-    /// Whether the order that it is about was in the log when it was sent.
-    stood: bool,
-    /// Whether what it wants could be refused then, as things stood.
-    refusable: bool,
-    /// The version of the order that it is about, then.
-    version: Option<u32>,
-    /// When it was sent last.
-    sent_at: Micros,
-    /// What the things that it orders, or the product that it is about, cost then, and how often that had changed.
-    costs: Vec<Option<Cost>>,
-    /// Whether whoever orders was registered then.
-    known: bool,
-    /// Whether the storm was over when it was sent last.
-    in_peace: bool,
+    /// How things stood when it was sent last.
+    then: Then,
     /// Whether that was answered, and not with "not now".
     heard: bool,
+}
+
+/// How things stood when a request was sent.
+#[derive(Default)]
+struct Then {
+    at: Micros,
+    /// Whether the storm was over.
+    in_peace: bool,
+    /// Whether the order that it is about was in the log.
+    stood: bool,
+    /// Whether what it wants could be refused.
+    refusable: bool,
+    /// The version of the order that it is about.
+    version: Option<u32>,
+    /// What the things that it orders, or the product that it is about, cost, and how often that had changed.
+    costs: Vec<Option<Cost>>,
+    /// Whether whoever orders was registered.
+    known: bool,
 }
 
 /// What something cost at some moment, in hundredths.
@@ -140,44 +143,13 @@ impl Book {
 
     /// A request that will be sent; gives its number.
     pub fn enter(&mut self, ask: Ask) -> usize {
-        self.entries.push(Entry {
-            ask,
-            sent: 0,
-            settled: None,
-            stood: false,
-            refusable: false,
-            version: None,
-            sent_at: 0,
-            costs: Vec::new(),
-            known: false,
-            in_peace: false,
-            heard: false,
-        });
+        self.entries.push(Entry { ask, sent: 0, settled: None, then: Then::default(), heard: false });
         self.entries.len() - 1
     }
 
     /// A request is sent, under an id of its own.
     pub fn send(&mut self, number: usize) -> String {
-        let stood = self.stands(&self.entries[number].ask);
-        let known = match &self.entries[number].ask.wants {
-            Wants::Place { customer_id, .. } => self.is_known(customer_id),
-            _ => false,
-        };
-        let refusable = match &self.entries[number].ask.wants {
-            Wants::Change { order_id, into } => self.is_refused(order_id, *into),
-            _ => false,
-        };
-        let version = match &self.entries[number].ask.wants {
-            Wants::Change { order_id, .. } if self.entries[number].ask.tag().is_some() => {
-                self.version(order_id)
-            }
-            _ => None,
-        };
-        let costs = match &self.entries[number].ask.wants {
-            Wants::Place { lines, .. } => lines.iter().map(|line| self.cost(line)).collect(),
-            Wants::Reprice { product_id, .. } => vec![self.latest_price(product_id)],
-            _ => Vec::new(),
-        };
+        let then = self.now(&self.entries[number].ask);
         let entry = &mut self.entries[number];
         if let Some(key) = entry.under() {
             let under = self.keys.entry(key).or_default();
@@ -188,15 +160,32 @@ impl Book {
             }
         }
         entry.sent += 1;
-        entry.stood = stood;
-        entry.refusable = refusable;
-        entry.version = version;
-        entry.sent_at = self.sim.now();
-        entry.costs = costs;
-        entry.known = known;
-        entry.in_peace = self.sim.core().peace;
+        entry.then = then;
         entry.heard = false;
         format!("ask-{number}-{}", entry.sent)
+    }
+
+    /// How things stand for a request.
+    fn now(&self, ask: &Ask) -> Then {
+        let mut now = Then {
+            at: self.sim.now(),
+            in_peace: self.sim.core().peace,
+            stood: self.stands(ask),
+            ..Then::default()
+        };
+        match &ask.wants {
+            Wants::Place { customer_id, lines, .. } => {
+                now.known = self.is_known(customer_id);
+                now.costs = lines.iter().map(|line| self.cost(line)).collect();
+            }
+            Wants::Change { order_id, into } => {
+                now.refusable = self.is_refused(order_id, *into);
+                now.version = ask.tag().and_then(|_| self.version(order_id));
+            }
+            Wants::Reprice { product_id, .. } => now.costs = vec![self.latest_price(product_id)],
+            _ => {}
+        }
+        now
     }
 
     /// A customer's row was written. What is known of a person is what was told first, until they are erased.
@@ -244,7 +233,7 @@ impl Book {
             let told = (answer.status, if is_refused { code_of(answer) } else { body });
             let known = under.replayed.get_or_insert_with(|| told.clone());
             // Of two whose clocks differ, one may refuse what the other is doing; once it is done, that is the answer.
-            if known.0 >= 400 && !is_refused && self.sim.core().swarm.skew_ms >= LEASE_MS / 2 {
+            if known.0 >= 400 && !is_refused && self.sim.core().swarm.skew_ms >= apis::LEASE / 2 {
                 known.clone_from(&told);
             }
             if *known != told {
@@ -317,13 +306,13 @@ impl Book {
         if (200..500).contains(&status) && !is_running && !is_shut_out {
             entry.settled = Some(status);
         }
-        let patience = if entry.in_peace { PATIENCE_IN_PEACE } else { entry.ask.patience };
+        let patience = if entry.then.in_peace { PATIENCE_IN_PEACE } else { entry.ask.patience };
         entry.settled.is_none() && !is_shut_out && entry.sent < patience
     }
 
     /// A request that was put off to the end, although the storm was over when it was sent last.
     pub fn unheard(&self) -> Option<&Ask> {
-        let unheard = self.entries.iter().find(|entry| entry.in_peace && !entry.heard);
+        let unheard = self.entries.iter().find(|entry| entry.then.in_peace && !entry.heard);
         unheard.map(|entry| &entry.ask)
     }
 
@@ -342,7 +331,7 @@ impl Book {
         let is_compat = entry.ask.path.starts_with("/api/v1/");
         if status == 503 || (status == 500 && is_compat) {
             // Nothing fails any more, so nobody is put off.
-            return unless(!entry.in_peace, Invariant::Acknowledged, "and the storm is over");
+            return unless(!entry.then.in_peace, Invariant::Acknowledged, "and the storm is over");
         }
         if status >= 500 {
             let body = String::from_utf8_lossy(&answer.body);
@@ -365,7 +354,7 @@ impl Book {
                 _ if status >= 400 && self.had_appended(entry) => {
                     let may_differ = {
                         let swarm = &self.sim.core().swarm;
-                        swarm.skew_ms >= LEASE_MS / 2 || swarm.latest() > 0
+                        swarm.skew_ms >= apis::LEASE / 2 || swarm.latest() > 0
                     };
                     let is_sure = !(answer.replayed && may_differ);
                     return unless(!is_sure, Invariant::Refused, "and it was done");
@@ -401,7 +390,9 @@ impl Book {
                         "and nothing else stands there",
                     ),
                     // It may have come to stand there while whoever was refused was told so.
-                    422 if same && entry.stood => unless(false, Invariant::Repeated, "and it stands there"),
+                    422 if same && entry.then.stood => {
+                        unless(false, Invariant::Repeated, "and it stands there")
+                    }
                     422 => unless(
                         self.is_unknown(entry, &code_of(answer)),
                         Invariant::Refused,
@@ -435,21 +426,21 @@ impl Book {
                     }
                     // Versions only grow.
                     let tag = entry.ask.tag().filter(|_| !own.is_empty());
-                    if tag.is_some_and(|tag| entry.version.is_some_and(|then| then > tag)) {
+                    if tag.is_some_and(|tag| entry.then.version.is_some_and(|then| then > tag)) {
                         return unless(false, Invariant::Acknowledged, "though its version was gone before");
                     }
                     unless(holds, Invariant::Acknowledged, "and the log says no")
                 }
-                404 => unless(!entry.stood, Invariant::Acknowledged, "though the order was there"),
+                404 => unless(!entry.then.stood, Invariant::Acknowledged, "though the order was there"),
                 // It was looked at between the sending and the answer, so one of the two saw what it saw, unless what
                 // it wants was refused, allowed and refused again, or nothing could be read there.
                 409 => unless(
-                    entry.refusable || self.is_refused(order_id, *into),
+                    entry.then.refusable || self.is_refused(order_id, *into),
                     Invariant::Acknowledged,
                     "though nothing stood in its way",
                 ),
                 412 => {
-                    let versions = [entry.version, self.version(order_id)];
+                    let versions = [entry.then.version, self.version(order_id)];
                     let is_other = entry.ask.tag().is_some_and(|tag| versions != [Some(tag); 2]);
                     unless(is_other, Invariant::Acknowledged, "and what was presupposed was so all the time")
                 }
@@ -512,7 +503,7 @@ impl Book {
                 let is_gone = row.is_some_and(|row| row.erased && row.personal == Personal::default());
                 match status {
                     200 => unless(erased && is_gone, Invariant::Acknowledged, "and is not erased"),
-                    404 => unless(!entry.stood, Invariant::Acknowledged, "though it was registered"),
+                    404 => unless(!entry.then.stood, Invariant::Acknowledged, "though it was registered"),
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
@@ -549,7 +540,7 @@ impl Book {
                 match status {
                     200 => unless(costs_so, Invariant::Acknowledged, "and it does not cost that"),
                     409 => unless(withdrawn, Invariant::Acknowledged, "though nothing stood in its way"),
-                    404 => unless(!entry.stood, Invariant::Acknowledged, "though it was listed"),
+                    404 => unless(!entry.then.stood, Invariant::Acknowledged, "though it was listed"),
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
@@ -557,7 +548,7 @@ impl Book {
             Wants::MakeKey { customer_id } => match status {
                 201 => {
                     // A repeat is told what an earlier try did.
-                    let stands = entry.stood || answer.replayed;
+                    let stands = entry.then.stood || answer.replayed;
                     let made = answer.replayed || self.is_shown_key(answer, customer_id);
                     let holds = stands && (made || self.is_forgotten(customer_id));
                     unless(holds, Invariant::Admitted, "and the customer is erased, or there is no key")
@@ -576,7 +567,7 @@ impl Book {
                 let there = self.is_withdrawn(product_id);
                 match status {
                     200 => unless(there, Invariant::Acknowledged, "and it can still be ordered"),
-                    404 => unless(!entry.stood, Invariant::Acknowledged, "though it was listed"),
+                    404 => unless(!entry.then.stood, Invariant::Acknowledged, "though it was listed"),
                     _ => unless(false, Invariant::Acknowledged, "which makes no sense"),
                 }
             }
@@ -591,11 +582,11 @@ impl Book {
             }
             Wants::ReadOrder { order_id } => {
                 let is_shown = status == 200 && order_id_of(answer).as_ref() == Some(order_id);
-                let hidden = entry.stood || status != 404;
+                let hidden = entry.then.stood || status != 404;
                 unless(is_shown || !hidden, Invariant::Acknowledged, &format!("though {order_id} was there"))
             }
             Wants::Read => {
-                let is_usual = status == 200 || (status == 404 && !entry.stood);
+                let is_usual = status == 200 || (status == 404 && !entry.then.stood);
                 unless(is_usual, Invariant::Acknowledged, "which makes no sense").or_else(|| {
                     let why = "with somebody else's order";
                     unless(!shows_others(entry, answer), Invariant::Admitted, why)
@@ -612,7 +603,7 @@ impl Book {
     /// Whether it had done so before it was sent the last time.
     fn had_appended(&self, entry: &Entry) -> bool {
         let under = entry.under().and_then(|key| self.keys.get(&key));
-        under.is_some_and(|under| under.appended.iter().any(|at| *at < entry.sent_at))
+        under.is_some_and(|under| under.appended.iter().any(|at| *at < entry.then.at))
     }
 
     /// The version of an order.
@@ -708,9 +699,9 @@ impl Book {
     /// Whether what an order was refused for was so when it was asked for, or is now.
     fn is_unknown(&self, entry: &Entry, code: &str) -> bool {
         let Wants::Place { customer_id, lines, .. } = &entry.ask.wants else { return false };
-        let nobody = !entry.known || !self.is_known(customer_id);
-        let nothing =
-            entry.costs.iter().any(Option::is_none) || lines.iter().any(|line| self.cost(line).is_none());
+        let nobody = !entry.then.known || !self.is_known(customer_id);
+        let nothing = entry.then.costs.iter().any(Option::is_none)
+            || lines.iter().any(|line| self.cost(line).is_none());
         // What is withdrawn may have been shown before, and be sold by another product since.
         let withdrawn = || {
             let is_one = |other: &Entry| {
@@ -737,7 +728,7 @@ impl Book {
     fn costs_since(&self, id: &ProductId, minor: i64, entry: &Entry, answer: &Answer) -> bool {
         let is_keyed = entry.ask.key.is_some();
         let asked_before = answer.replayed || self.has_appended(entry) || (entry.sent > 1 && !is_keyed);
-        let then = entry.costs.first().and_then(Option::as_ref).filter(|_| !asked_before);
+        let then = entry.then.costs.first().and_then(Option::as_ref).filter(|_| !asked_before);
         let since = then.map_or(0, |cost| cost.revision);
         self.prices(id).iter().any(|cost| cost.minor == minor && cost.revision >= since)
     }
@@ -802,10 +793,10 @@ impl Book {
         }
         // There is a catalogue that everybody may read.
         if let (Some(shut), Some(_)) = (self.shut.get(holder), may) {
-            if entry.sent_at >= shut + STILL_OPEN {
+            if entry.then.at >= shut + STILL_OPEN {
                 return Admission::Wrong("though its key was revoked more than a minute before");
             }
-            if entry.sent_at > *shut {
+            if entry.then.at > *shut {
                 self.sim.saw(Sometimes::StillOpen);
             }
         }
@@ -847,7 +838,7 @@ impl Book {
         else {
             return None;
         };
-        lines.iter().zip(&entry.costs).find_map(|((sku, _), then)| {
+        lines.iter().zip(&entry.then.costs).find_map(|((sku, _), then)| {
             let then = then.as_ref()?;
             let asked = placed.items.iter().find(|line| line.sku == *sku)?.unit_price?.minor();
             let since = self.prices(&then.product_id).into_iter();
