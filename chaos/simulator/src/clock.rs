@@ -20,6 +20,16 @@ pub struct Clock {
     pub producer: Arc<str>,
 }
 
+impl Clock {
+    /// The clock of a function that is started now.
+    pub fn drawn(sim: &Arc<Sim>, producer: &str) -> Clock {
+        let mut core = sim.core();
+        let most = core.swarm.skew_ms;
+        let skew_ms = core.fate.i64(-most..=most);
+        Clock { sim: sim.clone(), skew_ms, producer: producer.into() }
+    }
+}
+
 impl Stamper for Clock {
     fn stamp(&self, after: Option<Ulid>) -> Stamp {
         let now = self.now();

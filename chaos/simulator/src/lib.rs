@@ -14,6 +14,7 @@ pub mod figures;
 mod gateway;
 mod happening;
 mod holder;
+mod instance;
 pub mod numbers;
 mod panics;
 mod pipeline;
@@ -28,6 +29,7 @@ mod sim;
 pub mod site;
 pub mod swarm;
 mod trace;
+mod upkeep;
 pub mod workload;
 pub mod world;
 

@@ -1,39 +1,29 @@
 //! One run: a calm beginning, a storm of requests and faults, and peace, in which everything must end.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use apis::access::{Access, Guard};
-use apis::limits::Limits;
-use apis::{Api, Environment};
-use async_trait::async_trait;
-use auth::{Authenticator, CURSORS, SharedSecret, TOKENS};
+use auth::{CURSORS, TOKENS};
 use axum::Router;
 use axum::body::Body;
 use event_store::memory::MemoryStore;
-use event_store::{CatalogViews, Keys, OrderViews, Secrets, ShadowViews, Stamper, View};
-use events::{RecordedEvent, Sku, Timestamp};
+use event_store::{CatalogViews, Keys, OrderViews, Secrets, ShadowViews, View};
+use events::{RecordedEvent, Sku};
 use http_body_util::BodyExt;
 use local::wiring::Wiring;
 use rustc_hash::FxHashMap;
 use tower::ServiceExt;
-use views::audit::STUCK;
 use views::invariants::Violation;
-use views::replay::Mode;
-use views::{AuditReport, Finding, ReplayReport, audit, audit_at_rest, replay};
-use workers::{
-    DeadLetters, Failure, FakeGateway, Gateway, LogSweeper, Message, Sweeper, Worker, WorkerError, Workers,
-};
+use views::{AuditReport, ReplayReport};
+use workers::{Failure, Message, Worker, Workers};
 
 use crate::ask::Ask;
 use crate::book::{Answer, Book};
 use crate::checker::Checker;
-use crate::clock::Clock;
 use crate::executor::{Micros, SECOND, TaskId, Tasks};
 use crate::figures::{Figures, Sometimes};
-use crate::gateway::OutsideGateway;
 use crate::happening::Happening;
 use crate::holder::{Holder, PROGRAMS};
+use crate::instance::Instance;
 use crate::numbers::Numbers;
 use crate::panics::caught;
 use crate::pipeline::Pipeline;
@@ -97,8 +87,6 @@ pub fn run(plan: &Plan) -> Outcome {
 const MAX_STEPS: u64 = 3_000_000;
 /// So long after the storm everything owed must have ended.
 pub(crate) const PATIENCE: Micros = 6 * 3_600 * SECOND;
-/// How long an order may stand still before the sweeper nudges.
-const STANDS_STILL: std::time::Duration = std::time::Duration::from_secs(120);
 /// API Gateway waits this long for a function. Source: "Quotas for HTTP APIs", Amazon API Gateway.
 const REQUEST_TIME_OUT: Micros = 30 * SECOND;
 
@@ -107,7 +95,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) ports: Ports,
     wiring: Arc<Wiring>,
-    tasks: Tasks<Done, About>,
+    pub(crate) tasks: Tasks<Done, About>,
     pub(crate) pipeline: Pipeline,
     workers: Vec<Arc<Workers>>,
     routers: Vec<Router>,
@@ -125,16 +113,6 @@ pub(crate) struct World {
     orders: u64,
 }
 
-/// Nobody counts dead letters here: they are redriven.
-struct Uncounted;
-
-#[async_trait]
-impl DeadLetters for Uncounted {
-    async fn counts(&self) -> Result<BTreeMap<String, u64>, WorkerError> {
-        Ok(BTreeMap::new())
-    }
-}
-
 /// What a task came to.
 pub(crate) enum Done {
     Batch(Vec<Failure>),
@@ -146,12 +124,12 @@ pub(crate) enum Done {
 }
 
 /// What the run keeps beside a task.
-struct About {
-    handler: Handler,
-    what: What,
+pub(crate) struct About {
+    pub(crate) handler: Handler,
+    pub(crate) what: What,
 }
 
-enum What {
+pub(crate) enum What {
     Batch { queue: usize, messages: Vec<(u64, u32)> },
     Ask { number: usize, request_id: String },
     Operator,
@@ -496,7 +474,7 @@ impl World {
         self.pipeline.redrive();
     }
 
-    fn pick(&self, of: usize) -> usize {
+    pub(crate) fn pick(&self, of: usize) -> usize {
         self.sim.core().pace.usize(..of)
     }
 
@@ -584,117 +562,6 @@ impl World {
         self.tasks.spawn(answer(self.routers[0].clone(), request), about);
     }
 
-    /// The clock of a function that is started now.
-    fn clock(&self, producer: &str) -> Clock {
-        let mut core = self.sim.core();
-        let most = core.swarm.skew_ms;
-        let skew_ms = core.fate.i64(-most..=most);
-        Clock { sim: self.sim.clone(), skew_ms, producer: producer.into() }
-    }
-
-    fn sweep(&mut self) {
-        let sweeper = Sweeper {
-            log: Arc::new(self.ports.clone()),
-            orders: Arc::new(self.ports.clone()),
-            nudges: Arc::new(self.ports.clone()),
-            stamper: Arc::new(self.clock("oms-sweeper")),
-            patience: STANDS_STILL,
-        };
-        self.sweep_by(Handler::Sweeper, async move { sweeper.sweep().await });
-    }
-
-    fn sweep_log(&mut self) {
-        let expires = self.sim.core().swarm.expiry;
-        let sweeper = LogSweeper {
-            scan: Arc::new(self.ports.clone()),
-            log: Arc::new(self.ports.clone()),
-            orders: Arc::new(self.ports.clone()),
-            catalog: Arc::new(self.ports.clone()),
-            nudges: Arc::new(self.ports.clone()),
-            letters: Arc::new(Uncounted),
-            stamper: Arc::new(self.clock("oms-log-sweeper")),
-            patience: STANDS_STILL,
-            expire_after: expires.then_some(STANDS_STILL),
-        };
-        self.sweep_by(Handler::LogSweeper, async move { sweeper.sweep().await });
-    }
-
-    /// A sweep that fails in the storm is followed by the next one.
-    fn sweep_by<T>(
-        &mut self,
-        handler: Handler,
-        sweep: impl Future<Output = Result<T, WorkerError>> + Send + 'static,
-    ) {
-        let in_peace = self.sim.core().peace;
-        let future = async move {
-            let failed = sweep.await.err().filter(|_| in_peace);
-            Done::Swept(failed.map(|error| error.to_string()))
-        };
-        self.tasks.spawn(future, About { handler, what: What::Operator });
-    }
-
-    fn views_ports(&self, looks: u32) -> views::Ports {
-        let shared = Arc::new(self.ports.clone());
-        views::Ports {
-            log: shared.clone(),
-            scan: shared.clone(),
-            feed: Some(shared.clone()),
-            rows: crate::planted::shadow(&shared),
-            orders: shared.clone(),
-            stock: shared.clone(),
-            intents: Some(shared.clone()),
-            pause: shared,
-            looks,
-        }
-    }
-
-    fn replay(&mut self) {
-        // Counters are what is hardest to rebuild while they move.
-        let drawn = self.pick(View::ALL.len() + 2);
-        let view = View::ALL.get(drawn).copied().unwrap_or(View::Stock);
-        let mode = Mode { diff: true, swap: self.pick(2) == 0 };
-        self.replay_as(view, mode, 1 + self.pick(3) as u32, false);
-    }
-
-    /// Replays at rest; the report comes into [`World::at_rest`].
-    pub(crate) fn replay_at_rest(&mut self, view: View) {
-        self.replay_as(view, Mode { diff: true, swap: false }, 2, true);
-    }
-
-    fn replay_as(&mut self, view: View, mode: Mode, segments: u32, at_rest: bool) {
-        self.sim.core().replaying[view as usize] += 1;
-        let ports = self.views_ports(3);
-        let future = async move { Done::Replayed(replay(&ports, view, mode, segments, &|_, _| {}).await) };
-        let what = What::Replay { view, at_rest };
-        self.tasks.spawn(future, About { handler: Handler::Replay, what });
-    }
-
-    /// Audits at rest; the report comes into [`World::at_rest`].
-    pub(crate) fn audit_at_rest(&mut self) {
-        // Nothing is too young to be owed something.
-        self.audit(What::AtRest, 1, Some(Timestamp::from_millis(i64::MAX)));
-    }
-
-    /// As users do it, by a clock that may be as wrong as any; every third one asks nothing of what may be under way.
-    fn audit_beside_traffic(&mut self) {
-        let still_since = match self.pick(3) {
-            0 => None,
-            _ => Some(views::audit::still_since(self.clock("audit").now(), STANDS_STILL)),
-        };
-        self.audit(What::Operator, 5, still_since);
-    }
-
-    fn audit(&mut self, what: What, looks: u32, still_since: Option<Timestamp>) {
-        let ports = self.views_ports(looks);
-        let future = async move {
-            Done::Audited(match still_since {
-                Some(still_since) => audit_at_rest(&ports, still_since, &|_, _| {}).await,
-                None => audit(&ports, &|_, _| {}).await,
-            })
-        };
-        self.tasks.spawn(future, About { handler: Handler::Audit, what });
-    }
-
     /// A task ended, by itself or, without what it would have come to, because its process did.
     fn ended(&mut self, id: TaskId, done: Option<Done>) {
         let Some(About { what, .. }) = self.tasks.end(id) else { return };
@@ -753,32 +620,6 @@ impl World {
             self.sim.after(wait, Happening::Ask(number));
         }
     }
-
-    /// Rows may lag while orders are placed, and what is owed may be held up for as long as the storm lasts; counters may
-    /// not be wrong, nor streams, nor may anything that stands still and is owed nothing.
-    fn audited_beside_traffic(&mut self, report: &AuditReport) {
-        if !self.sim.core().peace {
-            self.sim.saw(Sometimes::Audited);
-        }
-        if report.still_since.is_some() && report.differences.iter().any(|found| found.what == STUCK) {
-            self.sim.saw(Sometimes::Stuck);
-        }
-        let is_usual = |found: &Finding| match found.what {
-            "row" | "orphan_row" => true,
-            STUCK => has_stood_still(report, &found.detail),
-            _ => false,
-        };
-        if let Some(found) = report.differences.iter().find(|found| !is_usual(found)) {
-            self.failure =
-                Some(format!("an audit beside live traffic found {}: {}", found.what, found.detail));
-        }
-    }
-}
-
-/// Whether what an audit calls stuck has stood still for as long as it was asked about.
-fn has_stood_still(report: &AuditReport, detail: &str) -> bool {
-    let since = detail.rsplit(' ').next().and_then(|at| Timestamp::parse(at).ok());
-    since.zip(report.still_since).is_some_and(|(since, still_since)| since < still_since)
 }
 
 async fn answer(router: Router, request: axum::http::Request<Body>) -> Done {
@@ -790,66 +631,6 @@ async fn answer(router: Router, request: axum::http::Request<Body>) -> Done {
     let replayed = response.headers().contains_key("idempotent-replayed");
     let body = response.into_body().collect().await.map(|body| body.to_bytes().to_vec()).unwrap_or_default();
     Done::Answer(Answer { status, replayed, body })
-}
-
-/// One instance of every function, each with a clock of its own.
-struct Instance {
-    workers: Arc<Workers>,
-    router: Router,
-}
-
-impl Instance {
-    fn new(ports: &Ports, built_in: bool, seed: u64) -> Instance {
-        let sim = &ports.sim;
-        let clock = |name: &str| -> Arc<dyn Stamper> {
-            let mut core = sim.core();
-            let most = core.swarm.skew_ms;
-            let skew_ms = core.fate.i64(-most..=most);
-            Arc::new(Clock { sim: sim.clone(), skew_ms, producer: name.into() })
-        };
-        let shared = Arc::new(ports.clone());
-        let gateway: Arc<dyn Gateway> = if built_in {
-            let failure_share = f64::from(sim.core().swarm.gateway_failures);
-            Arc::new(FakeGateway { intents: shared.clone(), failure_share, seed })
-        } else {
-            Arc::new(OutsideGateway { ports: ports.clone() })
-        };
-        let workers = workers::Ports {
-            log: crate::planted::log(&shared),
-            orders: shared.clone(),
-            catalog: shared.clone(),
-            gateway: crate::planted::gateway(&shared, gateway),
-        };
-        let stamper = clock("oms-api");
-        let api = Api {
-            log: crate::planted::log(&shared),
-            orders: crate::planted::orders(&shared),
-            stock: shared.clone(),
-            catalog: crate::planted::catalog(&shared),
-            kept: crate::planted::kept(&shared),
-            access: access(&shared, stamper.clone()),
-            pause: shared.clone(),
-            stamper,
-            environment: Environment::Dev,
-        };
-        Instance { workers: Arc::new(Workers::new(&workers, clock)), router: apis::router(Arc::new(api)) }
-    }
-}
-
-/// Who may ask. In most worlds nobody is asked who they are.
-fn access(ports: &Arc<Ports>, clock: Arc<dyn Stamper>) -> Access {
-    let asks_who = ports.sim.core().swarm.asks_who;
-    let keys = crate::planted::keys(ports);
-    let authenticator = Authenticator::new(ports.clone(), keys, ports.clone(), clock);
-    Access {
-        guard: if asks_who { Guard::Here } else { Guard::Open },
-        authenticator: Arc::new(authenticator),
-        users: ports.clone(),
-        keys: ports.clone(),
-        tries: ports.clone(),
-        cursors: Arc::new(SharedSecret::new(ports.clone(), CURSORS)),
-        limits: Arc::new(Limits::new(None)),
-    }
 }
 
 #[cfg(test)]
