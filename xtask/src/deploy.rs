@@ -59,7 +59,7 @@ pub fn rollback(words: &[&str]) -> anyhow::Result<()> {
 
 fn begin(plan: &Plan, part: Part, dry_run: bool) -> anyhow::Result<()> {
     if !dry_run {
-        tools::install(&root())?;
+        tools::install_sam(&root())?;
     }
     if !dry_run && part != Part::Deploy {
         tools::install_cross(&root())?;
@@ -72,7 +72,7 @@ fn deployment(stack: &str, environment: &str, part: Part) -> Plan {
     let mut variables = vec![("SAM_CLI_TELEMETRY", "0")];
     variables.extend(PROFILE);
     Plan {
-        programs: vec![tools::CROSS_PROGRAMS, tools::PYTHON_PROGRAMS],
+        programs: vec![tools::CROSS_PROGRAMS, tools::SAM_PROGRAMS],
         variables,
         steps: steps(&format!("{stack}-{environment}"), None, part),
         last: None,
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     const EXPORTS: &str = "\
-export PATH=\"$PWD/.tools/cross/bin:$PWD/.tools/python/bin:$PATH\"
+export PATH=\"$PWD/.tools/cross/bin:$PWD/.tools/sam/bin:$PATH\"
 export SAM_CLI_TELEMETRY=0
 export CARGO_PROFILE_RELEASE_OPT_LEVEL=z
 export CARGO_PROFILE_RELEASE_LTO=true

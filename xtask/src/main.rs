@@ -287,7 +287,7 @@ fn lint_templates(tools: &tools::Tools) -> anyhow::Result<()> {
     step("templates", cfn_lint)?;
     for template in templates {
         // It asks for a region, and looks up nothing there.
-        let mut sam = tools.program("sam");
+        let mut sam = tools.sam("sam");
         sam.args(["validate", "--lint", "--region", "us-east-1", "--template", template]);
         sam.current_dir(root());
         step(&format!("sam validate {template}"), sam)?;

@@ -83,7 +83,7 @@ fn ids_of<'a>(translated: &'a Value, kind: &str) -> BTreeSet<&'a str> {
 
 /// What SAM makes of each template in its environment.
 fn translate(root: &Path, tools: &Tools, wanted: &[(&str, &str)]) -> anyhow::Result<Vec<Value>> {
-    let mut python = tools.program("python");
+    let mut python = tools.sam("python");
     python.args(["-c", include_str!("translate.py")]).current_dir(root);
     python.args(wanted.iter().flat_map(|(template, environment)| [template, environment]));
     let said = python.output().with_context(|| format!("failed to run {python:?}"))?;

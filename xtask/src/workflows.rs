@@ -108,9 +108,10 @@ fn rights_and_ends(workflow: &Value) -> Vec<String> {
     faults
 }
 
-/// Jobs that deploy what was pushed before CI has passed it. What a person starts by hand is theirs to answer for.
+/// Jobs that deploy or release what was pushed before CI has passed it. What a person starts by hand is theirs to answer
+/// for.
 fn hasty_deployments(workflow: &Value) -> Vec<String> {
-    if workflow["on"]["push"]["branches"].is_null() {
+    if workflow["on"]["push"].is_null() {
         return Vec::new();
     }
     let runs = |job: &str, command: &str| {
@@ -118,24 +119,29 @@ fn hasty_deployments(workflow: &Value) -> Vec<String> {
         steps.filter_map(|step| step["run"].as_str()).any(|line| line.trim().starts_with(command))
     };
     let jobs = workflow["jobs"].as_object().into_iter().flat_map(|jobs| jobs.keys());
-    let hasty = jobs.filter(|job| runs(job, "cargo xtask deploy ")).filter(|job| {
+    let takes_effect = |job: &&String| runs(job, "cargo xtask deploy ") || runs(job, "cargo xtask publish ");
+    let hasty = jobs.filter(takes_effect).filter(|job| {
         let before = jobs_before(workflow, job);
         !before.iter().any(|job| runs(job, "cargo xtask await-ci \"$GITHUB_SHA\""))
     });
     hasty.map(|job| format!("job {job} deploys what CI may not have passed")).collect()
 }
 
-/// Jobs that build what they deploy: whatever the crates of others run while they are built could take credentials too.
+/// Jobs that build what they deploy or publish: whatever the crates of others run while they are built could write, too.
 fn trusting_builds(workflow: &Value) -> Vec<String> {
     let jobs = workflow["jobs"].as_object().into_iter().flatten();
-    let trusting = jobs.filter(|(_, job)| job["permissions"]["id-token"] == "write").filter(|(_, job)| {
+    let may_write =
+        |job: &Value| job["permissions"].as_object().is_some_and(|all| all.values().any(|it| it == "write"));
+    let trusting = jobs.filter(|(_, job)| may_write(job)).filter(|(_, job)| {
         let lines = job["steps"].as_array().into_iter().flatten().filter_map(|step| step["run"].as_str());
         let mut lines = lines.map(str::trim).filter(|line| {
-            ["cargo xtask deploy ", "cargo xtask rollback "].iter().any(|command| line.starts_with(command))
+            ["deploy ", "rollback ", "dist"]
+                .iter()
+                .any(|it| line.strip_prefix("cargo xtask ").is_some_and(|line| line.starts_with(it)))
         });
         lines.any(|line| !line.ends_with(" --only deploy"))
     });
-    trusting.map(|(job, _)| format!("job {job} builds where it can be let into the account")).collect()
+    trusting.map(|(job, _)| format!("job {job} builds where it may write")).collect()
 }
 
 /// The jobs that have to succeed before a job begins.
@@ -246,7 +252,7 @@ jobs:
             ("cargo xtask deploy", "cargo xtask conquer", "there is no command"),
             ("\"$WHAT\"", "${{ github.head_ref }}", "more than one plain command"),
             ("--only deploy\n", "--only deploy && rm -rf .\n", "more than one plain command"),
-            (" --only deploy", "", "job test builds where it can be let into the account"),
+            (" --only deploy", "", "job test builds where it may write"),
             ("1.95.0 --profile minimal", "nightly", "is no `cargo xtask` command"),
             ("permissions: {}\n", "", "it names no permissions"),
             ("    permissions: { contents: read, id-token: write }\n", "", "job test names no permissions"),
