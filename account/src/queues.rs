@@ -117,9 +117,10 @@ impl Queues {
         let walked = async {
             while given < limit && empty_calls < EMPTY_CALLS {
                 let received = self.receive(url, BATCH.min(limit - given)).await?;
-                empty_calls = if received.is_empty() { empty_calls + 1 } else { 0 };
                 let (again, fresh): (Vec<_>, Vec<_>) =
                     received.into_iter().partition(|received| kept.contains_key(received.id()));
+                // Those that come again, because they were hidden for long enough, are not new.
+                empty_calls = if fresh.is_empty() { empty_calls + 1 } else { 0 };
                 given += fresh.len() as u64;
                 let stay = if fresh.is_empty() { Vec::new() } else { handle(fresh).await? };
                 let stay = stay.iter().chain(&again);

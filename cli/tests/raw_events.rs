@@ -226,7 +226,7 @@ async fn a_message_that_no_worker_can_read_becomes_a_dead_letter_that_can_be_sho
         ["queue", "source_queue", "pk", "event_name"].map(|field| letter[field].as_str().unwrap()),
         ["IMS-InventoryDLQ", "IMS-InventoryQueue", "NOT#A#STREAM", "SkuRestocked"]
     );
-    assert_eq!(letter["receive_count"], 6, "as often as the template says");
+    assert_eq!(letter["receive_count"], 12, "as often as the template says");
     let shown = server.get(&format!("/ops/dead-letters/{}", letter["id"])).await;
     assert_eq!(&shown, letter);
 

@@ -36,15 +36,15 @@ pub async fn authorize(name: &'static str) -> Result<(), Error> {
     let (function, authorizer) = (&function, &authorizer);
     let answer = |LambdaEvent { mut payload, context }: LambdaEvent<Asked>| {
         let until = functions::deadline(&context);
-        let span = span_of(&mut payload);
+        let span = span_of(&mut payload, context.xray_trace_id.as_deref());
         function.invocation(authorizer.answer(until, payload).instrument(span))
     };
     lambda_runtime::run(service_fn(answer)).await
 }
 
-fn span_of(asked: &mut Asked) -> Span {
+fn span_of(asked: &mut Asked, invocation: Option<&str>) -> Span {
     let span = tracing::info_span!("authorize", otel.kind = "server");
-    xray::continue_trace(&mut asked.headers);
+    xray::continue_invocation(&mut asked.headers, invocation);
     let theirs = asked.headers.get("traceparent").and_then(|theirs| theirs.to_str().ok());
     trace::join(&span, theirs.unwrap_or_default());
     span

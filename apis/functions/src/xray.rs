@@ -17,6 +17,14 @@ pub(crate) fn continue_trace(headers: &mut HeaderMap) {
     }
 }
 
+/// The same by what Lambda says of an invocation: what API Gateway hands an authorizer of the request may name no parent.
+pub(crate) fn continue_invocation(headers: &mut HeaderMap, invocation: Option<&str>) {
+    if let Some(invocation) = invocation.and_then(|header| HeaderValue::try_from(header).ok()) {
+        headers.insert("x-amzn-trace-id", invocation);
+    }
+    continue_trace(headers);
+}
+
 /// W3C's words for X-Ray's; `None` if nobody is named who could be continued.
 fn traceparent(header: &str) -> Option<String> {
     let field = |name: &str| {
@@ -44,6 +52,17 @@ mod tests {
         headers.insert("traceparent", HeaderValue::from_static("the client's"));
         continue_trace(&mut headers);
         assert_eq!(headers["traceparent"], "the client's");
+    }
+
+    #[test]
+    fn what_lambda_says_of_an_invocation_counts_more_than_what_the_request_brought() {
+        let bare = "Root=1-5759e988-bd862e3fe1be46a994272793";
+        for (invocation, traceparent) in [(Some(HEADER), Some(TRACE)), (Some("\n"), None), (None, None)] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-amzn-trace-id", HeaderValue::from_static(bare));
+            continue_invocation(&mut headers, invocation);
+            assert_eq!(headers.get("traceparent").map(|it| it.to_str().unwrap()), traceparent);
+        }
     }
 
     #[test]

@@ -195,13 +195,13 @@ const BREAKS: [(Rule, &str, &str, &str); 64] = [
     (dashboards_show_what_is_measured, "\\\"OrdersSettled\\\"", "\\\"OrdersEnded\\\"", "Dashboard"),
     (
         queues_give_up,
-        "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt CatalogDLQ.Arn\n        maxReceiveCount: 6\n",
+        "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt CatalogDLQ.Arn\n        maxReceiveCount: 12\n",
         "",
         "OMS-CatalogQueue",
     ),
     (
         queues_give_up,
-        "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt PipeGivenUpDLQ.Arn\n        maxReceiveCount: 6\n",
+        "      RedrivePolicy:\n        deadLetterTargetArn: !GetAtt PipeGivenUpDLQ.Arn\n        maxReceiveCount: 12\n",
         "",
         "OMS-PipeDLQ",
     ),

@@ -37,7 +37,9 @@ pub async fn work(worker: Worker) -> Result<(), Error> {
             }
             let failed = deadline::until(until, handle(workers.get(worker), event.payload, until)).await;
             if let Some(queue_url) = queue_url.filter(|_| !failed.is_empty()) {
-                put_back(sqs, &queue_url, &failed).await;
+                // What cannot be put back in time comes back by itself, when it is visible again.
+                let last = functions::last_deadline(&event.context);
+                let _ = timeout_at(last, deadline::until(last, put_back(sqs, &queue_url, &failed))).await;
             }
             Ok::<_, Error>(response(failed))
         })
