@@ -1,11 +1,13 @@
 //! What a client gets when nothing is wrong: JSON, and headers that say how new it is.
 
+use auth::hex;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use events::OrderId;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::idempotency::KeptBody;
 use crate::preconditions::etag;
@@ -18,7 +20,7 @@ pub(crate) const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("prefe
 pub struct Answer {
     status: StatusCode,
     body: Vec<u8>,
-    seen: Option<u32>,
+    etag: Option<String>,
     location: Option<String>,
     waited: u64,
     order: Option<OrderId>,
@@ -35,7 +37,7 @@ impl Answer {
         Answer {
             status: StatusCode::OK,
             body: json(body),
-            seen: None,
+            etag: None,
             location: None,
             waited: 0,
             order: None,
@@ -55,7 +57,13 @@ impl Answer {
 
     /// The `ETag`: from how many events the body was folded.
     pub fn seen(self, seen: u32) -> Self {
-        Answer { seen: Some(seen), ..self }
+        Answer { etag: Some(etag(seen)), ..self }
+    }
+
+    /// The `ETag` of what no number of events tells apart: the beginning of the body's SHA-256.
+    pub fn digested(self) -> Self {
+        let digest = hex(&Sha256::digest(&self.body)[..16]);
+        Answer { etag: Some(format!("\"{digest}\"")), ..self }
     }
 
     /// Says that it was waited for, up to so many seconds, as the client preferred.
@@ -84,8 +92,8 @@ impl IntoResponse for Answer {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(seen) = self.seen {
-            headers.insert(ETAG, HeaderValue::try_from(etag(seen)).expect("digits in quotes"));
+        if let Some(etag) = self.etag {
+            headers.insert(ETAG, HeaderValue::try_from(etag).expect("digits in quotes"));
         }
         if self.waited > 0 {
             let applied = HeaderValue::try_from(format!("wait={}", self.waited)).expect("a name and digits");

@@ -59,7 +59,7 @@ async fn register(
     let (row, is_new) = register_as(&api, &caller, stamp, &customer_id, personal).await?;
     let answer = if is_new { Answer::created(&row, location) } else { Answer::ok(&row) };
     // Kept answers cannot be found by whom they are about, so nobody's data may be in one.
-    Ok(answer.seen(row.seen).kept_as(&CustomerRow { personal: Personal::default(), ..row }))
+    Ok(answer.kept_as(&CustomerRow { personal: Personal::default(), ..row }))
 }
 
 fn register_says(says: &mut Operation) {
@@ -71,8 +71,7 @@ fn register_says(says: &mut Operation) {
             "The customer, with what is known of the person: what you told, or what somebody else told before you.",
         )
         .with_header(&[201], "Location")
-        .answers::<CustomerRow>(200, "The customer was registered before, as the same person.")
-        .versioned();
+        .answers::<CustomerRow>(200, "The customer was registered before, as the same person.");
     say_personal(says);
     say_unregistered(says);
 }
@@ -224,7 +223,8 @@ async fn customer(
 ) -> Result<Answer, Problem> {
     caller.sees(&id, unknown::<CustomerId>)?;
     let row = api.customer(&id).await?.ok_or_else(unknown::<CustomerId>)?;
-    Ok(Answer::ok(&row).seen(row.seen))
+    // Who somebody is, no event says.
+    Ok(Answer::ok(&row).digested())
 }
 
 fn customer_says(says: &mut Operation) {
@@ -255,7 +255,7 @@ async fn erase(
     })?;
     api.catalog.put_customer(row.clone()).await?;
     forget(&api, &id).await?;
-    Ok(Answer::ok(&row).seen(row.seen))
+    Ok(Answer::ok(&row))
 }
 
 fn erase_says(says: &mut Operation) {
@@ -266,7 +266,6 @@ fn erase_says(says: &mut Operation) {
              it is done; it may be asked for again.",
         )
         .answers::<CustomerRow>(200, "The customer, of whom nothing is known any more.")
-        .versioned()
         .refuses(StatusCode::CONFLICT, "slot_taken", unreadable);
 }
 

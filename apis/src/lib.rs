@@ -103,13 +103,11 @@ pub fn mistakes(routes: &[Beside]) -> Vec<String> {
 }
 
 fn beside(routes: &[Beside]) -> Vec<Route> {
-    let route = |&(method, path, needs, says): &Beside| Route {
-        method,
-        path,
-        query: Query::Read,
-        needs,
-        asks: |_| (),
-        says,
+    let route = |&(method, path, needs, says): &Beside| {
+        let mut said = Operation::on(path);
+        says(&mut said);
+        let query = if said.reads_query() { Query::Read } else { Query::Refused };
+        Route { method, path, query, needs, asks: |_| (), says }
     };
     routes.iter().map(route).collect()
 }

@@ -272,7 +272,8 @@ fn product_says(says: &mut Operation) {
 async fn by_name(State(api): State<Arc<Api>>, PathText(name): PathText) -> Result<Answer, Problem> {
     let name = name.filter(|name| !name.contains(char::is_control)).ok_or_else(unnamed)?;
     let row = api.catalog.product_by_name(&name).await?.ok_or_else(unnamed)?;
-    Ok(Answer::ok(&row).seen(row.seen))
+    // Another product may have the name tomorrow.
+    Ok(Answer::ok(&row).digested())
 }
 
 fn unnamed() -> Problem {

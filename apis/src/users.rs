@@ -36,8 +36,8 @@ pub(crate) fn routes(table: Table) -> Table {
 /// together, because guesses come from many. Source of the second: NIST SP 800-63B-4, section 3.2.2, allows 100 that follow
 /// one another. Whoever logs in has all of them again.
 const LOGINS: Allowance = Allowance { each: 15, all: 100, within: 10 * 60 * 1_000 };
-/// Passwords tried from one address, right ones too: for whoever tries one password at every name. An office behind one
-/// address logs in with fewer.
+/// Passwords tried from one address, right ones too: for whoever tries one password at every name. And registrations from
+/// one: each takes a hash, and an event that stays. An office behind one address does with fewer.
 const FROM_ONE_ADDRESS: Allowance = Allowance { each: 100, all: 100, within: 10 * 60 * 1_000 };
 
 /// Whose tries those at a name are. Names may be addresses of people, so they are hashed.
@@ -70,6 +70,12 @@ async fn register(
         customer_id: customer_id.or_else(|| (role == Role::Customer).then(|| customers::made(made))),
         created_at: stamp.occurred_at,
     };
+    if caller.has(Role::Admin).is_err() {
+        let (from, now) = (tries_from(&api, &caller, "registrations").await?, api.stamper.now());
+        if let Some(again) = api.access.tries.take_try(&from, "", FROM_ONE_ADDRESS, now).await? {
+            return Err(too_many(now, again, "to register from your address"));
+        }
+    }
     // A name that is taken is not worth a hash.
     let is_new = api.access.users.user(&row.username).await?.is_none() && {
         let password_hash = hashed(password.clone()).await?;
@@ -83,7 +89,12 @@ async fn register(
         row = registered_before(&api, &caller, &row, given.as_ref(), password).await?;
     }
     if let Some(customer_id) = row.customer_id.as_ref().filter(|_| is_new_customer) {
-        customers::register_as(&api, &caller, stamp, customer_id, personal).await?;
+        let says_nothing = personal == Personal::default();
+        match customers::register_as(&api, &caller, stamp, customer_id, personal).await {
+            // Who registers again, and says nothing of themselves this time, is who they said they are.
+            Err(problem) if says_nothing && !is_new && problem.code() == "customer_exists" => {}
+            registered => drop(registered?),
+        }
     }
     if let Some(customer_id) = &row.customer_id {
         customers::not_for_the_erased(&api, customer_id).await?;
@@ -159,7 +170,7 @@ impl Said for Newcomer {
 /// What is said of passwords that are tried.
 fn say_tries(says: &mut Operation) {
     let many = "In 10 minutes there were 15 wrong passwords for this username from your address, 100 from all, or 100 \
-        passwords for all usernames from your address.";
+        passwords for all usernames, or 100 registrations, from your address.";
     let busy = "Too many are registering or logging in just now.";
     says.refuses(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", many)
         .with_header(&[429], "Retry-After")
@@ -181,6 +192,12 @@ async fn registered_before(
     if is_same { Ok(row) } else { Err(taken()) }
 }
 
+/// Whose tries those from an address are. There are few addresses, so what they are hashed with is a secret.
+async fn tries_from(api: &Api, caller: &Caller, what: &str) -> Result<String, Problem> {
+    let secret = auth::hex(&api.access.cursors.get().await?);
+    Ok(format!("{what} from {}", digest(&format!("{secret} {}", caller.origin))))
+}
+
 /// The user of this name, if this is the password. Every look takes one of few tries; one that was right gives them back.
 async fn checked(
     api: &Api,
@@ -192,9 +209,7 @@ async fn checked(
     let place = place()?;
     let now = api.stamper.now();
     let tries = &api.access.tries;
-    // There are few addresses, so what they are hashed with is a secret.
-    let secret = auth::hex(&api.access.cursors.get().await?);
-    let from = format!("logins from {}", digest(&format!("{secret} {}", caller.origin)));
+    let from = tries_from(api, caller, "logins").await?;
     if let Some(again) = tries.take_try(&from, "", FROM_ONE_ADDRESS, now).await? {
         return Err(too_many(now, again, "from your address"));
     }

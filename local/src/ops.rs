@@ -11,9 +11,9 @@ use std::time::Duration;
 use apis::Beside;
 use apis::access::Needs;
 use apis::problem::Problem;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, to_bytes};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -23,6 +23,7 @@ use event_store::{ChangeFeed, Position, StoreError, View};
 use event_store_embedded::QueueStore;
 use events::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use views::audit::{PATIENCE, still_since};
@@ -97,6 +98,24 @@ async fn in_memory(request: Request, next: Next) -> Answer {
     let (parts, body) = request.into_parts();
     let body = apis::read_body(&parts.headers, body).await?;
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
+}
+
+/// A JSON body, or none: then nothing in particular is wanted.
+struct Perhaps<T>(T);
+
+impl<T: Default + DeserializeOwned, S: Send + Sync> FromRequest<S> for Perhaps<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        // It is in memory.
+        let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+        if body.is_empty() {
+            return Ok(Perhaps(T::default()));
+        }
+        let read = Json::from_request(Request::from_parts(parts, Body::from(body)), state).await;
+        read.map(|Json(said)| Perhaps(said)).map_err(|rejection| bad_body(&rejection))
+    }
 }
 
 fn store(error: StoreError) -> Problem {
@@ -241,10 +260,10 @@ struct StartAudit {
     personal: bool,
 }
 
-/// Nothing has to be said of it, so there need be no body.
-async fn start_audit(State(ops): State<Arc<Ops>>, body: Bytes) -> Answer {
-    let said = if body.is_empty() { Ok(Json(StartAudit::default())) } else { Json::from_bytes(&body) };
-    let Json(StartAudit { patience, personal }) = said.map_err(|rejection| bad_body(&rejection))?;
+async fn start_audit(
+    State(ops): State<Arc<Ops>>,
+    Perhaps(StartAudit { patience, personal }): Perhaps<StartAudit>,
+) -> Answer {
     let patience = patience.map_or(PATIENCE, Duration::from_secs);
     let started_run = if personal {
         ops.runs.personal()

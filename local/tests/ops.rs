@@ -148,7 +148,15 @@ const REFUSED: &[Refused] = &[
     ("GET", "/events?before=1", "", 400, "bad_query"),
     ("GET", "/ops/dead-letters?limit=many", "", 400, "bad_query"),
     ("GET", "/ops/dead-letters?unknown=1", "", 400, "bad_query"),
+    ("GET", "/ops/dead-letters?queue=OMS-PaymentsQueue", "", 400, "unknown_queue"),
     ("GET", "/ops/dead-letters/x", "", 404, "not_found"),
+    // What reads no query string takes none: a preview that is asked for in the wrong place is none.
+    ("POST", "/ops/dead-letters/discard?dry_run=true", r#"{"queue":"OMS-PaymentsDLQ","reason":"a preview"}"#, 400, "invalid_parameters"),
+    ("POST", "/ops/dead-letters/redrive?limit=1", "{}", 400, "invalid_parameters"),
+    ("POST", "/orders/process-queue?limit=1", "", 400, "invalid_parameters"),
+    ("POST", "/ops/audits?patience=0", "", 400, "invalid_parameters"),
+    ("GET", "/ops/queues?queue=OMS-PaymentsQueue", "", 400, "invalid_parameters"),
+    ("GET", "/docs?x=1", "", 400, "invalid_parameters"),
     ("GET", "/ops/dead-letters/9223372036854775808", "", 404, "not_found"),
     ("GET", "/ops/actions?before=x", "", 400, "bad_query"),
     ("GET", "/ops/actions/0", "", 404, "not_found"),
@@ -190,6 +198,8 @@ const REFUSED: &[Refused] = &[
     ("POST", "/ops/audits", r#"{"patience":1e300}"#, 422, "bad_body"),
     ("POST", "/ops/audits", r#"{"personal":"no"}"#, 422, "bad_body"),
     ("POST", "/ops/audits", "nope", 400, "bad_body"),
+    ("POST", "/ops/audits", "null", 422, "bad_body"),
+    ("POST", "/ops/sweeps", r#"{"expire_after":60}"#, 422, "bad_body"),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -205,6 +215,12 @@ async fn what_an_operator_asks_for_in_vain_is_refused_for_its_reason_and_nothing
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for path in
+        ["/ops/dead-letters/redrive", "/ops/audits", "/ops/sweeps", "/ops/replays", "/orders/process-queue"]
+    {
+        let (status, said) = ask(address, "POST", path, "content-type: text/plain\r\n", "{}").await;
+        assert_eq!((status, said["code"].as_str()), (415, Some("bad_body")), "{path}");
+    }
     let text = "a".repeat(257);
     let many = vec!["1"; 1_001].join(",");
     for (body, code) in [

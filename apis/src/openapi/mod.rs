@@ -198,7 +198,7 @@ Requests become events; the log of events and what is folded from it become answ
 A role may what those before it may: customer, operator, admin. What is not a customer's business is as if it were not there: 404.
 
 **Errors** are RFC 9457 problem documents. Rely on `status` and `code`; the words may change. `errors` names every bad field by \
-its JSON pointer. A 503 says that the same request may be repeated, and when. A path that is nowhere is 404 `route_not_found`, \
+its JSON pointer; an operator's route says it in `detail`. A 503 says that the same request may be repeated, and when. A path that is nowhere is 404 `route_not_found`, \
 a method that a path does not take 405 `method_not_allowed`. Unknown fields and parameters are refused. A body has at most 64 KiB.
 
 **Asking twice** is safe: what has an id of its own is done once, and everything else is done once under its `Idempotency-Key`. \
@@ -206,7 +206,10 @@ a method that a path does not take 405 `method_not_allowed`. Unknown fields and 
 
 **Lists** are newest first and stable while others write. `next_token` asks for the next page of the same query.
 
-**Versions**: an `ETag` is from how many events something was folded. `If-Match` changes an order or a product only as it was read.";
+**Versions**: the `ETag` of an order or a product is from how many events it was folded; elsewhere it is a digest of what is shown. \
+`If-Match` refuses a change of an order or a product that is not any more what was read: its version is compared just before the \
+change is stored. Of two changes in that very moment that settle one decision (shipping and cancelling) one is refused; two of \
+different decisions (a price and a withdrawal) both happen, one after the other.";
 
 /// What many routes refer to by name.
 fn components(mut schemas: Map<String, Value>) -> Value {
@@ -238,7 +241,7 @@ fn components(mut schemas: Map<String, Value>) -> Value {
             "If-Match": parameter(
                 "If-Match",
                 "The ETag of the version from which the change was decided: it is refused if there is another one now. \
-                 What a worker adds in that very moment, about something else, does not stop it.",
+                 What is stored in that very moment, about another decision, does not stop it.",
                 text(),
                 "\"6\"",
             ),
@@ -268,8 +271,8 @@ fn components(mut schemas: Map<String, Value>) -> Value {
         },
         "headers": {
             "ETag": header(
-                "The version: from how many events it was folded.",
-                json!({ "type": "string", "pattern": "^\"[0-9]+\"$" }),
+                "The version: of an order or a product from how many events it was folded, elsewhere a digest.",
+                json!({ "type": "string", "pattern": "^\"[0-9a-f]+\"$" }),
             ),
             "Location": header("Where to find it.", json!({ "type": "string", "format": "uri-reference" })),
             "Retry-After": header(

@@ -101,6 +101,11 @@ impl Operation {
         self
     }
 
+    /// Whether it says anything of a query string.
+    pub(crate) fn reads_query(&self) -> bool {
+        self.parameters.iter().any(|parameter| parameter["in"] == "query")
+    }
+
     /// A header that it looks at, by its name among those that [`super::components`] describes.
     pub(crate) fn takes_header(&mut self, name: &str) -> &mut Self {
         self.parameters.push(json!({ "$ref": format!("#/components/parameters/{name}") }));

@@ -43,7 +43,7 @@ pub(crate) async fn cancel(
     caller: Caller,
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
-    let wanted = Wanted::Cancelled { reason: String::new(), by: CUSTOMER.into() };
+    let wanted = Wanted::Cancelled { reason: String::new(), by: who(&caller).into() };
     become_so(&api, &id, &wanted, &if_match, &caller).await.map_err(|problem| problem.about(&id))
 }
 
@@ -117,6 +117,11 @@ enum Wanted {
     },
 }
 
+/// In whose name it is done, if nothing is said.
+fn who(caller: &Caller) -> &'static str {
+    if caller.has(Role::Operator).is_ok() { OPERATOR } else { CUSTOMER }
+}
+
 const OPERATOR: &str = "operator";
 const CUSTOMER: &str = "customer";
 /// The longest text of a change, in characters.
@@ -152,12 +157,10 @@ impl Wanted {
         let Change { status: wanted, reason, carrier, tracking, reference, by } = change;
         // A customer may change their mind, in their own name; all else is an operator's business.
         let in_own_name = by.as_ref().is_none_or(|by| by == CUSTOMER);
-        let is_operator = caller.has(Role::Operator);
         if wanted != Status::Cancelled || !in_own_name {
-            is_operator.clone()?;
+            caller.has(Role::Operator)?;
         }
-        let who = if is_operator.is_ok() { OPERATOR } else { CUSTOMER };
-        let by = by.unwrap_or_else(|| who.into());
+        let by = by.unwrap_or_else(|| who(caller).into());
         Ok(match wanted {
             Status::Paid => Wanted::Paid { by, reference: reference.unwrap_or_default() },
             Status::Shipped => Wanted::Shipped { carrier, tracking },

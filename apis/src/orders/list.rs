@@ -115,8 +115,8 @@ impl paging::Filter for Which {
         let status = params.read("status", statuses);
         let from = params.read("start_date", params::from());
         let until = params.read("end_date", params::until());
-        if from.zip(until).is_some_and(|(from, until)| until < from) {
-            params.refuse("end_date", Bad("out_of_range", "must not lie before start_date".into()));
+        if from.zip(until).is_some_and(|(from, until)| until <= from) {
+            params.refuse("end_date", Bad("out_of_range", "must lie behind start_date".into()));
         }
         Which { status, from, until }
     }

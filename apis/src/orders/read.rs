@@ -10,7 +10,6 @@ use events::{Anomaly, OrderId, Priority, RecordedEvent, StockDelta, Timestamp, U
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use views::project::seen;
 
 use super::pk;
 use crate::Api;
@@ -126,7 +125,8 @@ pub(crate) async fn events(
         events: items().map(EventItem::of).collect(),
         anomalies: anomalies.iter().map(AnomalyItem::of).collect(),
     };
-    Ok(Answer::ok(&history).seen(seen(&stream)).about(&id))
+    // It shows events, too, that no version of an order counts.
+    Ok(Answer::ok(&history).digested().about(&id))
 }
 
 pub(crate) fn events_says(says: &mut Operation) {

@@ -290,6 +290,12 @@ async fn a_customer_sees_and_changes_what_is_theirs_and_nothing_else_is_there_fo
     let closing =
         events.body["events"].as_array().unwrap().iter().find(|e| e["event_name"] == "OrderCancelled");
     assert_eq!(closing.unwrap()["data"]["by"], "customer");
+    let cancelled = guarded.ask(Some(&guarded.operator), "DELETE", "/orders/order-2", &Value::Null).await;
+    assert_eq!(cancelled.status, 200);
+    let events = guarded.get(&guarded.operator, "/orders/order-2/events").await;
+    let mut events = events.body["events"].as_array().unwrap().iter();
+    let closing = events.find(|event| event["event_name"] == "OrderCancelled");
+    assert_eq!(closing.unwrap()["data"]["by"], "operator");
     assert_eq!(guarded.post(anna, "/orders", order_of("order-5", "cust-1")).await.status, 201);
 }
 
@@ -394,6 +400,27 @@ async fn a_registration_that_is_repeated_is_one_and_a_name_that_is_taken_is_take
     let stranger = json!({ "username": "BERTA", "password": "another long password" });
     let refused = guarded.ask(None, "POST", "/users", &stranger).await;
     assert_eq!((refused.status, refused.code()), (409, "username_taken"));
+
+    // Who said more of themselves in between is still who they are.
+    let more = json!({ "username": "berta", "password": "correct horse battery", "name": "Berta" });
+    assert_eq!(guarded.ask(None, "POST", "/users", &more).await.status, 200);
+    assert_eq!(guarded.ask(None, "POST", "/users", &body).await.status, 200);
+    let other = json!({ "username": "berta", "password": "correct horse battery", "name": "Bertha" });
+    assert_eq!(guarded.ask(None, "POST", "/users", &other).await.code(), "customer_exists");
+}
+
+#[tokio::test]
+async fn nobody_registers_people_by_the_hundred_from_one_address_but_an_admin() {
+    let guarded = Guarded::new().await;
+    for n in 0..100 {
+        let body = json!({ "username": format!("name-{n}"), "password": "correct horse battery" });
+        assert_eq!(guarded.ask(None, "POST", "/users", &body).await.status, 201);
+    }
+    let body = json!({ "username": "frieda", "password": "correct horse battery" });
+    let refused = guarded.ask(None, "POST", "/users", &body).await;
+    assert_eq!((refused.status, refused.code()), (429, "too_many_logins"));
+    assert!(refused.header("retry-after").parse::<u64>().is_ok());
+    assert_eq!(guarded.post(&guarded.admin, "/users", body).await.status, 201);
 }
 
 #[tokio::test]

@@ -259,7 +259,7 @@ async fn what_an_erased_user_tried_is_forgotten_with_them() {
     let wrong = json!({ "username": "berta", "password": "wrong horse battery!!" });
     assert_eq!(world.post("/login", wrong).await.status, 401);
     // Those that are counted by where they come from name nobody.
-    let at_names = || world.store.known_tries().into_iter().filter(|whose| !whose.starts_with("logins from"));
+    let at_names = || world.store.known_tries().into_iter().filter(|whose| !whose.contains(" from "));
     assert_eq!(at_names().count(), 1);
     assert!(!at_names().any(|whose| whose.contains("berta")), "a name may be somebody's address");
     let (admin, shown) = key::new("test".into(), Role::Admin, None, Timestamp::from_millis(0));

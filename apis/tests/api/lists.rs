@@ -96,6 +96,7 @@ async fn a_parameter_that_is_wrong_unknown_or_repeated_is_named() {
         ("/orders?customer_id=", vec!["customer_id"]),
         ("/orders?customer_id=a%00b", vec!["customer_id"]),
         ("/orders?start_date=2010-12-02&end_date=2010-12-01T00:00:00Z", vec!["end_date"]),
+        ("/orders?start_date=2010-12-02&end_date=2010-12-01", vec!["end_date"]),
         ("/orders?next_token=!", vec!["next_token"]),
         ("/orders?next_token=", vec!["next_token"]),
         ("/orders?next_token=WyJ4Il0", vec!["next_token"]),

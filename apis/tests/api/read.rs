@@ -111,7 +111,7 @@ async fn every_event_of_the_stream_is_shown_with_what_is_wrong_with_it() {
     );
     let anomalies = reply.body["anomalies"].as_array().unwrap();
     let slots: Vec<_> = anomalies.iter().map(|anomaly| anomaly["slot"].as_str().unwrap()).collect();
-    assert_eq!((slots, reply.header("etag")), (vec!["EVENT#X", "EVENT#Y"], "\"3\""));
+    assert_eq!(slots, ["EVENT#X", "EVENT#Y"]);
     assert_eq!(anomalies[0]["why"], "unknown event name");
 }
 

@@ -110,3 +110,32 @@ async fn whoever_has_the_version_is_not_sent_it_again() {
     let sent = ask(&world, "GET", &[("if-none-match", "\"1\"")], "").await;
     assert_eq!((sent.status, &sent.body["status"]), (200, &json!("PAID")));
 }
+
+#[tokio::test]
+async fn whoever_has_something_else_than_what_there_is_is_sent_it() {
+    let world = paid().await;
+    let tag = async |path: &str| world.get(path).await.header("etag").to_owned();
+    let spared = async |path: &str, tag: &str| {
+        let request = Request::get(path).header("if-none-match", tag).body(Body::empty()).unwrap();
+        world.send(request).await.status == 304
+    };
+    let hat = |id: &str, price: f64| json!({"product_id": id, "sku": id, "name": "Hat", "price": price});
+    assert_eq!(world.post("/products", hat("hat-a", 1.0)).await.status, 201);
+    assert_eq!(world.post("/customers", json!({"customer_id": "cust-7"})).await.status, 201);
+    let paths = ["/products/name/Hat", "/customers/cust-7", "/orders/ord-1/events"];
+    let mut tags = Vec::new();
+    for path in paths {
+        tags.push(tag(path).await);
+    }
+
+    // Another product of the name, something that no event says, and an event that no version counts.
+    assert_eq!(world.delete("/products/hat-a").await.status, 200);
+    assert_eq!(world.post("/products", hat("hat-b", 99.0)).await.status, 201);
+    assert_eq!(world.post("/customers", json!({"customer_id": "cust-7", "name": "Anna"})).await.status, 200);
+    let raw = json!({"pk": "EVENTS#ORDER_ID#ord-1", "sk": "EVENT#Own", "event_name": "OF_OUR_OWN"});
+    assert_eq!(world.post("/chaos/raw-events", raw).await.status, 202);
+    for (path, before) in paths.iter().zip(tags) {
+        assert!(!spared(path, &before).await, "{path}: {before} is not what there is");
+        assert!(spared(path, &tag(path).await).await, "{path}");
+    }
+}

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use apis::problem::Problem;
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
@@ -15,11 +14,11 @@ use serde_json::json;
 use tokio::time::Instant;
 use workers::Worker;
 
-use super::{Answer, Ops, bad_body};
+use super::{Answer, Ops, Perhaps};
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Drain {
+pub(super) struct Drain {
     /// The queue; that of orders, if nothing is said.
     queue: Option<String>,
     /// At most so many messages.
@@ -34,10 +33,11 @@ const MESSAGES: (usize, usize) = (100, 10_000);
 /// `Idempotency-Key` is held.
 const SECONDS: (u64, u64) = (10, 20);
 
-/// `POST /orders/process-queue`. Nothing has to be said, so there need be no body.
-pub(super) async fn drain(State(ops): State<Arc<Ops>>, body: Bytes) -> Answer {
-    let said = if body.is_empty() { Ok(Json(Drain::default())) } else { Json::from_bytes(&body) };
-    let Json(Drain { queue, limit, seconds }) = said.map_err(|rejection| bad_body(&rejection))?;
+/// `POST /orders/process-queue`.
+pub(super) async fn drain(
+    State(ops): State<Arc<Ops>>,
+    Perhaps(Drain { queue, limit, seconds }): Perhaps<Drain>,
+) -> Answer {
     let refuse = |code, detail: String| Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail));
     let limit = limit.unwrap_or(MESSAGES.0);
     if !(1..=MESSAGES.1).contains(&limit) {
@@ -141,6 +141,7 @@ mod tests {
 
     async fn drained(ops: &Arc<Ops>, wanted: &Value) -> Value {
         let request = Request::post("/orders/process-queue")
+            .header("content-type", "application/json")
             .body(axum::body::Body::from(wanted.to_string()))
             .expect("a request that can be sent");
         let Ok(answer) = router(ops.clone()).oneshot(request).await;

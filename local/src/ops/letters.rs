@@ -32,6 +32,9 @@ pub(super) async fn list(
     query: Result<Query<LettersQuery>, QueryRejection>,
 ) -> Answer {
     let Query(query) = query.map_err(|rejection| bad_query(&rejection))?;
+    if let Some(queue) = query.queue.as_deref() {
+        known_queue(&ops, queue, StatusCode::BAD_REQUEST)?;
+    }
     let limit = query.limit.clamp(1, LOOK);
     let shown = at_length(&ops.letters.store, move |store| {
         let letters = store.dead_letters(query.queue.as_deref(), query.after, limit)?;
@@ -103,9 +106,8 @@ async fn take(ops: &Ops, deed: Deed, Asking { principal, seed }: Asking, body: T
     let Json(Take { queue, ids, limit, rate, reason, dry_run }) =
         body.map_err(|rejection| bad_body(&rejection))?;
     let refuse = |code, detail: String| Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail));
-    let known = dead_letter_queues(ops);
-    if let Some(unknown) = queue.as_deref().filter(|queue| !known.contains(queue)) {
-        return refuse("unknown_queue", format!("there is no {unknown}; choose one of {}", known.join(", ")));
+    if let Some(queue) = queue.as_deref() {
+        known_queue(ops, queue, StatusCode::UNPROCESSABLE_ENTITY)?;
     }
     if ids.as_ref().is_some_and(|ids| ids.len() > MOST_IDS) {
         return refuse("too_many_ids", format!("name at most {MOST_IDS} ids"));
@@ -159,6 +161,16 @@ async fn preview(ops: &Ops, deed: Deed, choice: Choice) -> Result<Value, Problem
 /// The letters of a choice, up to a number; there may be many.
 async fn count(ops: &Ops, choice: Choice, up_to: i64) -> Result<Vec<Chosen>, Problem> {
     at_length(&ops.letters.store, move |store| store.count(&choice, up_to)).await.map_err(store)
+}
+
+/// Refuses the name of a queue that no dead-letter queue has.
+fn known_queue(ops: &Ops, queue: &str, status: StatusCode) -> Result<(), Problem> {
+    let known = dead_letter_queues(ops);
+    if known.contains(&queue) {
+        return Ok(());
+    }
+    let detail = format!("there is no {queue}; choose one of {}", known.join(", "));
+    Err(Problem::new(status, "unknown_queue", detail))
 }
 
 /// Names of the dead-letter queues of the queues that a worker reads.

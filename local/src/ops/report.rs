@@ -7,10 +7,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use workers::LogSweep;
 
-use super::{Answer, Ops, not_found, show, started, store};
+use super::{Answer, Ops, Perhaps, not_found, show, started, store};
 
 /// What the last sweep of the log that came to its end found.
 pub(super) async fn last(State(ops): State<Arc<Ops>>) -> Answer {
@@ -28,8 +29,16 @@ pub(crate) fn shown(sweep: &LogSweep) -> Value {
     shown
 }
 
+/// Nothing can be said of a sweep.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StartSweep {}
+
 /// Does now what the clock does once a day: everything that it does, so orders expire.
-pub(super) async fn sweep(State(ops): State<Arc<Ops>>) -> Answer {
+pub(super) async fn sweep(
+    State(ops): State<Arc<Ops>>,
+    Perhaps(StartSweep {}): Perhaps<StartSweep>,
+) -> Answer {
     match ops.runs.sweep(&ops.sweeps) {
         Some(id) => Ok(started("sweeps", id)),
         None => {

@@ -51,19 +51,11 @@ fn takes_query(says: &mut Operation) {
     says.refuses(StatusCode::BAD_REQUEST, "bad_query", when);
 }
 
-fn takes_body(says: &mut Operation) {
-    apis::say_unread(says);
-    says.refuses(StatusCode::BAD_REQUEST, "bad_body", "The body is no JSON.").refuses(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "bad_body",
-        "A field is wrong, missing or unknown.",
-    );
-}
-
 fn takes_json(says: &mut Operation) {
-    takes_body(says);
-    let when = "The content-type is not application/json.";
-    says.refuses(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_body", when);
+    apis::say_unread(says);
+    says.refuses(StatusCode::BAD_REQUEST, "bad_body", "The body is no JSON.")
+        .refuses(StatusCode::UNPROCESSABLE_ENTITY, "bad_body", "A field is wrong, missing or unknown.")
+        .refuses(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_body", "The content-type is not application/json.");
 }
 
 fn not_there(says: &mut Operation, what: &str) {
@@ -185,6 +177,7 @@ pub(super) fn dead_letters(says: &mut Operation) {
             "How many there are at most; 100, if nothing is said, and never over 1,000.",
             count(),
         )
+        .refuses(StatusCode::BAD_REQUEST, "unknown_queue", "There is no dead-letter queue of this name.")
         .answers_with(
             200,
             "What was given up.",
@@ -342,7 +335,7 @@ pub(super) fn show_action(says: &mut Operation) {
 }
 
 pub(super) fn drain(says: &mut Operation) {
-    takes_body(says);
+    takes_json(says);
     says.takes(body([
         ("queue?", nullable("string"), "Which queue; that of orders, if nothing is said."),
         ("limit?", whole(1, 10_000), "At most so many messages; 100, if nothing is said."),
@@ -417,7 +410,9 @@ pub(super) fn report(says: &mut Operation) {
 }
 
 pub(super) fn start_sweep(says: &mut Operation) {
-    says.summary("Do now what is done once a day")
+    takes_json(says);
+    says.takes(body([])).perhaps_without_a_body();
+    says.summary("Do now what is done once a day").example("now", json!({}))
         .detail("Looks at the whole log, nudges whoever owes something, writes the report; orders expire where that is set.");
     starts(says, "sweep");
 }
@@ -476,7 +471,7 @@ pub(super) fn show_replay(says: &mut Operation) {
 }
 
 pub(super) fn start_audit(says: &mut Operation) {
-    takes_body(says);
+    takes_json(says);
     let patience = json!({ "type": ["integer", "null"], "minimum": 0, "maximum": u64::MAX });
     let what = "For how many seconds something may stand still that somebody owes something.";
     let personal = "Whether to look for what is left of people who were erased, and for nothing else.";
