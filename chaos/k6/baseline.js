@@ -1,6 +1,6 @@
 // How fast it is on an ordinary day: a steady stream of customers, the same on every run, so that runs can be compared.
 
-import { open, promises, steady, visit, wait } from './shop.js';
+import { open, promises, ship, steady, visit, wait } from './shop.js';
 import exec from 'k6/execution';
 
 const rate = Number(__ENV.RATE || 100);
@@ -27,6 +27,8 @@ export default function (shop) {
   const id = visit(shop);
   // Waiting for every order would make waiting the load.
   if (exec.scenario.iterationInTest % 20 === 0) {
-    wait(id);
+    if (wait(id).json('status') === 'PAID') {
+      ship(id);
+    }
   }
 }

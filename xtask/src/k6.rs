@@ -32,24 +32,27 @@ pub fn run(words: &[&str]) -> anyhow::Result<()> {
     let k6 = install_python(&root().join(".tools").join("k6"), &K6)?.join("k6");
     match url {
         // Somebody else's server has other orders too, and perhaps no operator's routes.
-        Some(url) => k6_run(&k6, load, &url).map(drop),
+        Some(url) => k6_run(&k6, load, &url, None).map(drop),
         None => {
             let server = Server::start("k6")?;
             let circumstances = baseline::circumstances()?;
-            let summary = k6_run(&k6, load, &server.url)?;
+            let summary = k6_run(&k6, load, &server.url, server.environment())?;
             check_log(&server, summary["metrics"]["orders_placed"]["count"].as_f64())?;
             if load == "baseline" { baseline::keep(&summary, circumstances) } else { Ok(()) }
         }
     }
 }
 
-/// Runs a load and gives what k6 says of it.
-fn k6_run(k6: &Path, load: &str, url: &str) -> anyhow::Result<Value> {
+/// Runs a load and gives what k6 says of it. Who asks is said by the environment.
+fn k6_run(k6: &Path, load: &str, url: &str, who: Option<(&str, &str)>) -> anyhow::Result<Value> {
     let summary = Workspace::read()?.target.join(format!("k6-{load}.json"));
     let mut command = Command::new(k6);
     // Nobody is told that somebody ran it.
     command.args(["run", "--no-usage-report", "--quiet", "--summary-export"]).arg(&summary);
-    command.arg(root().join("chaos").join("k6").join(format!("{load}.js"))).env("SAGALINE_URL", url);
+    command
+        .arg(root().join("chaos").join("k6").join(format!("{load}.js")))
+        .env("SAGALINE_URL", url)
+        .envs(who);
     step(&format!("k6 {load}"), command)?;
     let summary = fs::read_to_string(&summary).context("failed to read k6's summary")?;
     serde_json::from_str(&summary).context("failed to read k6's summary")

@@ -35,7 +35,7 @@ impl Server {
     /// It does not build, or does not start.
     pub fn start(name: &str) -> anyhow::Result<Server> {
         step("release build", cargo(&["build", "--release", "--package", "sagaline"]))?;
-        Server::under("release", name, &["--auth", "off"])
+        Server::under("release", name, &[])
     }
 
     /// Starts what was built under a profile, with what it logs in a file beside the folder of its store.
@@ -73,8 +73,13 @@ impl Server {
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         without_settings(&mut command);
-        command.args(words).args(["--url", &self.url]);
+        command.args(words).args(["--url", &self.url]).envs(self.environment());
         command
+    }
+
+    /// Who asks: an admin, by the first key.
+    pub fn environment(&self) -> Option<(&'static str, &str)> {
+        self.first_key.as_deref().map(|key| ("SAGALINE_API_KEY", key))
     }
 
     /// How many orders are in the log, after an audit that found everything to agree with it.
