@@ -9,7 +9,7 @@ use events::{
     Event, ManualPaymentRecorded, OrderCancelled, OrderDelivered, OrderId, OrderShipped, Priority,
     RecordedEvent,
 };
-use orders::{OrderFacts, Status, fold, status};
+use orders::{Closing, OrderFacts, Status, fold, status};
 use serde_json::{Value, json};
 use telemetry::metrics;
 use views::project::seen;
@@ -51,7 +51,7 @@ pub(crate) fn change_says(says: &mut Operation) {
     says.summary("Ship, deliver, cancel an order, or record that it was paid")
         .detail(
             "A customer may cancel their own order, in their own name; all else is an operator's business. What the order \
-             is already stays so: asking twice is asking once.",
+             is already stays so: asking twice is asking once, and asking for another parcel or payment is refused.",
         )
         .field("status", "What it is to become.")
         .field("reason", "Why it is cancelled.")
@@ -80,10 +80,12 @@ fn changed(says: &mut Operation) {
     let conflict = StatusCode::CONFLICT;
     let another = "Another payment was recorded by hand, and is about to be settled.";
     let now = "The order is what it is: `current_status` says what, `allowed` what it can become.";
+    let otherwise = "It has this status already, by another parcel or another payment than this.";
     says.answers::<OrderRow>(200, "The order, as it is now.")
         .versioned()
         .refuses(conflict, "transition_not_allowed", now)
         .refuses(conflict, "manual_payment_exists", another)
+        .refuses(conflict, "stands_otherwise", otherwise)
         .refuses(conflict, "slot_taken", "The decision was settled by an event that cannot be read.");
 }
 
@@ -178,6 +180,28 @@ impl Wanted {
             Wanted::Shipped { .. } => Status::Shipped,
             Wanted::Delivered => Status::Delivered,
             Wanted::Cancelled { .. } => Status::Cancelled,
+        }
+    }
+
+    /// Why an order that has this status already is not what is wanted: what is said of it now would be lost. Why it was
+    /// cancelled is what whoever cancelled it said.
+    fn otherwise(&self, facts: &OrderFacts<'_>) -> Option<&'static str> {
+        let differs = |told: &Option<String>, stands: &Option<String>| told.is_some() && told != stands;
+        match self {
+            Wanted::Shipped { carrier, tracking } => match facts.closing.what() {
+                Some(Closing::Shipped(shipped))
+                    if differs(carrier, &shipped.carrier) || differs(tracking, &shipped.tracking) =>
+                {
+                    Some("the order was shipped before, with another carrier or tracking number")
+                }
+                _ => None,
+            },
+            Wanted::Paid { reference, .. } => {
+                let is_known = facts.manual_payment.what().is_some_and(|paid| paid.reference == *reference);
+                let detail = "the order is paid, and not by this payment; give back what was paid twice";
+                (!reference.is_empty() && !is_known).then_some(detail)
+            }
+            Wanted::Delivered | Wanted::Cancelled { .. } => None,
         }
     }
 
@@ -285,7 +309,8 @@ enum Verdict {
 fn decide(facts: &OrderFacts<'_>, wanted: &Wanted) -> Result<Verdict, Problem> {
     let Some(now) = status(facts) else { return Err(unknown::<OrderId>()) };
     if now == wanted.status() {
-        return Ok(Verdict::Stands);
+        let Some(detail) = wanted.otherwise(facts) else { return Ok(Verdict::Stands) };
+        return Err(Problem::conflict("stands_otherwise", detail).with("current_status", now.as_str()));
     }
     if let (Wanted::Paid { by, reference }, Some(recorded), Status::Confirmed) =
         (wanted, facts.manual_payment.what(), now)

@@ -153,8 +153,43 @@ async fn who_loses_the_race_for_a_slot_decides_again() {
     assert_eq!((reply.status, &reply.body["current_status"]), (409, &json!("SHIPPED")));
 
     let world = raced(&[Reserved, Paid], |world| world.by_a_rival(Shipped.event("ord-1"))).await;
-    let reply = world.patch("/orders/ord-1", json!({"status": "SHIPPED", "carrier": "other"})).await;
+    let reply = world.patch("/orders/ord-1", json!({"status": "SHIPPED"})).await;
     assert_eq!((reply.status, &reply.body["status"]), (200, &json!("SHIPPED")));
+}
+
+#[tokio::test]
+async fn what_would_be_lost_of_a_change_that_is_made_already_is_a_conflict() {
+    let world = order_after(&[Reserved, Paid]).await;
+    let ship = json!({"status": "SHIPPED", "carrier": "Parcels & Sons", "tracking": "PS-1"});
+    for _ in 0..2 {
+        assert_eq!(world.patch("/orders/ord-1", ship.clone()).await.status, 200);
+    }
+    assert_eq!(world.patch("/orders/ord-1", json!({"status": "SHIPPED"})).await.status, 200);
+    for other in [json!({"carrier": "Others"}), json!({"tracking": "PS-2"})] {
+        let mut change = other;
+        change["status"] = json!("SHIPPED");
+        assert_eq!(to_with(&world, change).await, (409, "stands_otherwise".to_owned()));
+    }
+
+    let by_card = order_after(&[Reserved, Paid]).await;
+    let transfer = json!({"status": "PAID", "reference": "transfer 4711"});
+    assert_eq!(to_with(&by_card, transfer.clone()).await, (409, "stands_otherwise".to_owned()));
+    let by_transfer = order_after(&[Reserved]).await;
+    assert_eq!(by_transfer.patch("/orders/ord-1", transfer.clone()).await.status, 202);
+    by_transfer.bring("ord-1", &[Paid]).await;
+    assert_eq!(by_transfer.patch("/orders/ord-1", transfer).await.status, 200);
+    let other = json!({"status": "PAID", "reference": "transfer 4712"});
+    assert_eq!(to_with(&by_transfer, other).await, (409, "stands_otherwise".to_owned()));
+
+    // Whoever wants it cancelled has what they want.
+    let cancelled = order_after(&[Cancelled]).await;
+    let again = json!({"status": "CANCELLED", "reason": "another one"});
+    assert_eq!(cancelled.patch("/orders/ord-1", again).await.status, 200);
+}
+
+async fn to_with(world: &World, change: Value) -> (u16, String) {
+    let reply = world.patch("/orders/ord-1", change).await;
+    (reply.status, reply.code().to_owned())
 }
 
 #[tokio::test]

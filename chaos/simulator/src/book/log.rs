@@ -215,9 +215,8 @@ impl Book {
                 Change::Cancelled => facts.is_shipped() || status == Status::Delivered,
                 Change::Shipped => !matches!(status, Status::Paid | Status::Shipped),
                 Change::Delivered => !matches!(status, Status::Shipped | Status::Delivered),
-                Change::Paid => {
-                    !matches!(status, Status::Confirmed | Status::Paid) || facts.manual_payment.is_settled()
-                }
+                // What was paid in another way is not paid by this.
+                Change::Paid => status != Status::Confirmed || facts.manual_payment.is_settled(),
             }
     }
 
@@ -239,7 +238,6 @@ impl Book {
             Change::Delivered => facts.delivery.is_settled(),
             Change::Paid => {
                 facts.manual_payment.is_settled()
-                    || facts.is_paid()
                     || matches!(facts.closing.what(), Some(Closing::Cancelled(_)))
             }
         }
