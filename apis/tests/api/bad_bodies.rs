@@ -1,5 +1,7 @@
 //! Bodies that are refused, each with its exact status, code and pointers; none leaves a trace.
 
+use serde_json::json;
+
 use crate::world::World;
 
 const ORDERS: &str = "/orders";
@@ -201,18 +203,57 @@ async fn snapshot(world: &World) -> (u64, Vec<serde_json::Value>) {
     (world.size().await, lists)
 }
 
+/// Path, a body whose `…` is a text, its field, and how long that may be at most, in characters.
+const TEXTS: [(&str, &str, &str, usize); 12] = [
+    (CUSTOMERS, r#"{"name":"…"}"#, "/name", 200),
+    (CUSTOMERS, r#"{"address":"…"}"#, "/address", 1_000),
+    (PRODUCTS, r#"{"sku":"hat-1","name":"…","price":5}"#, "/name", 200),
+    (KEYS, r#"{"name":"…","role":"admin"}"#, "/name", 100),
+    (ORDER, r#"{"status":"CANCELLED","reason":"…"}"#, "/reason", 256),
+    (ORDER, r#"{"status":"CANCELLED","by":"…"}"#, "/by", 256),
+    (ORDER, r#"{"status":"PAID","reference":"…"}"#, "/reference", 256),
+    (ORDER, r#"{"status":"SHIPPED","carrier":"…"}"#, "/carrier", 256),
+    (ORDER, r#"{"status":"SHIPPED","tracking":"…"}"#, "/tracking", 256),
+    (RAW, r#"{"pk":"…","sk":"b","event_name":"E"}"#, "/pk", 2_048),
+    (RAW, r#"{"pk":"a","sk":"…","event_name":"E"}"#, "/sk", 1_024),
+    (RAW, r#"{"pk":"a","sk":"b","event_name":"…"}"#, "/event_name", 256),
+];
+
 #[tokio::test]
-async fn nesting_without_end_is_refused() {
-    let world = World::empty();
-    let deep = format!(
-        r#"{{"pk":"a","sk":"b","event_name":"E","data":{}1{}}}"#,
-        r#"{"a":"#.repeat(9_000),
-        "}".repeat(9_000)
-    );
-    for path in ["/chaos/raw-events", "/api/v1/testing/simulateRawEvent"] {
-        assert_eq!(world.text("POST", path, deep.clone()).await.status, 400);
+async fn a_text_is_as_long_as_it_may_be_and_not_one_character_longer() {
+    for (path, body, pointer, longest) in TEXTS {
+        let world = World::open().await;
+        world.place("ord-1").await;
+        let method = if path == ORDER { "PATCH" } else { "POST" };
+        let before = snapshot(&world).await;
+        let of = |length: usize| body.replace('…', &"x".repeat(length));
+        let reply = world.text(method, path, of(longest + 1)).await;
+        assert_eq!((reply.status, reply.code()), FIELDS, "{path} {body}: {}", reply.body);
+        let [error] = &reply.body["errors"].as_array().unwrap()[..] else { panic!("{}", reply.body) };
+        assert_eq!(
+            (&error["pointer"], &error["code"]),
+            (&json!(pointer), &json!("too_long")),
+            "{path} {body}"
+        );
+        assert_eq!(snapshot(&world).await, before, "{path} {body}");
+        let reply = world.text(method, path, of(longest)).await;
+        assert_ne!(reply.code(), FIELDS.1, "{path} {body}: {}", reply.body);
     }
-    assert_eq!(world.size().await, 0);
+}
+
+#[tokio::test]
+async fn nesting_without_end_is_refused_wherever_there_is_a_body() {
+    let world = World::open().await;
+    world.place("ord-1").await;
+    let before = snapshot(&world).await;
+    let deep = format!(r#"{{"data":{}1{}}}"#, r#"{"a":"#.repeat(9_000), "}".repeat(9_000));
+    let compat = ["/api/v1/testing/simulateRawEvent", "/api/v1/orders/placeOrder"];
+    let paths = [ORDERS, RESTOCKS, CHECK, CUSTOMERS, PRODUCTS, RAW, USERS, LOGIN, KEYS];
+    for path in paths.into_iter().chain(compat) {
+        assert_eq!(world.text("POST", path, deep.clone()).await.status, 400, "{path}");
+    }
+    assert_eq!(world.text("PATCH", ORDER, deep).await.status, 400);
+    assert_eq!(snapshot(&world).await, before);
 }
 
 #[tokio::test]
